@@ -1,0 +1,15 @@
+//! An eBPF-assisted kernel-event collector for Linux hosts.
+//!
+//! A [`bus::Bus`] owns every collector, reads each kernel source once, and
+//! publishes [`metric::Sample`]s to many subscribers, each at the pace that it
+//! asked for. What changes fast is accounted in the kernel by eBPF programs;
+//! what changes slowly is read from `/proc` and `/sys`.
+//!
+//! The modules depend on each other one way:
+//! `cli` → `manager`, `export` → `bus` → `collector` → `source`, and
+//! [`metric`], the data, depends on none of them.
+
+pub mod bus;
+pub mod collector;
+pub mod metric;
+pub mod source;

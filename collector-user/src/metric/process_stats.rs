@@ -1,0 +1,179 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, MetricInfo, Reading, Tier};
+
+/// What each process used, and what the processes used that are gone.
+///
+/// Counters are since the process began where the backend can know it. A
+/// process is told from another with the same number by its start time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProcessStats {
+    /// The processes that were alive, in the order of their numbers.
+    pub processes: Vec<Process>,
+    /// The sums of the processes that ended since the collector began.
+    pub exited: ExitedTotals,
+}
+
+/// One process: all its threads, those that ended included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// The number of the process (the kernel's tgid), in the PID namespace of
+    /// the host.
+    pub pid: u32,
+    /// The number of its parent; 0 where it has none.
+    pub ppid: Option<u32>,
+    /// When it began: nanoseconds since boot, time in suspend included.
+    pub start_time_ns: u64,
+    /// The name of its leading thread: at most 15 bytes.
+    pub comm: Arc<str>,
+    /// Its arguments, with spaces between them; empty for a kernel thread.
+    pub cmdline: Option<Arc<str>>,
+    /// What its leading thread does.
+    pub state: Option<ProcessState>,
+    /// Whether it is a thread of the kernel.
+    pub kernel_thread: Option<bool>,
+    /// The effective user.
+    pub uid: Option<u32>,
+    /// The path of its cgroup, from the root of the hierarchy.
+    pub cgroup: Option<Arc<str>>,
+    /// How many threads it has.
+    pub threads: Option<u32>,
+    /// Time on a CPU.
+    pub cpu_ns: Option<u64>,
+    /// The part of `cpu_ns` in user mode.
+    pub user_ns: Option<u64>,
+    /// The part of `cpu_ns` in kernel mode.
+    pub system_ns: Option<u64>,
+    /// Time in which a thread of it could run and waited for a CPU.
+    pub runqueue_ns: Option<u64>,
+    /// Time in which its threads slept, from switch-out to wakeup, since the
+    /// collector began. eBPF only.
+    pub blocked_ns: Option<u64>,
+    /// Switches because a thread went to sleep.
+    pub voluntary_switches: Option<u64>,
+    /// Switches although the thread could have gone on.
+    pub involuntary_switches: Option<u64>,
+    /// Page faults that needed no I/O.
+    pub minor_faults: Option<u64>,
+    /// Page faults that needed I/O.
+    pub major_faults: Option<u64>,
+    /// Resident memory.
+    pub rss_bytes: Option<u64>,
+    /// Virtual memory.
+    pub vm_bytes: Option<u64>,
+    /// Bytes that it caused to be read from storage.
+    pub read_bytes: Option<u64>,
+    /// Bytes that it caused to be written to storage.
+    pub write_bytes: Option<u64>,
+}
+
+/// What a task does, by the letters of `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessState {
+    /// `R`: running, or waits for a CPU.
+    Running,
+    /// `S`: sleeps until something happens or a signal comes.
+    Sleeping,
+    /// `D`: sleeps and takes no signal, mostly for I/O.
+    DiskSleep,
+    /// `T`: stopped by a signal.
+    Stopped,
+    /// `t`: stopped by its tracer.
+    TracingStop,
+    /// `Z`: has ended, and its parent has not asked for its status yet.
+    Zombie,
+    /// `X`: has ended.
+    Dead,
+    /// `I`: a kernel thread with nothing to do.
+    Idle,
+    /// `P`: parked.
+    Parked,
+}
+
+impl ProcessState {
+    /// The letter that `/proc/PID/stat` shows.
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Running => 'R',
+            Self::Sleeping => 'S',
+            Self::DiskSleep => 'D',
+            Self::Stopped => 'T',
+            Self::TracingStop => 't',
+            Self::Zombie => 'Z',
+            Self::Dead => 'X',
+            Self::Idle => 'I',
+            Self::Parked => 'P',
+        }
+    }
+
+    /// The state that a letter of `/proc/PID/stat` stands for; `None` for a
+    /// letter that this version does not know.
+    pub const fn from_letter(letter: char) -> Option<Self> {
+        Some(match letter {
+            'R' => Self::Running,
+            'S' => Self::Sleeping,
+            'D' => Self::DiskSleep,
+            'T' => Self::Stopped,
+            't' => Self::TracingStop,
+            'Z' => Self::Zombie,
+            'X' | 'x' => Self::Dead,
+            'I' => Self::Idle,
+            'P' => Self::Parked,
+            _ => return None,
+        })
+    }
+}
+
+/// The sums over all processes that ended since the collector began.
+///
+/// Of a process that was there before the collector, what it used before is
+/// in here too once it ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitedTotals {
+    /// How many processes ended.
+    pub processes: Option<u64>,
+    /// Their time on a CPU.
+    pub cpu_ns: Option<u64>,
+    /// The part of it in user mode.
+    pub user_ns: Option<u64>,
+    /// The part of it in kernel mode.
+    pub system_ns: Option<u64>,
+    /// Their wait for a CPU.
+    pub runqueue_ns: Option<u64>,
+    /// Their time asleep.
+    pub blocked_ns: Option<u64>,
+    /// Their voluntary switches.
+    pub voluntary_switches: Option<u64>,
+    /// Their involuntary switches.
+    pub involuntary_switches: Option<u64>,
+    /// Their minor page faults.
+    pub minor_faults: Option<u64>,
+    /// Their major page faults.
+    pub major_faults: Option<u64>,
+}
+
+impl Reading for ProcessStats {
+    const METRIC: MetricInfo = MetricInfo {
+        name: "process_stats",
+        tier: Tier::Fast,
+        kind: Kind::State,
+        help: "CPU time, run-queue wait, sleep, switches, memory and I/O, per process",
+    };
+
+    fn heap_bytes(&self) -> usize {
+        let rows = self.processes.capacity() * size_of::<Process>();
+        let texts: usize = self
+            .processes
+            .iter()
+            .map(|process| {
+                process.comm.len()
+                    + process.cmdline.as_ref().map_or(0, |text| text.len())
+                    + process.cgroup.as_ref().map_or(0, |text| text.len())
+            })
+            .sum();
+        rows + texts
+    }
+}

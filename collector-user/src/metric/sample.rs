@@ -1,0 +1,169 @@
+use std::{any::Any, sync::Arc, time::Duration, time::SystemTime};
+
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+
+use super::{AnyReading, Backend, MetricInfo, Reading};
+
+/// Whether the reading of a sample can be relied on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// The collection that made this sample succeeded.
+    Ok,
+    /// The reading is the last good one; the collections since have failed,
+    /// or none was made within the age that was asked for.
+    Stale {
+        /// How old the reading is.
+        age: Duration,
+        /// Why there is no newer one.
+        reason: Arc<str>,
+    },
+    /// There is no reading.
+    Unavailable {
+        /// Why there is none.
+        reason: Arc<str>,
+        /// Since when there has been none.
+        since: SystemTime,
+    },
+}
+
+/// A reading as it is delivered.
+///
+/// `R` is a [`Reading`], or `dyn AnyReading` when the type is not known: see
+/// [`AnySample`].
+#[derive(Debug)]
+pub struct Sample<R: ?Sized> {
+    /// The metric that was sampled.
+    pub metric: &'static MetricInfo,
+    /// What the reading was made from; `None` where there is no reading.
+    pub backend: Option<Backend>,
+    /// Whether the reading can be relied on.
+    pub status: Status,
+    /// When the reading was taken, by the wall clock.
+    pub taken_at: SystemTime,
+    /// When the reading was taken: nanoseconds on `CLOCK_MONOTONIC`.
+    pub monotonic_ns: u64,
+    /// The number of this sample among those of its metric. It grows by one
+    /// with each collection, also those that failed.
+    pub sequence: u64,
+    /// How many samples this subscriber should have had between the one
+    /// before and this one, but did not get.
+    pub missed: u64,
+    /// The reading, shared with all who received it.
+    pub data: Option<Arc<R>>,
+}
+
+/// A sample whose metric is known by name only.
+pub type AnySample = Sample<dyn AnyReading>;
+
+impl<R: ?Sized> Clone for Sample<R> {
+    fn clone(&self) -> Self {
+        Self {
+            metric: self.metric,
+            backend: self.backend,
+            status: self.status.clone(),
+            taken_at: self.taken_at,
+            monotonic_ns: self.monotonic_ns,
+            sequence: self.sequence,
+            missed: self.missed,
+            data: self.data.clone(),
+        }
+    }
+}
+
+impl AnySample {
+    /// This sample with its type, or `None` if the reading is of another
+    /// metric than `R`.
+    pub fn downcast<R: Reading>(&self) -> Option<Sample<R>> {
+        if self.metric.name != R::METRIC.name {
+            return None;
+        }
+        let data = match &self.data {
+            None => None,
+            Some(data) => {
+                let data: Arc<dyn Any + Send + Sync> = Arc::<dyn AnyReading>::clone(data);
+                Some(data.downcast::<R>().ok()?)
+            }
+        };
+        Some(Sample {
+            metric: self.metric,
+            backend: self.backend,
+            status: self.status.clone(),
+            taken_at: self.taken_at,
+            monotonic_ns: self.monotonic_ns,
+            sequence: self.sequence,
+            missed: self.missed,
+            data,
+        })
+    }
+}
+
+impl<R: Reading> Sample<R> {
+    /// This sample without its type.
+    pub fn into_any(self) -> AnySample {
+        Sample {
+            metric: self.metric,
+            backend: self.backend,
+            status: self.status,
+            taken_at: self.taken_at,
+            monotonic_ns: self.monotonic_ns,
+            sequence: self.sequence,
+            missed: self.missed,
+            data: self.data.map(|data| data as Arc<dyn AnyReading>),
+        }
+    }
+}
+
+impl Serialize for AnySample {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let extra = match &self.status {
+            Status::Ok => 0,
+            Status::Stale { .. } | Status::Unavailable { .. } => 2,
+        };
+        let mut out = serializer.serialize_struct("Sample", 9 + extra)?;
+        out.serialize_field("metric", self.metric.name)?;
+        out.serialize_field("tier", &self.metric.tier)?;
+        out.serialize_field("backend", &self.backend)?;
+        match &self.status {
+            Status::Ok => out.serialize_field("status", "ok")?,
+            Status::Stale { age, reason } => {
+                out.serialize_field("status", "stale")?;
+                out.serialize_field("age_ns", &(age.as_nanos() as u64))?;
+                out.serialize_field("reason", reason)?;
+            }
+            Status::Unavailable { reason, since } => {
+                out.serialize_field("status", "unavailable")?;
+                out.serialize_field("reason", reason)?;
+                out.serialize_field("since", &rfc3339(*since))?;
+            }
+        }
+        out.serialize_field("taken_at", &rfc3339(self.taken_at))?;
+        out.serialize_field("monotonic_ns", &self.monotonic_ns)?;
+        out.serialize_field("sequence", &self.sequence)?;
+        out.serialize_field("missed", &self.missed)?;
+        out.serialize_field("data", &self.data)?;
+        out.end()
+    }
+}
+
+impl<R: Reading> Serialize for Sample<R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.clone().into_any().serialize(serializer)
+    }
+}
+
+/// Serializes a wall-clock time as RFC 3339 writes it.
+///
+/// # Errors
+///
+/// Those of the serializer.
+pub(crate) fn serialize_rfc3339<S: Serializer>(
+    time: &SystemTime,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_rfc3339_nanos(*time))
+}
+
+/// A wall-clock time as RFC 3339 writes it, in UTC, to the nanosecond.
+fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_nanos(time).to_string()
+}

@@ -1,0 +1,2 @@
+//! Builds, loads, tests and measures `collector`.
+fn main() {}
