@@ -3,6 +3,7 @@
 //! Every collector reads through a [`Tick`], so that within one tick each file
 //! is read once, however many metrics need it.
 
+pub mod ebpf;
 mod sources;
 mod tick;
 
