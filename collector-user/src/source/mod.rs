@@ -1,11 +1,26 @@
 //! What is read: files of `/proc` and `/sys`, directories, BPF maps.
 //!
 //! Every collector reads through a [`Tick`], so that within one tick each file
-//! is read once, however many metrics need it.
+//! is read once, however many metrics need it. What was read is bytes; the
+//! parsers in [`procfs`] and [`sysfs`] are pure functions of bytes, so each can
+//! be used and tested alone.
 
 pub mod ebpf;
+mod entries;
+mod error;
+mod kept;
+mod open;
+mod parse;
+pub mod procfs;
+mod scratch;
 mod sources;
+mod stats;
+pub mod sysfs;
 mod tick;
 
-pub use sources::{SourceStats, Sources};
-pub use tick::{SourceError, Tick};
+pub use entries::Entries;
+pub use error::SourceError;
+pub use parse::ParseError;
+pub use sources::Sources;
+pub use stats::{FileStats, SourceStats};
+pub use tick::Tick;

@@ -1,0 +1,112 @@
+use std::fmt;
+
+/// The names in a directory, in the order in which the kernel gave them.
+///
+/// `.` and `..` are left out, and so are names that are not UTF-8: neither
+/// `/proc` nor `/sys` has any.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Entries {
+    names: String,
+    ends: Vec<u32>,
+}
+
+impl Entries {
+    /// The names.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let mut from = 0;
+        self.ends.iter().map(move |&end| {
+            let name = &self.names[from..end as usize];
+            from = end as usize;
+            name
+        })
+    }
+
+    /// The names in an order that a person expects: `cpu2` before `cpu10`.
+    pub fn sorted(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.iter().collect();
+        names.sort_by_cached_key(|name| natural_key(name));
+        names
+    }
+
+    /// The numbers `N` of the names that are `prefixN`, in rising order.
+    pub fn numbered(&self, prefix: &str) -> Vec<u32> {
+        let mut numbers: Vec<u32> = self
+            .iter()
+            .filter_map(|name| name.strip_prefix(prefix))
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .filter_map(|digits| digits.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    pub(super) fn push(&mut self, name: &str) {
+        self.names.push_str(name);
+        self.ends.push(self.names.len() as u32);
+    }
+
+    /// Bytes of text, for the statistics and the bound.
+    pub(super) fn bytes(&self) -> usize {
+        self.names.len()
+    }
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// The text before the first digit, the number that follows, and the whole.
+fn natural_key(name: &str) -> (&str, u64, &str) {
+    let digits_at = name
+        .find(|character: char| character.is_ascii_digit())
+        .unwrap_or(name.len());
+    let (text, rest) = name.split_at(digits_at);
+    let digits = rest
+        .find(|character: char| !character.is_ascii_digit())
+        .map_or(rest, |end| &rest[..end]);
+    (text, digits.parse().unwrap_or(0), name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(names: &[&str]) -> Entries {
+        let mut entries = Entries::default();
+        for name in names {
+            entries.push(name);
+        }
+        entries
+    }
+
+    #[test]
+    fn names_come_back_in_the_order_in_which_they_were_found() {
+        let entries = entries(&["b", "", "a"]);
+        assert_eq!(entries.iter().collect::<Vec<_>>(), ["b", "", "a"]);
+        assert_eq!(entries.len(), 3);
+    }
+
+    #[test]
+    fn sorting_counts_instead_of_spelling() {
+        let entries = entries(&["cpu10", "cpu2", "cpufreq", "cpu1"]);
+        assert_eq!(entries.sorted(), ["cpu1", "cpu2", "cpu10", "cpufreq"]);
+    }
+
+    #[test]
+    fn numbered_names_leave_out_what_only_looks_like_one() {
+        let entries = entries(&["cpu10", "cpu2", "cpufreq", "cpu", "cpu+3", "cpu99999999999"]);
+        assert_eq!(entries.numbered("cpu"), [2, 10]);
+    }
+}

@@ -1,0 +1,9 @@
+//! Parsers of the files of `/proc`, each a pure function of bytes.
+
+mod details;
+pub mod proc_pid;
+pub mod proc_stat;
+mod units;
+
+pub use details::ProcessDetails;
+pub use units::{CLOCK_TICKS_PER_SECOND, ticks_to_ns};

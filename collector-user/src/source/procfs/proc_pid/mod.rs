@@ -1,0 +1,24 @@
+//! The files of one process under `/proc/PID`.
+
+mod accounting;
+mod cgroup;
+mod cmdline;
+mod stat;
+mod status;
+
+pub use accounting::{Io, Schedstat, parse_io, parse_schedstat};
+pub use cgroup::parse_cgroup;
+pub use cmdline::{Cmdline, parse_cmdline};
+pub use stat::{ExitStatus, ProgramMark, Stat, parse_stat};
+pub use status::{Status, parse_status};
+
+use crate::source::{SourceError, Tick};
+
+/// The processes that there are, in rising order.
+///
+/// # Errors
+///
+/// When `/proc` cannot be listed.
+pub fn list(tick: &Tick) -> Result<Vec<u32>, SourceError> {
+    Ok(tick.read_dir("/proc")?.numbered(""))
+}

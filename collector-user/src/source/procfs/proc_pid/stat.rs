@@ -1,0 +1,220 @@
+use std::sync::Arc;
+
+use crate::{
+    metric::ProcessState,
+    source::{
+        parse::{self, ParseError},
+        procfs::ticks_to_ns,
+    },
+};
+
+/// What `/proc/PID/stat` says of a process.
+///
+/// Times and faults are of all its threads, those that ended included.
+/// <https://docs.kernel.org/filesystems/proc.html#process-specific-subdirectories>,
+/// table 1-4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Its number.
+    pub pid: u32,
+    /// The name of its leading thread.
+    pub comm: Arc<str>,
+    /// What its leading thread does; `None` for an unknown letter.
+    pub state: Option<ProcessState>,
+    /// Its parent; 0 if it has none in this PID namespace.
+    pub ppid: u32,
+    /// Whether it is a thread of the kernel.
+    pub kernel_thread: bool,
+    /// Page faults that needed no I/O.
+    pub minor_faults: u64,
+    /// Page faults that needed I/O.
+    pub major_faults: u64,
+    /// Time in user mode, told to a clock tick: 10 ms.
+    pub user_ns: u64,
+    /// Time in kernel mode, told to a clock tick: 10 ms.
+    pub system_ns: u64,
+    /// How many threads it has; 0 or 1 for one that has ended.
+    pub threads: u32,
+    /// When it began: nanoseconds since boot, told to a clock tick.
+    pub start_time_ns: u64,
+    /// Virtual memory.
+    pub vm_bytes: u64,
+    /// Resident memory, in pages.
+    pub rss_pages: u64,
+    /// Changes when the process executes another program.
+    pub program: ProgramMark,
+    /// How it ended; known of a zombie only, and only with the right to trace
+    /// it.
+    pub exit_status: Option<ExitStatus>,
+}
+
+/// Where the program of a process lies in memory: its code and its stack.
+///
+/// Address space randomization places them anew at each `execve`, so a change
+/// tells of one. Both are 0 for a process that the reader may not trace, and
+/// for kernel threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgramMark {
+    start_code: u64,
+    start_stack: u64,
+}
+
+/// How a process ended, as `wait` would tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitStatus(i32);
+
+impl ExitStatus {
+    /// What it returned, if no signal ended it.
+    pub const fn code(self) -> Option<u8> {
+        match self.signal() {
+            None => Some((self.0 >> 8) as u8),
+            Some(_) => None,
+        }
+    }
+
+    /// The signal that ended it.
+    pub const fn signal(self) -> Option<u8> {
+        match (self.0 & 0x7f) as u8 {
+            0 => None,
+            signal => Some(signal),
+        }
+    }
+
+    /// Whether it left a core dump.
+    pub const fn core_dumped(self) -> bool {
+        self.0 & 0x80 != 0
+    }
+}
+
+/// `PF_KTHREAD`, in the flags of a task:
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched.h#L1697>.
+const KERNEL_THREAD: u64 = 0x0020_0000;
+
+/// Parses `/proc/PID/stat`.
+///
+/// # Errors
+///
+/// When a field up to the resident memory is missing or no number. What comes
+/// later is not needed.
+pub fn parse_stat(bytes: &[u8]) -> Result<Stat, ParseError> {
+    // The name may hold anything, spaces and parentheses too, but nothing
+    // after it holds a parenthesis.
+    let open = bytes.iter().position(|&byte| byte == b'(');
+    let close = bytes.iter().rposition(|&byte| byte == b')');
+    let (Some(open), Some(close)) = (open, close) else {
+        return Err(ParseError::missing("comm, in parentheses,"));
+    };
+    let comm = bytes
+        .get(open + 1..close)
+        .ok_or_else(|| ParseError::bad("comm", bytes, "a name in parentheses"))?;
+    let pid = parse::field("pid", Some(bytes[..open].trim_ascii()))?;
+
+    let mut words = parse::words(&bytes[close + 1..]);
+    // Field numbers are those of the kernel's documentation: the state is 3.
+    let state = words.next().ok_or(ParseError::missing("state"))?;
+    let ppid = parse::field("ppid", words.next())?;
+    let flags: u64 = parse::field("flags", words.nth(9 - 5))?;
+    let minor_faults = parse::field("min_flt", words.next())?;
+    let major_faults = parse::field("maj_flt", words.nth(12 - 11))?;
+    let user: u64 = parse::field("utime", words.nth(14 - 13))?;
+    let system: u64 = parse::field("stime", words.next())?;
+    let threads = parse::field("num_threads", words.nth(20 - 16))?;
+    let start_time: u64 = parse::field("start_time", words.nth(22 - 21))?;
+    let vm_bytes = parse::field("vsize", words.next())?;
+    // Signed: the kernel may show a little less than none.
+    let rss: i64 = parse::field("rss", words.next())?;
+    let start_code = words.nth(26 - 25).and_then(parse::number);
+    let start_stack = words.nth(28 - 27).and_then(parse::number);
+    let exit_code = words.nth(52 - 29).and_then(parse::number);
+
+    let state = ProcessState::from_letter(state[0] as char);
+    let has_ended =
+        matches!(state, Some(ProcessState::Zombie | ProcessState::Dead)) && threads <= 1;
+    Ok(Stat {
+        pid,
+        comm: String::from_utf8_lossy(comm).into(),
+        state,
+        ppid,
+        kernel_thread: flags & KERNEL_THREAD != 0,
+        minor_faults,
+        major_faults,
+        user_ns: ticks_to_ns(user),
+        system_ns: ticks_to_ns(system),
+        threads,
+        start_time_ns: ticks_to_ns(start_time),
+        vm_bytes,
+        rss_pages: u64::try_from(rss).unwrap_or(0),
+        program: ProgramMark {
+            start_code: start_code.unwrap_or(0),
+            start_stack: start_stack.unwrap_or(0),
+        },
+        exit_status: exit_code.filter(|_| has_ended).map(ExitStatus),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(comm: &str, state: &str) -> Vec<u8> {
+        format!(
+            "42 ({comm}) {state} 7 42 42 0 -1 4194560 11 12 13 14 150 25 2 3 20 0 4 0 \
+             1234 8192000 300 18446744073709551615 94387647123456 94387647143337 \
+             140736439993920 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 1 2 3 4 5 6 7 {}\n",
+            if state == "Z" { "9" } else { "0" }
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn each_field_is_found_in_its_place() {
+        let stat = parse_stat(&line("cat", "S")).unwrap();
+        assert_eq!(stat.pid, 42);
+        assert_eq!(&*stat.comm, "cat");
+        assert_eq!(stat.state, Some(ProcessState::Sleeping));
+        assert_eq!(stat.ppid, 7);
+        assert!(!stat.kernel_thread);
+        assert_eq!((stat.minor_faults, stat.major_faults), (11, 13));
+        assert_eq!(stat.user_ns, 1_500_000_000);
+        assert_eq!(stat.system_ns, 250_000_000);
+        assert_eq!(stat.threads, 4);
+        assert_eq!(stat.start_time_ns, 12_340_000_000);
+        assert_eq!((stat.vm_bytes, stat.rss_pages), (8_192_000, 300));
+        assert_eq!(stat.program.start_code, 94_387_647_123_456);
+        assert_eq!(stat.program.start_stack, 140_736_439_993_920);
+        assert_eq!(stat.exit_status, None);
+    }
+
+    #[test]
+    fn a_name_may_hold_spaces_parentheses_and_bytes_that_are_not_utf8() {
+        let stat = parse_stat(&line("a) R 1 (b", "S")).unwrap();
+        assert_eq!(&*stat.comm, "a) R 1 (b");
+        let mut bytes = line("x", "S");
+        bytes[4] = 0xff;
+        assert_eq!(&*parse_stat(&bytes).unwrap().comm, "\u{fffd}");
+    }
+
+    #[test]
+    fn a_zombie_with_no_other_thread_tells_how_it_ended() {
+        let mut text = String::from_utf8(line("sh", "Z")).unwrap();
+        assert_eq!(parse_stat(text.as_bytes()).unwrap().exit_status, None);
+        text = text.replace(" 20 0 4 0 ", " 20 0 1 0 ");
+        let status = parse_stat(text.as_bytes()).unwrap().exit_status.unwrap();
+        assert_eq!(status.signal(), Some(9));
+        assert_eq!(status.code(), None);
+        assert_eq!(ExitStatus(3 << 8).code(), Some(3));
+        assert!(ExitStatus(0x0b | 0x80).core_dumped());
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_is_an_error_that_names_the_field() {
+        let whole = line("cat", "S");
+        let error = parse_stat(&whole[..20]).unwrap_err();
+        assert!(error.to_string().contains("flags"), "{error}");
+        assert!(parse_stat(b"").is_err());
+        assert!(parse_stat(b")(").is_err());
+        for end in 0..whole.len() {
+            let _ = parse_stat(&whole[..end]);
+        }
+    }
+}

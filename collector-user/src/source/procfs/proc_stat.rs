@@ -1,0 +1,156 @@
+//! `/proc/stat`: what the CPUs did since the machine started.
+//!
+//! The fields are told in
+//! <https://docs.kernel.org/filesystems/proc.html#miscellaneous-kernel-statistics-in-proc-stat>.
+
+use super::ticks_to_ns;
+use crate::{
+    metric::{CpuStats, CpuTimes},
+    source::parse::{self, ParseError},
+};
+
+/// What `/proc/stat` says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProcStat {
+    /// The CPUs and their sum, as the metric has them: fields that only the
+    /// scheduler's tracepoints can fill are `None`.
+    pub cpu_stats: CpuStats,
+    /// When the machine started: seconds since 1970, in UTC.
+    pub boot_time_s: Option<u64>,
+}
+
+/// Parses `/proc/stat`.
+///
+/// # Errors
+///
+/// When the line of all CPUs is missing, or a line of a CPU holds something
+/// else than numbers. Columns that an older kernel does not have are `None`,
+/// and so are single values after the CPUs that are missing or no numbers.
+pub fn parse(bytes: &[u8]) -> Result<ProcStat, ParseError> {
+    let mut stat = ProcStat::default();
+    let mut total = None;
+    for (line_number, line) in parse::lines(bytes) {
+        let Some(name) = parse::words(line).next() else {
+            continue;
+        };
+        let value = || parse::words(line).nth(1).and_then(parse::number);
+        if let Some(number) = name.strip_prefix(b"cpu") {
+            let times = cpu_times(line).map_err(|error| error.in_line(line_number))?;
+            if number.is_empty() {
+                total = Some(times);
+            } else {
+                let cpu = parse::field("CPU number", Some(number))
+                    .map_err(|error| error.in_line(line_number))?;
+                stat.cpu_stats.cpus.push(CpuTimes {
+                    cpu: Some(cpu),
+                    ..times
+                });
+            }
+            continue;
+        }
+        match name {
+            // The kernel keeps switches per CPU, but shows their sum only.
+            b"ctxt" => {
+                if let Some(total) = &mut total {
+                    total.context_switches = value();
+                }
+            }
+            b"btime" => stat.boot_time_s = value(),
+            b"processes" => stat.cpu_stats.forks = value(),
+            b"procs_running" => stat.cpu_stats.procs_running = value(),
+            b"procs_blocked" => stat.cpu_stats.procs_blocked = value(),
+            _ => {}
+        }
+    }
+    stat.cpu_stats.total = total.ok_or(ParseError::missing("the line of all CPUs, `cpu`,"))?;
+    Ok(stat)
+}
+
+fn cpu_times(line: &[u8]) -> Result<CpuTimes, ParseError> {
+    let mut words = parse::words(line).skip(1);
+    let mut next = |name: &'static str| -> Result<Option<u64>, ParseError> {
+        words
+            .next()
+            .map(|word| parse::field::<u64>(name, Some(word)).map(ticks_to_ns))
+            .transpose()
+    };
+    let times = CpuTimes {
+        user_ns: next("user")?,
+        nice_ns: next("nice")?,
+        system_ns: next("system")?,
+        idle_ns: next("idle")?,
+        iowait_ns: next("iowait")?,
+        irq_ns: next("irq")?,
+        softirq_ns: next("softirq")?,
+        steal_ns: next("steal")?,
+        guest_ns: next("guest")?,
+        guest_nice_ns: next("guest_nice")?,
+        ..CpuTimes::default()
+    };
+    // These four are in every kernel, so a line without them was cut off.
+    if times.idle_ns.is_none() {
+        return Err(ParseError::missing("idle"));
+    }
+    Ok(times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO_CPUS: &[u8] = b"cpu  30 2 10 400 5 0 1 3 0 0
+cpu0 20 1 6 190 3 0 1 2 0 0
+cpu2 10 1 4 210 2 0 0 1 0 0
+intr 5000 0 0 12
+ctxt 98765
+btime 1700000000
+processes 4321
+procs_running 2
+procs_blocked 1
+softirq 10 0 1
+";
+
+    #[test]
+    fn times_are_nanoseconds_and_cpus_keep_their_numbers() {
+        let stat = parse(TWO_CPUS).unwrap();
+        let cpus = &stat.cpu_stats;
+        assert_eq!(cpus.total.user_ns, Some(300_000_000));
+        assert_eq!(cpus.total.cpu, None);
+        assert_eq!(cpus.total.context_switches, Some(98765));
+        assert_eq!(
+            cpus.cpus.iter().map(|cpu| cpu.cpu).collect::<Vec<_>>(),
+            [Some(0), Some(2)]
+        );
+        assert_eq!(cpus.cpus[1].steal_ns, Some(10_000_000));
+        assert_eq!(cpus.cpus[1].context_switches, None);
+        assert_eq!(cpus.forks, Some(4321));
+        assert_eq!(cpus.procs_running, Some(2));
+        assert_eq!(stat.boot_time_s, Some(1_700_000_000));
+    }
+
+    #[test]
+    fn columns_that_an_old_kernel_does_not_have_are_unknown_and_not_zero() {
+        let stat = parse(b"cpu 1 2 3 4\ncpu0 1 2 3 4\n").unwrap();
+        assert_eq!(stat.cpu_stats.total.idle_ns, Some(40_000_000));
+        assert_eq!(stat.cpu_stats.total.iowait_ns, None);
+        assert_eq!(stat.cpu_stats.total.steal_ns, None);
+        assert_eq!(stat.cpu_stats.procs_running, None);
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_the_field() {
+        let error = parse(b"cpu 1 2 3 4 5\ncpu0 1 2 three 4 5\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 2: system is \"three\", not a number that fits"
+        );
+        let error = parse(b"").unwrap_err();
+        assert_eq!(error.to_string(), "the line of all CPUs, `cpu`, is missing");
+    }
+
+    #[test]
+    fn a_number_too_large_for_nanoseconds_does_not_wrap() {
+        let stat = parse(b"cpu 18446744073709551615 0 0 0\n").unwrap();
+        assert_eq!(stat.cpu_stats.total.user_ns, Some(u64::MAX));
+    }
+}

@@ -1,0 +1,64 @@
+//! Parsers of the attributes of `/sys`, and short ways to read them.
+//!
+//! An attribute is a small file with one value. Which attributes a device has
+//! depends on its driver and the kernel, and some answer with an error
+//! although they are there: the speed of a link that is down, for one. So most
+//! are read as "the value, if there is one".
+
+mod cpu_list;
+
+pub use cpu_list::parse_cpu_list;
+
+use std::sync::Arc;
+
+use super::{Tick, parse};
+
+/// The text of an attribute, without the white space around it; `None` if it
+/// cannot be read or is empty.
+pub fn text(tick: &Tick, path: &str) -> Option<Arc<str>> {
+    let bytes = tick.read(path).ok()?;
+    let text = parse::text(&bytes);
+    (!text.is_empty()).then(|| text.into())
+}
+
+/// The number in an attribute; `None` if it cannot be read or holds anything
+/// else.
+pub fn number<T: std::str::FromStr>(tick: &Tick, path: &str) -> Option<T> {
+    parse::number(tick.read(path).ok()?.trim_ascii())
+}
+
+/// An attribute that is 0 or 1; `None` if it cannot be read or is neither.
+pub fn flag(tick: &Tick, path: &str) -> Option<bool> {
+    match number::<u8>(tick, path)? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+/// The last part of where a link leads: the name of a driver or a device.
+pub fn link_name(tick: &Tick, path: &str) -> Option<Arc<str>> {
+    let target = tick.read_link(path).ok()?;
+    Some(target.file_name()?.to_string_lossy().into())
+}
+
+/// The value of a key in an attribute `uevent`, which has lines `KEY=value`.
+pub fn uevent_value<'a>(uevent: &'a [u8], key: &str) -> Option<std::borrow::Cow<'a, str>> {
+    uevent
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| line.strip_prefix(key.as_bytes())?.strip_prefix(b"="))
+        .map(parse::text)
+        .next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_a_uevent_is_matched_whole() {
+        let uevent = b"DEVTYPEX=no\nDEVTYPE=bridge\nINTERFACE=br0\n";
+        assert_eq!(uevent_value(uevent, "DEVTYPE").as_deref(), Some("bridge"));
+        assert_eq!(uevent_value(uevent, "INTER"), None);
+    }
+}
