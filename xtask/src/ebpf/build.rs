@@ -1,0 +1,115 @@
+//! The cargo line that builds the programs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use crate::{command, workspace};
+
+/// The target: BPF has no operating system, and this project runs on
+/// little-endian machines only.
+pub(crate) const TARGET: &str = "bpfel-unknown-none";
+
+/// Builds the programs, and returns the path of the object with all its
+/// debugging information.
+///
+/// # Errors
+/// When rust-src or bpf-linker is missing, or the build fails.
+pub(crate) fn build() -> Result<PathBuf> {
+    let library = library()?;
+    let mut missing = Vec::new();
+    if !library.join("core/Cargo.toml").is_file() {
+        missing.push(format!("rust-src (no core in {})", library.display()));
+    }
+    if command::which("bpf-linker").is_none() {
+        missing.push("bpf-linker (not on PATH)".to_owned());
+    }
+    if !missing.is_empty() {
+        bail!(
+            "missing: {}; run `cargo xtask setup --for build`",
+            missing.join(", ")
+        );
+    }
+
+    let mut cargo = cargo("build", &flags(&library));
+    cargo.args(["--bin", "collector-ebpf"]);
+    command::run(&mut cargo)?;
+    Ok(folder().join(TARGET).join("release/collector-ebpf"))
+}
+
+/// `cargo VERB` for the programs, for their target, with a `core` of its own.
+fn cargo(verb: &str, flags: &[String]) -> std::process::Command {
+    let mut cargo = command::cargo();
+    cargo
+        // `-Z build-std` is the one unstable thing that is needed, beside the
+        // intrinsics for atomics; the compiler stays the stable one.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env_remove("RUSTFLAGS")
+        .args([verb, "--locked", "--release", "-Z", "build-std=core"])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(folder())
+        .args(["--package", "collector-ebpf", "--features", "programs"]);
+    cargo
+}
+
+/// A target folder apart from the host's: neither waits for the other's lock.
+fn folder() -> PathBuf {
+    workspace::target().join("ebpf")
+}
+
+fn flags(library: &Path) -> Vec<String> {
+    let mut flags = vec![
+        // Only programs that read registers differ between architectures, and
+        // there are none, so the object built as if for one serves all.
+        "--cfg=bpf_target_arch=\"x86_64\"".to_owned(),
+        // BTF is made from the debugging information.
+        "-Cdebuginfo=2".to_owned(),
+        "-Clink-arg=--btf".to_owned(),
+        // Atomic operations that return a value, and 32-bit instructions:
+        // https://docs.kernel.org/bpf/standardization/instruction-set.html
+        "-Ctarget-cpu=v3".to_owned(),
+    ];
+    // File names are part of BTF's line information. The last match wins, so
+    // the longest prefixes, of folders inside other folders, come last.
+    let mut prefixes = BTreeSet::new();
+    let mut remap = |path: &Path, name: &str| {
+        prefixes.insert((path.to_path_buf(), name.to_owned()));
+        if let Ok(path) = path.canonicalize() {
+            prefixes.insert((path, name.to_owned()));
+        }
+    };
+    remap(workspace::root(), "/collector");
+    remap(library, "/rust/library");
+    // A folder for each registry, which xtask's own dependencies have made.
+    for registry in registries() {
+        remap(&registry, "/registry");
+    }
+    flags.extend(
+        prefixes
+            .into_iter()
+            .map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display())),
+    );
+    flags
+}
+
+/// The folders that cargo unpacks the crates of registries to.
+fn registries() -> Vec<PathBuf> {
+    let Some(home) = workspace::cargo_home() else {
+        return Vec::new();
+    };
+    fs::read_dir(home.join("registry/src"))
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default()
+}
+
+/// Where the sources of the compiler's own library are, or would be.
+///
+/// # Errors
+/// When the compiler cannot be asked.
+pub(crate) fn library() -> Result<PathBuf> {
+    let sysroot = command::output(command::rustc().args(["--print", "sysroot"]))?;
+    Ok(Path::new(&sysroot).join("lib/rustlib/src/rust/library"))
+}

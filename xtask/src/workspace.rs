@@ -1,0 +1,34 @@
+//! Where things are in this workspace.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The folder that holds the root `Cargo.toml`.
+pub(crate) fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// The folder that cargo writes to, unless a task asks for one of its own.
+pub(crate) fn target() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root().join(folder),
+        None => root().join("target"),
+    }
+}
+
+/// `CARGO_HOME`, or where cargo puts it.
+pub(crate) fn cargo_home() -> Option<PathBuf> {
+    match env::var_os("CARGO_HOME") {
+        Some(folder) => Some(PathBuf::from(folder)),
+        None => env::home_dir().map(|home| home.join(".cargo")),
+    }
+}
+
+/// `path` as it is best shown: from the root, if it is below it.
+pub(crate) fn show(path: &Path) -> String {
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
