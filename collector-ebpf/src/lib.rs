@@ -1,2 +1,31 @@
 //! The records that the eBPF programs of `collector` share with user space.
+//!
+//! Both sides are built from these definitions, so the layouts agree. All
+//! records hold only integers, have no padding, and are aligned to 8 bytes.
 #![no_std]
+
+mod cpu;
+mod event;
+mod histogram;
+mod offsets;
+mod task_entry;
+mod thread;
+
+pub use cpu::Cpu;
+pub use event::{
+    ARGV_MAX, EVENT_EXEC, EVENT_FORK, EVENT_THREAD_END, EventHeader, ExecEvent, FILENAME_MAX,
+    ForkEvent, ThreadEndEvent,
+};
+pub use histogram::{BUCKETS, bucket_bounds, bucket_of};
+pub use offsets::{ABSENT, Field, OFFSETS, Offsets};
+pub use task_entry::TaskEntry;
+pub use thread::{
+    GROUP_DEAD, KERNEL_THREAD, NO_THREAD, THREAD_DEAD, THREAD_FREE, THREAD_LIVE, Thread,
+};
+
+/// The length of a task's name with its final zero: the kernel's
+/// `TASK_COMM_LEN`, which is part of its interface to user space.
+pub const COMM_LEN: usize = 16;
+
+/// How many threads one element of the map `TOUCHED` has a byte for.
+pub const TOUCHED_PAGE: usize = 4096;

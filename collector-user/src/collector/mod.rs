@@ -1,5 +1,7 @@
 //! What turns sources into readings: one file a metric.
 
+pub mod ebpf;
+
 use std::{fmt, time::Duration};
 
 use crate::{

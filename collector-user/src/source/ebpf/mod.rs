@@ -1,15 +1,32 @@
 //! The eBPF programs: loaded, attached, and read through their maps.
+//!
+//! [`Scheduler`] is all that the rest of the crate sees. Inside: [`btf`] and
+//! [`offsets`] find the kernel's fields, [`loader`] loads and attaches,
+//! [`mapped`] and [`task_iter`] read, [`accounts`] adds threads up to
+//! processes without knowing of maps, and [`state`] brings these together.
 
+mod account;
+mod accounts;
+mod btf;
+mod counters;
+mod event_record;
+mod loader;
+mod mapped;
+mod offsets;
 mod report;
+mod rights;
+mod scheduler;
+mod state;
+mod task_iter;
 
 pub use report::{LoadReport, MissingField, ProgramReport, ProgramState};
-
-use std::sync::Arc;
+pub use scheduler::{EventSink, Scheduler};
 
 /// How the programs are loaded.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// Programs to be treated as if the kernel had refused them; for tests.
+    /// Programs, and paths of kernel fields, to be treated as if the kernel
+    /// did not have them; for tests.
     pub pretend_missing: Vec<String>,
 }
 
@@ -21,35 +38,31 @@ pub enum LoadError {
         "eBPF needs root, or CAP_BPF and CAP_PERFMON: run it with sudo, or choose --backend procfs"
     )]
     NoPermission,
+    /// The rights are there, and the kernel refused all the same.
+    #[error(
+        "the kernel refuses eBPF in spite of sufficient rights: it is locked down \
+         (see /sys/kernel/security/lockdown), or a container's filter forbids the bpf system call; \
+         choose --backend procfs"
+    )]
+    Refused,
     /// The kernel does not describe its types.
     #[error(
-        "the kernel has no BTF at /sys/kernel/btf/vmlinux: it was built without CONFIG_DEBUG_INFO_BTF; choose --backend procfs"
+        "the kernel has no BTF at /sys/kernel/btf/vmlinux: it was built without \
+         CONFIG_DEBUG_INFO_BTF; choose --backend procfs"
     )]
     NoBtf,
+    /// A field without which nothing works is not where the programs look.
+    #[error("this kernel has no field {0}, without which nothing works: choose --backend procfs")]
+    MissingField(String),
+    /// A program without which nothing works was refused.
+    #[error("the program {name}, without which nothing works, does not run: {reason}")]
+    Program {
+        /// Which one.
+        name: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// Anything else.
     #[error("{0}")]
     Other(String),
-}
-
-/// The loaded and attached programs. Dropping the last clone detaches them.
-#[derive(Clone, Debug)]
-pub struct Scheduler {
-    report: Arc<LoadReport>,
-}
-
-impl Scheduler {
-    /// Loads and attaches the programs, and finds the processes that were
-    /// there before. Blocks for some tens of milliseconds.
-    ///
-    /// # Errors
-    ///
-    /// When there is no eBPF to be had: the procfs backend is then the way.
-    pub fn load(_options: &LoadOptions) -> Result<Self, LoadError> {
-        Err(LoadError::Other("not built yet".to_owned()))
-    }
-
-    /// What was attached, and what was not and why.
-    pub fn report(&self) -> &LoadReport {
-        &self.report
-    }
 }

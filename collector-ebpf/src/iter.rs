@@ -1,0 +1,155 @@
+use core::ffi::c_void;
+
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated};
+use collector_ebpf::{NO_THREAD, TaskEntry};
+
+use crate::{
+    maps::{CPUS, ENTRY_SCRATCH, THREADS},
+    task::{
+        Kernel, adopt, effective_user, field, flags, parent, pointer, process_start, read_comm,
+        thread_of,
+    },
+};
+
+/// `struct bpf_iter__task` of `kernel/bpf/task_iter.c`: the interface of
+/// `iter/task` programs.
+#[repr(C)]
+struct IterTask {
+    meta: *mut IterMeta,
+    task: *const Kernel,
+}
+
+/// `struct bpf_iter_meta` of `include/linux/bpf.h`.
+#[repr(C)]
+struct IterMeta {
+    seq: *mut c_void,
+    session_id: u64,
+    seq_num: u64,
+}
+
+/// Visits every thread of the host: gives a record to those that have none,
+/// and tells user space what the switch path does not.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/task")]
+fn all_tasks(ctx: *mut c_void) -> i32 {
+    let ctx: *const IterTask = ctx.cast();
+    // SAFETY: the kernel passes this structure; after the last task the
+    // pointer to the task is null.
+    let (meta, task) = unsafe { ((*ctx).meta, (*ctx).task) };
+    if task.is_null() {
+        return 0;
+    }
+    let Some(entry) = ENTRY_SCRATCH.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: the scratch is this CPU's own, and user space runs one iteration
+    // at a time.
+    unsafe {
+        fill(&mut *entry, task);
+        generated::bpf_seq_write(
+            (*meta).seq.cast(),
+            entry.cast(),
+            size_of::<TaskEntry>() as u32,
+        );
+    }
+    0
+}
+
+#[inline(always)]
+fn fill(entry: &mut TaskEntry, task: *const Kernel) {
+    entry.tid = field!(task, task_pid: u32);
+    entry.tgid = field!(task, task_tgid: u32);
+    entry.ppid = parent(task);
+    entry.uid = effective_user(task);
+    entry.process_start_ns = process_start(task);
+    entry.flags = flags(task);
+    entry.task_state = field!(task, task_state: u32);
+    entry.exit_state = field!(task, task_exit_state: u32);
+    entry.cpu = field!(task, task_cpu: u32);
+    entry.on_cpu = field!(task, task_on_cpu: u32);
+    read_comm(task, &raw mut entry.comm);
+    fill_memory(entry, task);
+    entry.read_bytes = field!(task, task_read_bytes: u64);
+    entry.write_bytes = field!(task, task_write_bytes: u64);
+    fill_ended(entry, task);
+
+    entry.is_new = 0;
+    entry.thread = thread_of(task);
+    // A task in an exit state will not run again, or leaves its CPU for the
+    // last time just now: there is nothing left to be measured.
+    if entry.thread == NO_THREAD && entry.exit_state == 0 {
+        entry.thread = adopt(task, u64::from(BPF_NOEXIST));
+        if entry.thread != NO_THREAD {
+            entry.is_new = 1;
+            note_running(entry, task);
+        }
+    }
+}
+
+/// What the process has in memory.
+#[inline(always)]
+fn fill_memory(entry: &mut TaskEntry, task: *const Kernel) {
+    entry.rss_pages = 0;
+    entry.vm_pages = 0;
+    let mm = pointer!(task, task_mm);
+    if mm.is_null() {
+        return;
+    }
+    entry.vm_pages = field!(mm, mm_total_vm: u64);
+    // The counters of a process that shrinks on many CPUs may be below zero
+    // for a while; the kernel shows that as zero too.
+    let file = field!(mm, mm_rss_file: i64);
+    let anon = field!(mm, mm_rss_anon: i64);
+    let shmem = field!(mm, mm_rss_shmem: i64);
+    entry.rss_pages = at_least_zero(file) + at_least_zero(anon) + at_least_zero(shmem);
+}
+
+#[inline(always)]
+fn at_least_zero(count: i64) -> u64 {
+    if count < 0 { 0 } else { count as u64 }
+}
+
+/// What the threads of the process used that have ended.
+#[inline(always)]
+fn fill_ended(entry: &mut TaskEntry, task: *const Kernel) {
+    let signal = pointer!(task, task_signal);
+    if signal.is_null() {
+        return;
+    }
+    entry.threads = field!(signal, signal_nr_threads: u32);
+    entry.ended_read_bytes = field!(signal, signal_read_bytes: u64);
+    entry.ended_write_bytes = field!(signal, signal_write_bytes: u64);
+    entry.ended_cpu_ns = field!(signal, signal_cpu_ns: u64);
+    entry.ended_user_ns = field!(signal, signal_utime: u64);
+    entry.ended_system_ns = field!(signal, signal_stime: u64);
+    entry.ended_voluntary_switches = field!(signal, signal_nvcsw: u64);
+    entry.ended_involuntary_switches = field!(signal, signal_nivcsw: u64);
+    entry.ended_minor_faults = field!(signal, signal_min_flt: u64);
+    entry.ended_major_faults = field!(signal, signal_maj_flt: u64);
+}
+
+/// Notes a task that has had its CPU since before the programs were attached.
+///
+/// Without this it would show no time until it leaves. If the CPU switches
+/// just now, the switch overwrites this, or this is found wrong at the next
+/// one, where the task is compared.
+#[inline(always)]
+fn note_running(entry: &TaskEntry, task: *const Kernel) {
+    if entry.on_cpu == 0 {
+        return;
+    }
+    if let (Some(cpu), Some(thread)) = (
+        CPUS.get_ptr_mut(entry.cpu),
+        THREADS.get_ptr_mut(entry.thread),
+    ) {
+        // SAFETY: both pointers are to elements.
+        unsafe {
+            if (*cpu).since_ns == 0 {
+                (*cpu).task = task as u64;
+                (*cpu).tid = (*thread).tid;
+                (*cpu).thread = entry.thread;
+                (*cpu).since_ns = aya_ebpf::helpers::bpf_ktime_get_ns();
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+use core::mem::offset_of;
+
+use aya_ebpf::{
+    bindings::BPF_ANY,
+    helpers::{bpf_ktime_get_ns, generated},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
+use collector_ebpf::{
+    ARGV_MAX, EVENT_EXEC, EVENT_FORK, EventHeader, ExecEvent, FILENAME_MAX, ForkEvent,
+};
+
+use crate::{
+    maps::{EVENTS, EXEC_SCRATCH, THREADS},
+    task::{
+        Kernel, adopt, effective_user, field, flags, group_dead, parent, pointer, process_start,
+        read_comm, this_cpu, thread_of, wait_status,
+    },
+};
+
+/// A task is made: it has not run yet.
+///
+/// Not all tasks come by here: the kernel makes the workers of `io_uring` and
+/// of `vhost` without this tracepoint, and they are found by the iterator.
+#[btf_tracepoint(function = "sched_process_fork")]
+pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
+    let maker: *const Kernel = ctx.arg(0);
+    let child: *const Kernel = ctx.arg(1);
+    // A record left behind at this address is of a task that is gone.
+    adopt(child, u64::from(BPF_ANY));
+
+    let tgid = field!(child, task_tgid: u32);
+    if field!(child, task_pid: u32) != tgid {
+        return 0;
+    }
+    let Some(mut entry) = EVENTS.reserve_untyped::<ForkEvent>(0) else {
+        dropped();
+        return 0;
+    };
+    let event = entry.as_mut_ptr();
+    // SAFETY: the entry has room for the event; each field is written.
+    unsafe {
+        (*event).header.kind = EVENT_FORK;
+        (*event).header.pid = tgid;
+        (*event).header.time_ns = bpf_ktime_get_ns();
+        (*event).header.process_start_ns = field!(child, task_start: u64);
+        (*event).ppid = field!(maker, task_tgid: u32);
+        (*event).uid = effective_user(child);
+        (*event).flags = flags(child);
+        (*event).reserved = 0;
+        (*event).comm = [0; collector_ebpf::COMM_LEN];
+        read_comm(child, &raw mut (*event).comm);
+    }
+    entry.submit(0);
+    0
+}
+
+/// A process has become another program. Its arguments are on its new stack.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
+    let task: *const Kernel = ctx.arg(0);
+    let bprm: *const Kernel = ctx.arg(2);
+    // If another thread than the leading one called execve, it has taken over
+    // the number of the leading one.
+    if let Some(thread) = THREADS.get_ptr_mut(thread_of(task)) {
+        // SAFETY: the pointer is to an element, and its task is this one.
+        unsafe { (*thread).tid = field!(task, task_pid: u32) };
+    }
+    let Some(event) = EXEC_SCRATCH.get_ptr_mut(0) else {
+        return 0;
+    };
+    // SAFETY: the scratch is this CPU's own; the program is not preempted.
+    let length = unsafe { fill_exec(event, task, bprm) };
+    // SAFETY: the first `length` bytes of the scratch are initialised.
+    let refused = unsafe {
+        generated::bpf_ringbuf_output(
+            (&raw const EVENTS).cast_mut().cast(),
+            event.cast(),
+            length,
+            0,
+        )
+    };
+    if refused != 0 {
+        dropped();
+    }
+    0
+}
+
+/// Fills in the event, and returns how many bytes of it are to be sent.
+///
+/// # Safety
+///
+/// `event` points to memory of its size.
+#[inline(always)]
+unsafe fn fill_exec(event: *mut ExecEvent, task: *const Kernel, bprm: *const Kernel) -> u64 {
+    // SAFETY: the caller's promise; the helpers check the sources.
+    unsafe {
+        (*event).header = EventHeader {
+            kind: EVENT_EXEC,
+            pid: field!(task, task_tgid: u32),
+            time_ns: bpf_ktime_get_ns(),
+            process_start_ns: process_start(task),
+        };
+        (*event).ppid = parent(task);
+        (*event).uid = effective_user(task);
+        read_comm(task, &raw mut (*event).comm);
+
+        let filename = pointer!(bprm, bprm_filename);
+        let read = generated::bpf_probe_read_kernel_str(
+            (&raw mut (*event).filename).cast(),
+            FILENAME_MAX as u32,
+            filename.cast(),
+        );
+        (*event).filename_len = if read > 0 { read as u32 } else { 0 };
+
+        let mm = pointer!(task, task_mm);
+        let (mut start, mut full) = (0, 0);
+        if !mm.is_null() {
+            start = field!(mm, mm_arg_start: u64);
+            full = field!(mm, mm_arg_end: u64).wrapping_sub(start);
+        }
+        (*event).argv_full_len = full;
+        let mut length = full;
+        if length > ARGV_MAX as u64 {
+            length = ARGV_MAX as u64;
+        }
+        let failed = generated::bpf_probe_read_user(
+            (&raw mut (*event).argv).cast(),
+            length as u32,
+            start as *const _,
+        );
+        if failed != 0 {
+            length = 0;
+        }
+        (*event).argv_len = length as u32;
+        offset_of!(ExecEvent, argv) as u64 + length
+    }
+}
+
+/// A thread begins to exit. It goes on running for a while: it gives back its
+/// memory and its files, and leaves its CPU for the last time in
+/// `sched_switch`.
+#[btf_tracepoint(function = "sched_process_exit")]
+pub(crate) fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
+    let task: *const Kernel = ctx.arg(0);
+    if let Some(thread) = THREADS.get_ptr_mut(thread_of(task)) {
+        let dead = group_dead(task);
+        if dead != 0 {
+            // SAFETY: the pointer is to an element, and its task is this one.
+            unsafe {
+                (*thread).exit_code = wait_status(task);
+                (*thread).flags |= dead;
+            }
+        }
+    }
+    0
+}
+
+/// Counts an event for which there was no room.
+#[inline(always)]
+fn dropped() {
+    if let Some(cpu) = this_cpu() {
+        // SAFETY: the pointer is to this CPU's element.
+        unsafe { (*cpu).events_dropped += 1 };
+    }
+}

@@ -1,0 +1,65 @@
+use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
+    btf_maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
+    macros::btf_map,
+};
+use collector_ebpf::{Cpu, EventHeader, ExecEvent, TOUCHED_PAGE, TaskEntry, Thread};
+
+const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
+
+// The sizes here are placeholders: the loader sets those that the host needs.
+
+/// One element a possible CPU. Not a per-CPU array, which cannot be mapped
+/// into user space.
+#[btf_map]
+pub(crate) static CPUS: Array<Cpu, 1, MMAPABLE> = Array::new();
+
+/// One element a thread.
+#[btf_map]
+pub(crate) static THREADS: Array<Thread, 4096, MMAPABLE> = Array::new();
+
+/// The element of `THREADS` of a task, by the address of its `task_struct`:
+/// that is the task's own from its fork to its last switch, while its number
+/// may pass to another thread by `execve`, and to another task before the
+/// last switch.
+#[btf_map]
+pub(crate) static THREAD_OF: HashMap<u64, u32, 4096> = HashMap::new();
+
+/// The free elements of `THREADS`. User space fills it.
+#[btf_map]
+pub(crate) static FREE: Queue<u32, 4096> = Queue::new();
+
+/// A byte for each element of `THREADS`, that is set when the element changes
+/// and cleared when user space has read it.
+#[btf_map]
+pub(crate) static TOUCHED: Array<[u8; TOUCHED_PAGE], 1, MMAPABLE> = Array::new();
+
+/// The lifecycle events, on their way to user space.
+#[btf_map]
+pub(crate) static EVENTS: RingBuf<EventHeader, 4096> = RingBuf::new();
+
+/// Where an [`ExecEvent`] is put together: it is too large for the stack.
+#[btf_map]
+pub(crate) static EXEC_SCRATCH: PerCpuArray<ExecEvent, 1> = PerCpuArray::new();
+
+/// Where a [`TaskEntry`] is put together.
+#[btf_map]
+pub(crate) static ENTRY_SCRATCH: PerCpuArray<TaskEntry, 1> = PerCpuArray::new();
+
+/// Marks an element of `THREADS` as changed.
+///
+/// The byte is read first: while it is set already, its cache line stays
+/// shared among the CPUs.
+#[inline(always)]
+pub(crate) fn touch(thread: u32) {
+    if let Some(page) = TOUCHED.get_ptr_mut(thread / TOUCHED_PAGE as u32) {
+        let within = thread as usize % TOUCHED_PAGE;
+        // SAFETY: `within` is less than the size of the element.
+        unsafe {
+            let byte = page.cast::<u8>().add(within);
+            if byte.read_volatile() == 0 {
+                byte.write_volatile(1);
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
+
+use crate::{
+    maps::{THREADS, touch},
+    task::{Kernel, this_cpu, thread_of},
+};
+
+/// A task that slept may run.
+///
+/// Also fires for a task that was about to sleep and has not left its CPU
+/// yet; then there is no wait to be measured.
+#[btf_tracepoint(function = "sched_wakeup")]
+pub(crate) fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
+    woken(ctx.arg(0), false);
+    0
+}
+
+/// A task that was just made may run.
+#[btf_tracepoint(function = "sched_wakeup_new")]
+pub(crate) fn sched_wakeup_new(ctx: BtfTracePointContext) -> i32 {
+    woken(ctx.arg(0), true);
+    0
+}
+
+#[inline(always)]
+fn woken(task: *const Kernel, is_new: bool) {
+    if let Some(cpu) = this_cpu() {
+        // SAFETY: the pointer is to this CPU's element; both programs run with
+        // interrupts off.
+        unsafe { (*cpu).wakeups += 1 };
+    }
+    let index = thread_of(task);
+    let Some(thread) = THREADS.get_ptr_mut(index) else {
+        return;
+    };
+    // SAFETY: the pointer is to an element; the task is not on a CPU, and the
+    // lock under which it is woken keeps other wakers and CPUs away.
+    unsafe {
+        if is_new || ((*thread).slept_at_ns != 0 && (*thread).queued_at_ns == 0) {
+            (*thread).queued_at_ns = bpf_ktime_get_ns();
+            (*thread).task_state = 0;
+            touch(index);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+use std::path::PathBuf;
+
+use crate::{
+    collector::{CollectError, Collector},
+    metric::{Backend, CpuStats, CpuTimes},
+    source::{SourceError, Tick, ebpf::Scheduler, procfs::proc_stat},
+};
+
+/// `cpu_stats`: what the scheduler's tracepoints tell to the nanosecond,
+/// beside the states that `/proc/stat` has.
+///
+/// Tier 3. Reads `/proc/stat` once, and the map `CPUS` without a system call.
+/// Needs the rights of [`Scheduler::load`]; without them the procfs collector
+/// of the same metric leaves these fields empty.
+#[derive(Debug)]
+pub struct CpuStatsCollector {
+    scheduler: Scheduler,
+}
+
+impl CpuStatsCollector {
+    /// A collector that reads the maps of these programs.
+    pub const fn new(scheduler: Scheduler) -> Self {
+        Self { scheduler }
+    }
+}
+
+impl Collector for CpuStatsCollector {
+    type Reading = CpuStats;
+
+    fn backend(&self) -> Backend {
+        Backend::Ebpf
+    }
+
+    fn sources(&self) -> &'static [&'static str] {
+        &["/proc/stat", "BPF map CPUS"]
+    }
+
+    fn collect(&mut self, tick: &Tick) -> Result<CpuStats, CollectError> {
+        const PATH: &str = "/proc/stat";
+        let mut reading = proc_stat::parse(&tick.read(PATH)?)
+            .map_err(|error| SourceError::Malformed {
+                path: PathBuf::from(PATH),
+                problem: error.to_string(),
+            })?
+            .cpu_stats;
+        for counted in self.scheduler.cpu_times() {
+            add(&mut reading.total, &counted);
+            if let Some(row) = reading.cpus.iter_mut().find(|row| row.cpu == counted.cpu) {
+                add(row, &counted);
+            }
+        }
+        reading.events_dropped = Some(self.scheduler.events_dropped());
+        Ok(reading)
+    }
+}
+
+/// Adds what the programs counted to a row that has the other fields.
+fn add(row: &mut CpuTimes, counted: &CpuTimes) {
+    for (field, counted) in [
+        (&mut row.busy_ns, counted.busy_ns),
+        (&mut row.idle_task_ns, counted.idle_task_ns),
+        (&mut row.unattributed_ns, counted.unattributed_ns),
+        (&mut row.voluntary_switches, counted.voluntary_switches),
+        (&mut row.involuntary_switches, counted.involuntary_switches),
+        (&mut row.idle_switches, counted.idle_switches),
+        (&mut row.wakeups, counted.wakeups),
+    ] {
+        *field = Some(field.unwrap_or(0) + counted.unwrap_or(0));
+    }
+}

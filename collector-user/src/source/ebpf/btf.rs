@@ -1,0 +1,391 @@
+//! The kernel's description of its own types: as much of it as it takes to
+//! find the offset of a field.
+//!
+//! Format: <https://docs.kernel.org/bpf/btf.html>. Aya reads it too, but does
+//! not tell where a member is.
+
+use std::{fs, path::Path};
+
+/// Where the running kernel describes itself, since 5.4 with
+/// `CONFIG_DEBUG_INFO_BTF`.
+pub(crate) const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+const MAGIC: u16 = 0xeb9f;
+const KIND_INT: u32 = 1;
+const KIND_PTR: u32 = 2;
+const KIND_ARRAY: u32 = 3;
+const KIND_STRUCT: u32 = 4;
+const KIND_UNION: u32 = 5;
+const KIND_ENUM: u32 = 6;
+const KIND_TYPEDEF: u32 = 8;
+const KIND_VOLATILE: u32 = 9;
+const KIND_CONST: u32 = 10;
+const KIND_RESTRICT: u32 = 11;
+const KIND_FUNC_PROTO: u32 = 13;
+const KIND_VAR: u32 = 14;
+const KIND_DATASEC: u32 = 15;
+const KIND_FLOAT: u32 = 16;
+const KIND_DECL_TAG: u32 = 17;
+const KIND_TYPE_TAG: u32 = 18;
+const KIND_ENUM64: u32 = 19;
+
+/// How many typedefs and qualifiers are followed, and how deep anonymous
+/// members are searched: more than any kernel has.
+const DEPTH_MAX: u32 = 32;
+
+/// The description could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BtfError {
+    /// The file could not be read.
+    #[error("cannot read {KERNEL_BTF}: {0}")]
+    Io(#[from] std::io::Error),
+    /// It is not what it should be.
+    #[error("{KERNEL_BTF} is not valid BTF: {0}")]
+    Malformed(&'static str),
+}
+
+/// A parsed description.
+pub(crate) struct Btf {
+    data: Vec<u8>,
+    /// Where each type begins in `data`; type 0 is `void`.
+    types: Vec<u32>,
+    strings: std::ops::Range<usize>,
+}
+
+/// One type: its header, and where what follows the header begins.
+#[derive(Clone, Copy)]
+struct Type {
+    name: u32,
+    kind: u32,
+    /// Whether members carry the sizes of bit fields.
+    kind_flag: bool,
+    count: u32,
+    size_or_type: u32,
+    rest: usize,
+}
+
+impl Btf {
+    /// Reads the description of the running kernel.
+    pub(crate) fn of_this_kernel() -> Result<Self, BtfError> {
+        Self::parse(fs::read(Path::new(KERNEL_BTF))?)
+    }
+
+    /// Parses a description in the byte order of this machine.
+    pub(crate) fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
+        use BtfError::Malformed;
+        if u16_at(&data, 0) != Some(MAGIC) {
+            return Err(Malformed("the magic number is wrong"));
+        }
+        let header = |at| u32_at(&data, at).map(|value| value as usize);
+        let (Some(length), Some(types_at), Some(types_len), Some(strings_at), Some(strings_len)) =
+            (header(4), header(8), header(12), header(16), header(20))
+        else {
+            return Err(Malformed("it ends within the header"));
+        };
+        let section = |at: usize, len: usize| {
+            let begin = length.checked_add(at)?;
+            let end = begin.checked_add(len)?;
+            (end <= data.len()).then_some(begin..end)
+        };
+        let (Some(types_range), Some(strings)) = (
+            section(types_at, types_len),
+            section(strings_at, strings_len),
+        ) else {
+            return Err(Malformed("a section reaches beyond its end"));
+        };
+
+        let mut types = vec![0];
+        let mut at = types_range.start;
+        while at < types_range.end {
+            let parsed = type_at(&data, at).ok_or(Malformed("it ends within a type"))?;
+            types.push(u32::try_from(at).map_err(|_too_large| Malformed("it is too large"))?);
+            at = parsed
+                .end()
+                .ok_or(Malformed("it has a kind of type that is not known"))?;
+        }
+        Ok(Self {
+            data,
+            types,
+            strings,
+        })
+    }
+
+    /// The offset in bytes of a field: `task_struct.se.sum_exec_runtime`,
+    /// `mm_struct.rss_stat[1].count`. `None` if there is no such field, or if
+    /// it is a bit field.
+    pub(crate) fn offset_of(&self, path: &str) -> Option<u32> {
+        let (structure, members) = path.split_once('.')?;
+        self.structures(structure).find_map(|id| {
+            let mut at = (id, 0u32);
+            for member in members.split('.') {
+                let (name, index) = match member.split_once('[') {
+                    Some((name, index)) => (name, Some(index.strip_suffix(']')?.parse().ok()?)),
+                    None => (member, None),
+                };
+                let (member_type, offset) = self.member(self.resolve(at.0)?, name, 0)?;
+                at = (member_type, at.1.checked_add(offset)?);
+                if let Some(index) = index {
+                    let (element, offset) = self.element(at.0, index)?;
+                    at = (element, at.1.checked_add(offset)?);
+                }
+            }
+            Some(at.1)
+        })
+    }
+
+    /// For each argument that a `tp_btf` program on this tracepoint gets:
+    /// whether it is a pointer. `None` if there is no such tracepoint.
+    pub(crate) fn tracepoint_arguments(&self, tracepoint: &str) -> Option<Vec<bool>> {
+        let name = format!("btf_trace_{tracepoint}");
+        let typedef = self.ids().find_map(|id| {
+            let found = self.get(id)?;
+            (found.kind == KIND_TYPEDEF && self.name(found.name) == Some(name.as_bytes()))
+                .then_some(found)
+        })?;
+        let pointer = self.get(self.resolve(typedef.size_or_type)?)?;
+        let proto = self.get(pointer.size_or_type)?;
+        if pointer.kind != KIND_PTR || proto.kind != KIND_FUNC_PROTO {
+            return None;
+        }
+        // The first parameter is the tracepoint's own data.
+        (1..proto.count as usize)
+            .map(|index| {
+                let parameter = u32_at(&self.data, proto.rest + index * 8 + 4)?;
+                Some(self.get(self.resolve(parameter)?)?.kind == KIND_PTR)
+            })
+            .collect()
+    }
+
+    fn ids(&self) -> std::ops::Range<u32> {
+        1..self.types.len() as u32
+    }
+
+    fn get(&self, id: u32) -> Option<Type> {
+        if id == 0 {
+            return None;
+        }
+        type_at(&self.data, *self.types.get(id as usize)? as usize)
+    }
+
+    fn name(&self, offset: u32) -> Option<&[u8]> {
+        let strings = self.data.get(self.strings.clone())?;
+        let rest = strings.get(offset as usize..)?;
+        Some(rest.split(|&byte| byte == 0).next().unwrap_or_default())
+    }
+
+    fn structures(&self, name: &str) -> impl Iterator<Item = u32> {
+        self.ids().filter(move |&id| {
+            self.get(id).is_some_and(|found| {
+                found.kind == KIND_STRUCT && self.name(found.name) == Some(name.as_bytes())
+            })
+        })
+    }
+
+    /// The type behind typedefs and qualifiers.
+    fn resolve(&self, mut id: u32) -> Option<u32> {
+        for _ in 0..DEPTH_MAX {
+            let found = self.get(id)?;
+            match found.kind {
+                KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_RESTRICT | KIND_TYPE_TAG => {
+                    id = found.size_or_type;
+                }
+                _ => return Some(id),
+            }
+        }
+        None
+    }
+
+    /// The type and the offset of a member, also of one inside members that
+    /// have no name.
+    fn member(&self, structure: u32, name: &str, depth: u32) -> Option<(u32, u32)> {
+        let found = self.get(structure)?;
+        if !matches!(found.kind, KIND_STRUCT | KIND_UNION) || depth > DEPTH_MAX {
+            return None;
+        }
+        for index in 0..found.count as usize {
+            let at = found.rest + index * 12;
+            let member_name = self.name(u32_at(&self.data, at)?)?;
+            let member_type = u32_at(&self.data, at + 4)?;
+            let offset = u32_at(&self.data, at + 8)?;
+            let (bits, bit_offset) = if found.kind_flag {
+                (offset >> 24, offset & 0x00ff_ffff)
+            } else {
+                (0, offset)
+            };
+            if member_name == name.as_bytes() {
+                return (bits == 0 && bit_offset % 8 == 0).then_some((member_type, bit_offset / 8));
+            }
+            if member_name.is_empty()
+                && let Some((inner_type, inner)) =
+                    self.member(self.resolve(member_type)?, name, depth + 1)
+            {
+                return Some((inner_type, (bit_offset / 8).checked_add(inner)?));
+            }
+        }
+        None
+    }
+
+    /// The type and the offset of an element of an array.
+    fn element(&self, array: u32, index: u32) -> Option<(u32, u32)> {
+        let found = self.get(self.resolve(array)?)?;
+        if found.kind != KIND_ARRAY {
+            return None;
+        }
+        let element = u32_at(&self.data, found.rest)?;
+        let length = u32_at(&self.data, found.rest + 8)?;
+        if index >= length {
+            return None;
+        }
+        let size = self.size_of(element)?;
+        Some((element, size.checked_mul(index)?))
+    }
+
+    fn size_of(&self, id: u32) -> Option<u32> {
+        let found = self.get(self.resolve(id)?)?;
+        match found.kind {
+            KIND_INT | KIND_STRUCT | KIND_UNION | KIND_ENUM | KIND_ENUM64 | KIND_FLOAT => {
+                Some(found.size_or_type)
+            }
+            KIND_PTR => Some(size_of::<usize>() as u32),
+            _ => None,
+        }
+    }
+}
+
+impl Type {
+    /// Where the type after this one begins; `None` for a kind that is not
+    /// known.
+    fn end(&self) -> Option<usize> {
+        let count = self.count as usize;
+        let extra = match self.kind {
+            KIND_PTR | 7..=12 | KIND_FLOAT | KIND_TYPE_TAG => 0,
+            KIND_INT | KIND_VAR | KIND_DECL_TAG => 4,
+            KIND_ARRAY => 12,
+            KIND_STRUCT | KIND_UNION | KIND_DATASEC | KIND_ENUM64 => count * 12,
+            KIND_ENUM | KIND_FUNC_PROTO => count * 8,
+            _ => return None,
+        };
+        self.rest.checked_add(extra)
+    }
+}
+
+fn type_at(data: &[u8], at: usize) -> Option<Type> {
+    let info = u32_at(data, at.checked_add(4)?)?;
+    Some(Type {
+        name: u32_at(data, at)?,
+        kind: (info >> 24) & 0x1f,
+        kind_flag: info >> 31 != 0,
+        count: info & 0xffff,
+        size_or_type: u32_at(data, at + 8)?,
+        rest: at + 12,
+    })
+}
+
+fn u16_at(data: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(
+        data.get(at..at.checked_add(2)?)?.try_into().ok()?,
+    ))
+}
+
+fn u32_at(data: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(
+        data.get(at..at.checked_add(4)?)?.try_into().ok()?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `struct task { int a; struct { long b[4]; }; int c:3; }` and
+    /// `typedef void (*btf_trace_hop)(void *, int, struct task *)`.
+    fn sample() -> Vec<u8> {
+        let strings = b"\0int\0long\0task\0a\0b\0c\0btf_trace_hop\0";
+        let name = |text: &str| {
+            let text = format!("\0{text}\0");
+            let at = strings
+                .windows(text.len())
+                .position(|part| part == text.as_bytes());
+            at.expect("the name is in the table") as u32 + 1
+        };
+        let info = |kind: u32, count: u32, flag: bool| kind << 24 | count | u32::from(flag) << 31;
+        #[rustfmt::skip]
+        let types: Vec<u32> = vec![
+            /* 1 */ name("int"), info(KIND_INT, 0, false), 4, 32,
+            /* 2 */ name("long"), info(KIND_INT, 0, false), 8, 64,
+            /* 3 */ 0, info(KIND_ARRAY, 0, false), 0, 2, 1, 4,
+            /* 4 */ 0, info(KIND_STRUCT, 1, false), 32, name("b"), 3, 0,
+            /* 5 */ name("task"), info(KIND_STRUCT, 3, true), 48,
+                name("a"), 1, 0,  0, 4, 64,  name("c"), 1, 3 << 24 | 320,
+            /* 6 */ 0, info(KIND_PTR, 0, false), 5,
+            /* 7 */ 0, info(KIND_PTR, 0, false), 0,
+            /* 8 */ 0, info(KIND_FUNC_PROTO, 3, false), 0,  0, 7,  0, 1,  0, 6,
+            /* 9 */ 0, info(KIND_PTR, 0, false), 8,
+            /* 10 */ name("btf_trace_hop"), info(KIND_TYPEDEF, 0, false), 9,
+        ];
+        let mut data = Vec::new();
+        data.extend(MAGIC.to_ne_bytes());
+        data.extend([1, 0]);
+        for word in [
+            24,
+            0,
+            types.len() as u32 * 4,
+            types.len() as u32 * 4,
+            strings.len() as u32,
+        ] {
+            data.extend(word.to_ne_bytes());
+        }
+        for word in types {
+            data.extend(word.to_ne_bytes());
+        }
+        data.extend(strings);
+        data
+    }
+
+    #[test]
+    fn a_member_is_found_also_inside_one_without_a_name() {
+        let btf = Btf::parse(sample()).expect("it is valid");
+        assert_eq!(btf.offset_of("task.a"), Some(0));
+        assert_eq!(btf.offset_of("task.b"), Some(8));
+        assert_eq!(btf.offset_of("task.b[3]"), Some(32));
+        assert_eq!(
+            btf.offset_of("task.b[4]"),
+            None,
+            "beyond the end of the array"
+        );
+        assert_eq!(
+            btf.offset_of("task.c"),
+            None,
+            "a bit field has no offset in bytes"
+        );
+        assert_eq!(btf.offset_of("task.d"), None);
+        assert_eq!(btf.offset_of("nobody.a"), None);
+    }
+
+    #[test]
+    fn the_arguments_of_a_tracepoint_are_told_apart() {
+        let btf = Btf::parse(sample()).expect("it is valid");
+        assert_eq!(btf.tracepoint_arguments("hop"), Some(vec![false, true]));
+        assert_eq!(btf.tracepoint_arguments("skip"), None);
+    }
+
+    #[test]
+    fn no_damage_to_the_description_makes_the_parser_panic() {
+        let intact = sample();
+        for length in 0..intact.len() {
+            if let Ok(btf) = Btf::parse(intact[..length].to_vec()) {
+                btf.offset_of("task.b[3]");
+            }
+        }
+        for at in 0..intact.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut damaged = intact.clone();
+                damaged[at] = value;
+                if let Ok(btf) = Btf::parse(damaged) {
+                    btf.offset_of("task.b[3]");
+                    btf.tracepoint_arguments("hop");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,382 @@
+use std::{fs, io};
+
+use aya::{
+    Btf as AyaBtf, Ebpf, EbpfError, EbpfLoader,
+    maps::{Map, MapData, MapError, Queue, RingBuf},
+    programs::{BtfTracePoint, Iter, ProgramError},
+};
+use collector_ebpf::{Cpu, TOUCHED_PAGE, Thread};
+
+use super::{
+    LoadError, LoadOptions, LoadReport, ProgramReport, ProgramState,
+    btf::{Btf, BtfError},
+    counters::Known,
+    mapped::MappedArray,
+    offsets::KernelOffsets,
+};
+
+/// The compiled programs: built by `cargo xtask build-ebpf`.
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("collector.bpf.o");
+
+/// The programs on tracepoints, and what each one feeds. The first one is
+/// needed by all others.
+const TRACEPOINTS: [(&str, &str); 6] = [
+    (
+        "sched_switch",
+        "cpu_stats, process_stats, sched_latency; exit in process_events",
+    ),
+    (
+        "sched_wakeup",
+        "blocked_ns; runqueue_wait and off_cpu in sched_latency",
+    ),
+    (
+        "sched_wakeup_new",
+        "the first wait of a new task in sched_latency",
+    ),
+    (
+        "sched_process_fork",
+        "fork in process_events; new processes at once",
+    ),
+    (
+        "sched_process_exec",
+        "exec in process_events; new names at once",
+    ),
+    (
+        "sched_process_exit",
+        "exit_code and signal of exit in process_events",
+    ),
+];
+
+/// The iterator, and what it feeds.
+const ITERATOR: (&str, &str) = (
+    "all_tasks",
+    "processes that were there before; memory, I/O, owner",
+);
+
+/// The ring buffer: some thousands of lifecycle events.
+const EVENTS_BYTES: u32 = 1 << 20;
+
+/// Loaded and attached, with the maps ready to be read.
+pub(super) struct Loaded {
+    pub(super) ebpf: Ebpf,
+    pub(super) cpus: MappedArray<Cpu>,
+    pub(super) threads: MappedArray<Thread>,
+    pub(super) touched: MappedArray<[u8; TOUCHED_PAGE]>,
+    pub(super) free: Queue<MapData, u32>,
+    pub(super) events: RingBuf<MapData>,
+    pub(super) known: Known,
+    pub(super) report: LoadReport,
+}
+
+/// The sizes of the maps on this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizes {
+    pub(super) cpus: u32,
+    pub(super) threads: u32,
+}
+
+impl Sizes {
+    /// Room for 16,384 threads a CPU, at least 65,536 and at most 262,144,
+    /// but not for more than the kernel would make.
+    pub(super) fn choose(possible_cpus: u32, pid_max: u32) -> Self {
+        let wanted = possible_cpus.saturating_mul(16_384).clamp(65_536, 262_144);
+        let threads = wanted.min(pid_max).max(TOUCHED_PAGE as u32);
+        Self {
+            cpus: possible_cpus,
+            threads: threads.next_multiple_of(TOUCHED_PAGE as u32),
+        }
+    }
+
+    /// The kernel memory that the maps take, in bytes.
+    ///
+    /// - `CPUS`: a [`Cpu`] each.
+    /// - `THREADS`: a [`Thread`] each, and a byte in `TOUCHED`.
+    /// - `THREAD_OF`: 64 bytes an element (`struct htab_elem` has 48, then key
+    ///   and value of 8 each), and 16 bytes a bucket, of which there are as
+    ///   many as elements, rounded up to a power of two.
+    /// - `FREE`: 4 bytes each. `EVENTS`: its size.
+    pub(super) fn bytes(self) -> u64 {
+        let threads = u64::from(self.threads);
+        let records = threads * (size_of::<Thread>() as u64 + 1);
+        let lookup = threads * 64 + threads.next_power_of_two() * 16;
+        u64::from(self.cpus) * size_of::<Cpu>() as u64
+            + records
+            + lookup
+            + threads * 4
+            + u64::from(EVENTS_BYTES)
+    }
+}
+
+/// Loads and attaches all that this kernel takes.
+pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
+    if !super::rights::may_load_programs() {
+        return Err(LoadError::NoPermission);
+    }
+    let btf = Btf::of_this_kernel().map_err(|error| match error {
+        BtfError::Io(error) if error.kind() == io::ErrorKind::NotFound => LoadError::NoBtf,
+        error => LoadError::Other(error.to_string()),
+    })?;
+    let offsets = KernelOffsets::resolve(&btf, &options.pretend_missing)?;
+    // In some 5.18 kernels the state of the previous task stood before it:
+    // https://git.kernel.org/torvalds/c/9c2136be0878
+    match btf.tracepoint_arguments("sched_switch").as_deref() {
+        Some([_, true, true, ..]) => {}
+        Some(_) => return Err(LoadError::Other("this kernel passes other arguments to sched_switch than 5.10 and later do: update it, or choose --backend procfs".to_owned())),
+        None => return Err(LoadError::Other("this kernel has no tracepoint sched_switch: choose --backend procfs".to_owned())),
+    }
+    drop(btf);
+
+    let sizes = Sizes::choose(possible_cpus()?, pid_max());
+    let mut ebpf = EbpfLoader::new()
+        .override_global("FIELD_OFFSETS", offsets.words.as_slice(), true)
+        .map_max_entries("CPUS", sizes.cpus)
+        .map_max_entries("THREADS", sizes.threads)
+        .map_max_entries("THREAD_OF", sizes.threads)
+        .map_max_entries("FREE", sizes.threads)
+        .map_max_entries("TOUCHED", sizes.threads / TOUCHED_PAGE as u32)
+        .map_max_entries("EVENTS", EVENTS_BYTES)
+        .load(OBJECT)
+        .map_err(|error| describe(&error))?;
+
+    let mut free: Queue<_, u32> = Queue::try_from(take(&mut ebpf, "FREE")?).map_err(map_error)?;
+    for index in 0..sizes.threads {
+        free.push(index, 0).map_err(map_error)?;
+    }
+    let kernel_btf = AyaBtf::from_sys_fs().map_err(|error| LoadError::Other(error.to_string()))?;
+    let programs = attach_all(&mut ebpf, &kernel_btf, options)?;
+    drop(kernel_btf);
+
+    let is_attached = |name: &str| {
+        programs
+            .iter()
+            .any(|program| program.name == name && program.state == ProgramState::Attached)
+    };
+    let wakeups = is_attached("sched_wakeup") && is_attached("sched_wakeup_new");
+    let known = Known {
+        split: offsets.has("task_struct.utime") && offsets.has("task_struct.stime"),
+        runqueue: wakeups || offsets.has("task_struct.sched_info.run_delay"),
+        blocked: wakeups,
+        minor_faults: offsets.has("task_struct.min_flt"),
+        major_faults: offsets.has("task_struct.maj_flt"),
+        io: offsets.has("task_struct.ioac.read_bytes"),
+        rss: offsets.has("task_struct.mm") && offsets.has("mm_struct.total_vm"),
+        vm: offsets.has("task_struct.mm") && offsets.has("mm_struct.total_vm"),
+        forks: is_attached("sched_process_fork"),
+        execs: is_attached("sched_process_exec"),
+        exits: is_attached("sched_process_exit"),
+    };
+    let map =
+        |ebpf: &mut Ebpf, name| -> Result<MapData, LoadError> { array(take(ebpf, name)?, name) };
+    let mapped = |error: io::Error| {
+        LoadError::Other(format!(
+            "cannot map an array of the programs into memory: {error}"
+        ))
+    };
+    Ok(Loaded {
+        cpus: MappedArray::new(map(&mut ebpf, "CPUS")?, sizes.cpus).map_err(mapped)?,
+        threads: MappedArray::new(map(&mut ebpf, "THREADS")?, sizes.threads).map_err(mapped)?,
+        touched: MappedArray::new(
+            map(&mut ebpf, "TOUCHED")?,
+            sizes.threads / TOUCHED_PAGE as u32,
+        )
+        .map_err(mapped)?,
+        events: RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(map_error)?,
+        free,
+        known,
+        report: LoadReport {
+            programs,
+            missing_fields: offsets.missing,
+            facts: vec![
+                ("possible CPUs".to_owned(), sizes.cpus.to_string()),
+                ("thread records".to_owned(), sizes.threads.to_string()),
+                (
+                    "kernel memory of the maps".to_owned(),
+                    format!("{:.1} MiB", sizes.bytes() as f64 / 1_048_576.0),
+                ),
+            ],
+        },
+        ebpf,
+    })
+}
+
+/// Loads and attaches each program on its own, so that one that the kernel
+/// refuses turns off only what it feeds.
+fn attach_all(
+    ebpf: &mut Ebpf,
+    btf: &AyaBtf,
+    options: &LoadOptions,
+) -> Result<Vec<ProgramReport>, LoadError> {
+    let mut programs = Vec::new();
+    for (name, feeds) in TRACEPOINTS {
+        let result = pretend(name, options).and_then(|()| {
+            let program: &mut BtfTracePoint = ebpf
+                .program_mut(name)
+                .ok_or("it is not in the object")?
+                .try_into()
+                .map_err(|error: ProgramError| error.to_string())?;
+            program.load(name, btf).map_err(|error| refused(&error))?;
+            program.attach().map_err(|error| refused(&error))?;
+            Ok(())
+        });
+        programs.push(report(name, format!("tp_btf/{name}"), feeds, result));
+    }
+    let (name, feeds) = ITERATOR;
+    let result = pretend(name, options).and_then(|()| {
+        let program: &mut Iter = ebpf
+            .program_mut(name)
+            .ok_or("it is not in the object")?
+            .try_into()
+            .map_err(|error: ProgramError| error.to_string())?;
+        program.load("task", btf).map_err(|error| refused(&error))
+    });
+    programs.push(report(name, "iter/task".to_owned(), feeds, result));
+    for needed in [TRACEPOINTS[0].0, ITERATOR.0] {
+        for program in &programs {
+            if program.name == needed
+                && let ProgramState::Off { reason } = &program.state
+            {
+                return Err(LoadError::Program {
+                    name: needed,
+                    reason: reason.clone(),
+                });
+            }
+        }
+    }
+    Ok(programs)
+}
+
+fn pretend(name: &str, options: &LoadOptions) -> Result<(), String> {
+    if options
+        .pretend_missing
+        .iter()
+        .any(|missing| missing == name)
+    {
+        return Err("it was asked for to be left out".to_owned());
+    }
+    Ok(())
+}
+
+fn report(
+    name: &'static str,
+    hook: String,
+    feeds: &'static str,
+    result: Result<(), String>,
+) -> ProgramReport {
+    let state = match result {
+        Ok(()) => ProgramState::Attached,
+        Err(reason) => ProgramState::Off { reason },
+    };
+    ProgramReport {
+        name,
+        hook,
+        state,
+        feeds,
+    }
+}
+
+/// Why the kernel refused a program, in one line; the verifier's log, which
+/// is many, goes to the debug log.
+fn refused(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            let log = verifier_log.to_string();
+            tracing::debug!(log, "the verifier refused a program");
+            let verdict = log.lines().rev().find(|line| {
+                !line.is_empty()
+                    && !line.starts_with("processed ")
+                    && !line.starts_with("verification time")
+            });
+            format!(
+                "the kernel refused it: {io_error}{}",
+                verdict.map(|line| format!(" ({line})")).unwrap_or_default()
+            )
+        }
+        ProgramError::SyscallError(error) => format!("{}: {}", error.call, error.io_error),
+        error => error.to_string(),
+    }
+}
+
+fn describe(error: &EbpfError) -> LoadError {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    let mut text = error.to_string();
+    while let Some(inner) = source {
+        if let Some(io_error) = inner.downcast_ref::<io::Error>()
+            && io_error.kind() == io::ErrorKind::PermissionDenied
+        {
+            return LoadError::Refused;
+        }
+        text = inner.to_string();
+        source = inner.source();
+    }
+    LoadError::Other(format!("cannot load the eBPF programs: {error}: {text}"))
+}
+
+fn map_error(error: MapError) -> LoadError {
+    LoadError::Other(format!("a map of the programs cannot be used: {error}"))
+}
+
+fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, LoadError> {
+    ebpf.take_map(name)
+        .ok_or_else(|| LoadError::Other(format!("the object has no map {name}")))
+}
+
+fn array(map: Map, name: &str) -> Result<MapData, LoadError> {
+    match map {
+        Map::Array(data) => Ok(data),
+        _ => Err(LoadError::Other(format!("the map {name} is not an array"))),
+    }
+}
+
+/// One more than the highest number that a CPU of this host can have.
+fn possible_cpus() -> Result<u32, LoadError> {
+    const PATH: &str = "/sys/devices/system/cpu/possible";
+    let text = fs::read_to_string(PATH)
+        .map_err(|error| LoadError::Other(format!("cannot read {PATH}: {error}")))?;
+    text.trim()
+        .rsplit([',', '-'])
+        .next()
+        .and_then(|highest| highest.parse::<u32>().ok())
+        .map(|highest| highest.saturating_add(1))
+        .ok_or_else(|| LoadError::Other(format!("{PATH}: {:?} is not a list of CPUs", text.trim())))
+}
+
+/// The highest number that a thread can have.
+fn pid_max() -> u32 {
+    fs::read_to_string("/proc/sys/kernel/pid_max")
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_maps_fit_their_budgets() {
+        let small = Sizes::choose(2, 4_194_304);
+        assert_eq!(small.threads, 65_536);
+        assert!(
+            small.bytes() <= 16 << 20,
+            "{} bytes on 2 CPUs",
+            small.bytes()
+        );
+        let large = Sizes::choose(256, 4_194_304);
+        assert_eq!(large.threads, 262_144);
+        assert!(
+            large.bytes() <= 64 << 20,
+            "{} bytes on 256 CPUs",
+            large.bytes()
+        );
+    }
+
+    #[test]
+    fn no_more_records_than_the_kernel_makes_threads() {
+        assert_eq!(Sizes::choose(2, 32_768).threads, 32_768);
+        assert_eq!(Sizes::choose(2, 301).threads, TOUCHED_PAGE as u32);
+        assert_eq!(Sizes::choose(2, 33_000).threads % TOUCHED_PAGE as u32, 0);
+    }
+}

@@ -1,0 +1,158 @@
+//! BPF arrays that are mapped into this process, and read without a system
+//! call.
+
+use std::{
+    io,
+    marker::PhantomData,
+    os::fd::{AsFd as _, AsRawFd as _},
+    ptr,
+};
+
+use aya::maps::MapData;
+use collector_ebpf::{Cpu, THREAD_FREE, Thread};
+use memmap2::{MmapOptions, MmapRaw};
+
+/// A record that may be read while the kernel writes to it: it holds integers
+/// only, so every pattern of bits is a value of it.
+///
+/// # Safety
+///
+/// The type is `repr(C)`, has no padding, and each of its parts may have any
+/// value.
+pub(crate) unsafe trait Record: Copy {}
+
+// SAFETY: integers only, and no padding.
+unsafe impl Record for Thread {}
+// SAFETY: integers only, and no padding.
+unsafe impl Record for Cpu {}
+
+/// A `BPF_MAP_TYPE_ARRAY` with `BPF_F_MMAPABLE`.
+///
+/// # Minimum kernel version
+///
+/// 5.5: <https://git.kernel.org/torvalds/c/fc9702273e2e>
+#[derive(Debug)]
+pub(crate) struct MappedArray<T> {
+    memory: MmapRaw,
+    length: u32,
+    /// The map lives as long as its memory is mapped; the descriptor is kept
+    /// so that its size can be told.
+    _map: MapData,
+    record: PhantomData<T>,
+}
+
+impl<T> MappedArray<T> {
+    /// The distance between two elements: the kernel rounds it up to 8 bytes.
+    const STRIDE: usize = size_of::<T>().next_multiple_of(8);
+
+    /// Maps an array of `length` elements.
+    pub(crate) fn new(map: MapData, length: u32) -> io::Result<Self> {
+        let memory = MmapOptions::new()
+            .len(Self::STRIDE * length as usize)
+            .map_raw(map.fd().as_fd().as_raw_fd())?;
+        Ok(Self {
+            memory,
+            length,
+            _map: map,
+            record: PhantomData,
+        })
+    }
+
+    /// How many elements there are.
+    pub(crate) const fn len(&self) -> u32 {
+        self.length
+    }
+
+    fn element(&self, index: u32) -> Option<*mut T> {
+        // SAFETY: the element is within the mapping.
+        (index < self.length).then(|| unsafe {
+            self.memory
+                .as_mut_ptr()
+                .add(index as usize * Self::STRIDE)
+                .cast()
+        })
+    }
+}
+
+impl<T: Record> MappedArray<T> {
+    /// A copy of an element as it is now. The kernel may be writing to it, so
+    /// its fields may be from before and from after that; each one is whole.
+    pub(crate) fn read(&self, index: u32) -> Option<T> {
+        let element = self.element(index)?;
+        // SAFETY: the element is within the mapping and aligned, since the
+        // mapping begins at a page and the stride is a multiple of 8; any bits
+        // are a value of `T`.
+        Some(unsafe { ptr::read_volatile(element) })
+    }
+}
+
+impl MappedArray<Cpu> {
+    /// The record of the thread that has a CPU, or [`NO_THREAD`], and since
+    /// when it has it. `None` before the first switch.
+    ///
+    /// [`NO_THREAD`]: collector_ebpf::NO_THREAD
+    pub(crate) fn running(&self, cpu: u32) -> Option<(u32, u64)> {
+        let element = self.element(cpu)?;
+        // The kernel writes the two one after the other: a switch in between
+        // shows in the second look at the time.
+        for _ in 0..4 {
+            // SAFETY: the element is within the mapping and aligned.
+            let (since, thread, still) = unsafe {
+                (
+                    ptr::read_volatile(&raw const (*element).since_ns),
+                    ptr::read_volatile(&raw const (*element).thread),
+                    ptr::read_volatile(&raw const (*element).since_ns),
+                )
+            };
+            if since == still {
+                return (since != 0).then_some((thread, since));
+            }
+        }
+        None
+    }
+}
+
+impl MappedArray<Thread> {
+    /// Marks a record as free, before it is given away again: until then it
+    /// would show the thread that had it.
+    pub(crate) fn mark_free(&self, index: u32) {
+        if let Some(element) = self.element(index) {
+            // SAFETY: the element is within the mapping and aligned. Its
+            // thread has ended, so the kernel does not write to it.
+            unsafe { ptr::write_volatile(&raw mut (*element).state, THREAD_FREE) };
+        }
+    }
+}
+
+impl<const N: usize> MappedArray<[u8; N]> {
+    /// Adds the position of each byte that is set to `found`, and clears it.
+    ///
+    /// What the kernel wrote before it set a byte is visible afterwards. It
+    /// does not set a byte that it sees set, and its view may be some
+    /// nanoseconds old: a change just before this call may be found by the
+    /// next one only, so what is read now is to be read once more then.
+    pub(crate) fn drain_into(&self, found: &mut Vec<u32>) {
+        let words = self.length as usize * N / 8;
+        let base: *mut u64 = self.memory.as_mut_ptr().cast();
+        for word in 0..words {
+            // SAFETY: the word is within the mapping, and aligned.
+            let place = unsafe { base.add(word) };
+            // SAFETY: as above.
+            if unsafe { ptr::read_volatile(place) } == 0 {
+                continue;
+            }
+            let bytes: *mut u8 = place.cast();
+            for byte in 0..8 {
+                // SAFETY: the byte is within the word.
+                unsafe {
+                    let place = bytes.add(byte);
+                    if ptr::read_volatile(place) != 0 {
+                        ptr::write_volatile(place, 0);
+                        found.push((word * 8 + byte) as u32);
+                    }
+                }
+            }
+        }
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+    }
+}

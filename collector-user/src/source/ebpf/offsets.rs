@@ -1,0 +1,52 @@
+use collector_ebpf::{ABSENT, OFFSETS};
+
+use super::{LoadError, MissingField, btf::Btf};
+
+/// Where the fields are that the programs read, in the order of
+/// [`collector_ebpf::Offsets`].
+#[derive(Debug)]
+pub(crate) struct KernelOffsets {
+    /// The value of the global `FIELD_OFFSETS`.
+    pub(crate) words: Vec<u32>,
+    /// The fields that this kernel does not have.
+    pub(crate) missing: Vec<MissingField>,
+}
+
+impl KernelOffsets {
+    /// Looks all fields up.
+    ///
+    /// # Errors
+    ///
+    /// When a field is missing without which nothing works.
+    pub(crate) fn resolve(btf: &Btf, pretend_missing: &[String]) -> Result<Self, LoadError> {
+        let mut words = Vec::with_capacity(OFFSETS.len());
+        let mut missing = Vec::new();
+        for field in OFFSETS {
+            let found = field
+                .paths
+                .iter()
+                .filter(|path| !pretend_missing.iter().any(|name| name == *path))
+                .find_map(|path| btf.offset_of(path));
+            words.push(found.unwrap_or(ABSENT));
+            if found.is_none() {
+                let field_name = field.paths.join(" or ");
+                let Some(feeds) = field.feeds else {
+                    return Err(LoadError::MissingField(field_name));
+                };
+                missing.push(MissingField {
+                    field: field_name,
+                    feeds,
+                });
+            }
+        }
+        Ok(Self { words, missing })
+    }
+
+    /// Whether this kernel has the field with this path.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        OFFSETS
+            .iter()
+            .zip(&self.words)
+            .any(|(field, &offset)| offset != ABSENT && field.paths.contains(&path))
+    }
+}

@@ -1,0 +1,229 @@
+use std::{
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, SystemTime},
+};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+
+use super::{LoadError, LoadOptions, LoadReport, loader, state::State};
+use crate::{
+    metric::{CpuTimes, ProcessEvent, ProcessStats, SchedLatency},
+    source::Tick,
+};
+
+/// For how long lifecycle events are gathered before they are handled: then a
+/// thousand processes a second cause fifty wakeups of the agent, not
+/// thousands.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Who receives lifecycle events.
+pub trait EventSink: Send {
+    /// Whether anybody wants events now. While nobody does, none are made.
+    fn is_wanted(&self) -> bool;
+
+    /// An event, in the order in which they happened.
+    fn publish(&self, event: ProcessEvent);
+}
+
+/// The loaded and attached programs. Cheap to clone; dropping the last clone
+/// detaches them.
+#[derive(Clone, Debug)]
+pub struct Scheduler {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    report: LoadReport,
+    stop: OwnedFd,
+    pump: Option<JoinHandle<()>>,
+}
+
+/// What the collectors and the thread that handles events share.
+struct Shared {
+    state: Mutex<State>,
+    sink: Mutex<Option<Box<dyn EventSink>>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands events on. The sink is called without the state locked.
+    fn publish(&self, events: Vec<ProcessEvent>) {
+        if events.is_empty() {
+            return;
+        }
+        let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sink) = &*sink
+            && sink.is_wanted()
+        {
+            for event in events {
+                sink.publish(event);
+            }
+        }
+    }
+
+    fn drain(&self) {
+        let events = self.state().drain(now_ns(), SystemTime::now());
+        self.publish(events);
+    }
+}
+
+impl Scheduler {
+    /// Loads and attaches the programs, and finds the processes that were
+    /// there before. Blocks for some tens of milliseconds.
+    ///
+    /// # Minimum kernel version
+    ///
+    /// 5.10, with BTF; and the rights to load programs: root, or `CAP_BPF` and
+    /// `CAP_PERFMON`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no eBPF to be had: the procfs backend is then the way.
+    pub fn load(options: &LoadOptions) -> Result<Self, LoadError> {
+        let loaded = loader::load(options)?;
+        let failed = |call: &str, error: io::Error| LoadError::Other(format!("{call}: {error}"));
+        let report = loaded.report.clone();
+        let events_fd = loaded
+            .events
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|error| failed("cannot watch the ring buffer", error))?;
+        let mut state = State::new(loaded);
+        state
+            .pass(SystemTime::now())
+            .map_err(|error| failed("cannot go through the tasks that are there", error))?;
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            sink: Mutex::new(None),
+        });
+
+        let stop = eventfd(0, EventfdFlags::CLOEXEC)
+            .map_err(|error| failed("cannot make an eventfd", error.into()))?;
+        let stopped = stop
+            .try_clone()
+            .map_err(|error| failed("cannot make an eventfd", error))?;
+        let pumped = Arc::clone(&shared);
+        let pump = std::thread::Builder::new()
+            .name("collector-ebpf".to_owned())
+            .spawn(move || pump_events(&pumped, &events_fd, &stopped))
+            .map_err(|error| failed("cannot start a thread", error))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shared,
+                report,
+                stop,
+                pump: Some(pump),
+            }),
+        })
+    }
+
+    /// What was attached, and what was not and why.
+    pub fn report(&self) -> &LoadReport {
+        &self.inner.report
+    }
+
+    /// Sends lifecycle events to this sink from now on, instead of to the one
+    /// before.
+    pub fn send_events_to(&self, sink: impl EventSink + 'static) {
+        let sink: Box<dyn EventSink> = Box::new(sink);
+        *self
+            .inner
+            .shared
+            .sink
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(sink);
+    }
+
+    /// Every process, as of now.
+    ///
+    /// Reads the threads that ran since the last time. What only `/proc`
+    /// tells of a new process is read through `tick`, once.
+    ///
+    /// # Errors
+    ///
+    /// When the pass over all tasks that is due fails.
+    pub fn process_stats(&self, tick: &Tick) -> io::Result<ProcessStats> {
+        let (events, reading) = {
+            let mut state = self.inner.shared.state();
+            let mut events = state.drain(now_ns(), SystemTime::now());
+            events.extend(state.pass_if_due(SystemTime::now())?);
+            state.look_up(tick);
+            (events, state.process_stats(now_ns()))
+        };
+        self.inner.shared.publish(events);
+        Ok(reading)
+    }
+
+    /// For each CPU that has switched tasks: what the programs know of it.
+    /// The other fields are empty.
+    pub fn cpu_times(&self) -> Vec<CpuTimes> {
+        self.inner.shared.state().cpu_times(now_ns())
+    }
+
+    /// Records of lifecycle events that were lost because the ring buffer was
+    /// full, since the start.
+    pub fn events_dropped(&self) -> u64 {
+        self.inner.shared.state().events_dropped()
+    }
+
+    /// The histograms of each CPU, and of all.
+    pub fn sched_latency(&self) -> SchedLatency {
+        self.inner.shared.state().sched_latency()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Writing to an eventfd fails only at the end of its range.
+        let _ended = rustix::io::write(&self.stop, &1u64.to_ne_bytes());
+        if let Some(pump) = self.pump.take() {
+            let _panicked = pump.join();
+        }
+    }
+}
+
+/// Handles lifecycle events as they come, until told to stop.
+///
+/// This also takes back the records of threads that ended, so that they do
+/// not run out while nobody asks for a reading.
+fn pump_events(shared: &Shared, events: &OwnedFd, stop: &OwnedFd) {
+    loop {
+        let mut fds = [
+            PollFd::new(events, PollFlags::IN),
+            PollFd::new(stop, PollFlags::IN),
+        ];
+        match poll(&mut fds, None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => {
+                tracing::error!(%error, "cannot wait for lifecycle events: they are handled at the pace of process_stats only");
+                return;
+            }
+        }
+        if !fds[1].revents().is_empty() {
+            return;
+        }
+        std::thread::sleep(GATHER);
+        shared.drain();
+    }
+}
+
+/// The clock by which the programs stamp: `bpf_ktime_get_ns`.
+fn now_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}

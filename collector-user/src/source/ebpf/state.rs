@@ -1,0 +1,299 @@
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+use aya::{
+    Ebpf,
+    maps::{MapData, Queue, RingBuf},
+};
+use collector_ebpf::{BUCKETS, Cpu, NO_THREAD, TOUCHED_PAGE, Thread, bucket_bounds};
+
+use super::{
+    accounts::{Accounts, Clock, Details, LookUp},
+    event_record::EventRecord,
+    loader::Loaded,
+    mapped::MappedArray,
+    task_iter,
+};
+use crate::{
+    metric::{
+        CpuLatency, CpuTimes, LatencyBucket, LatencyHistogram, ProcessEvent, ProcessStats,
+        SchedLatency,
+    },
+    source::{
+        Tick,
+        procfs::{CLOCK_TICKS_PER_SECOND, proc_pid},
+    },
+};
+
+/// How often all tasks are gone through, for what the switch path does not
+/// bring: memory, I/O, owners, names.
+const PASS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How many processes are looked up in `/proc` at one tick.
+const LOOK_UPS_A_TICK: usize = 512;
+
+/// The maps, and what was made of them.
+pub(super) struct State {
+    ebpf: Ebpf,
+    cpus: MappedArray<Cpu>,
+    threads: MappedArray<Thread>,
+    touched: MappedArray<[u8; TOUCHED_PAGE]>,
+    free: Queue<MapData, u32>,
+    events: RingBuf<MapData>,
+    accounts: Accounts,
+    last_pass: Option<SystemTime>,
+    unknown_tasks: u64,
+    /// What the last drain found: to be read once more by the next.
+    recent: Vec<u32>,
+    to_read: Vec<u32>,
+    freed: Vec<u32>,
+}
+
+impl State {
+    pub(super) fn new(loaded: Loaded) -> Self {
+        let Loaded {
+            ebpf,
+            cpus,
+            threads,
+            touched,
+            free,
+            events,
+            known,
+            report: _,
+        } = loaded;
+        let page_size = rustix::param::page_size() as u64;
+        Self {
+            accounts: Accounts::new(threads.len(), known, page_size),
+            ebpf,
+            cpus,
+            threads,
+            touched,
+            free,
+            events,
+            last_pass: None,
+            unknown_tasks: 0,
+            recent: Vec::new(),
+            to_read: Vec::new(),
+            freed: Vec::new(),
+        }
+    }
+
+    /// Reads what changed since the last time.
+    pub(super) fn drain(&mut self, now_ns: u64, wall: SystemTime) -> Vec<ProcessEvent> {
+        // The events first: the record of a thread is marked as changed before
+        // the event of its end, so that its end is never found before itself.
+        let mut records = Vec::new();
+        while let Some(item) = self.events.next() {
+            match EventRecord::decode(&item) {
+                Some(record) => records.push(record),
+                None => tracing::warn!(
+                    bytes = item.len(),
+                    "a record of the ring buffer has an unknown form and was left out"
+                ),
+            }
+        }
+        self.to_read.clear();
+        self.to_read.append(&mut self.recent);
+        self.touched.drain_into(&mut self.recent);
+        self.to_read.extend_from_slice(&self.recent);
+        self.accounts.take_waiting(&mut self.to_read);
+        self.to_read.sort_unstable();
+        self.to_read.dedup();
+        for &index in &self.to_read {
+            if let Some(thread) = self.threads.read(index) {
+                self.accounts.update(index, &thread);
+            }
+        }
+        let events = self.accounts.settle(
+            records,
+            &Clock {
+                monotonic_ns: now_ns,
+                wall,
+            },
+            &mut self.freed,
+        );
+        self.give_back();
+        events
+    }
+
+    /// Makes the records of threads that ended free again.
+    fn give_back(&mut self) {
+        for index in self.freed.drain(..) {
+            self.threads.mark_free(index);
+            if let Err(error) = self.free.push(index, 0) {
+                tracing::error!(%error, "a thread record cannot be given back, and is lost until the restart");
+            }
+        }
+    }
+
+    /// Goes through all tasks if that is due: for what changes slowly, or
+    /// because a task was seen that is not known.
+    pub(super) fn pass_if_due(&mut self, now: SystemTime) -> io::Result<Vec<ProcessEvent>> {
+        let unknown = self.sum(|cpu| cpu.unknown_tasks);
+        let is_due = match self.last_pass {
+            None => true,
+            // An error is a clock that was set back.
+            Some(last) => now
+                .duration_since(last)
+                .is_ok_and(|age| age >= PASS_INTERVAL),
+        };
+        if is_due || self.accounts.needs_pass() || unknown != self.unknown_tasks {
+            self.unknown_tasks = unknown;
+            return self.pass(now);
+        }
+        Ok(Vec::new())
+    }
+
+    /// Goes through all tasks.
+    pub(super) fn pass(&mut self, now: SystemTime) -> io::Result<Vec<ProcessEvent>> {
+        let is_first = self.last_pass.is_none();
+        self.last_pass = Some(now);
+        let Self {
+            ebpf,
+            accounts,
+            threads,
+            ..
+        } = self;
+        accounts.begin_pass();
+        task_iter::visit_all(ebpf, |entry| {
+            if let Some(thread) = threads.read(entry.thread) {
+                accounts.update(entry.thread, &thread);
+            }
+            accounts.visit(entry, is_first);
+        })?;
+        let events = self.accounts.end_pass(now, &mut self.freed);
+        self.give_back();
+        Ok(events)
+    }
+
+    /// Looks up in `/proc` what only it tells of a process that is new.
+    pub(super) fn look_up(&mut self, tick: &Tick) {
+        for wanted in self.accounts.take_look_ups(LOOK_UPS_A_TICK) {
+            self.accounts.looked_up(wanted.key, look_up(tick, wanted));
+        }
+    }
+
+    pub(super) fn process_stats(&mut self, now_ns: u64) -> ProcessStats {
+        let running: Vec<(u32, u64)> = (0..self.cpus.len())
+            .filter_map(|index| self.cpus.running(index))
+            .filter(|&(thread, _since)| thread != NO_THREAD)
+            .collect();
+        self.accounts.reading(now_ns, &running)
+    }
+
+    pub(super) fn cpu_times(&self, now_ns: u64) -> Vec<CpuTimes> {
+        (0..self.cpus.len())
+            .filter_map(|index| Some((index, self.cpus.read(index)?)))
+            .filter(|(_index, cpu)| cpu.since_ns != 0)
+            .map(|(index, cpu)| {
+                let in_flight = now_ns.saturating_sub(cpu.since_ns);
+                let (busy, idle) = if cpu.tid == 0 {
+                    (0, in_flight)
+                } else {
+                    (in_flight, 0)
+                };
+                CpuTimes {
+                    cpu: Some(index),
+                    busy_ns: Some(cpu.busy_ns + busy),
+                    idle_task_ns: Some(cpu.idle_ns + idle),
+                    unattributed_ns: Some(cpu.unattributed_ns),
+                    voluntary_switches: Some(cpu.voluntary_switches),
+                    involuntary_switches: Some(cpu.involuntary_switches),
+                    idle_switches: Some(cpu.idle_switches),
+                    wakeups: Some(cpu.wakeups),
+                    ..CpuTimes::default()
+                }
+            })
+            .collect()
+    }
+
+    pub(super) fn events_dropped(&self) -> u64 {
+        self.sum(|cpu| cpu.events_dropped)
+    }
+
+    fn sum(&self, field: impl Fn(&Cpu) -> u64) -> u64 {
+        (0..self.cpus.len())
+            .filter_map(|index| self.cpus.read(index))
+            .map(|cpu| field(&cpu))
+            .sum()
+    }
+
+    pub(super) fn sched_latency(&self) -> SchedLatency {
+        let knows_wakeups = self.accounts.known().blocked;
+        let mut total = [[0; BUCKETS]; 3];
+        let row = |cpu, counts: &[[u64; BUCKETS]; 3]| CpuLatency {
+            cpu,
+            runqueue_wait: histogram(&counts[0]),
+            on_cpu: Some(histogram(&counts[1])),
+            off_cpu: knows_wakeups.then(|| histogram(&counts[2])),
+        };
+        let mut cpus = Vec::new();
+        for index in 0..self.cpus.len() {
+            let Some(cpu) = self.cpus.read(index).filter(|cpu| cpu.since_ns != 0) else {
+                continue;
+            };
+            let counts = [cpu.runqueue_wait, cpu.on_cpu, cpu.off_cpu];
+            for (total, counts) in total.iter_mut().zip(&counts) {
+                for (total, count) in total.iter_mut().zip(counts) {
+                    *total += count;
+                }
+            }
+            cpus.push(row(Some(index), &counts));
+        }
+        SchedLatency {
+            cpus,
+            total: row(None, &total),
+        }
+    }
+}
+
+/// What `/proc` tells of a process; nothing if its number belongs to another
+/// one by now.
+fn look_up(tick: &Tick, wanted: LookUp) -> Details {
+    let pid = wanted.key.pid;
+    let read = |file: &str| tick.read(&format!("/proc/{pid}/{file}")).ok();
+    let mut details = Details {
+        cgroup: read("cgroup")
+            .and_then(|bytes| proc_pid::parse_cgroup(&bytes))
+            .map(Into::into),
+        ..Details::default()
+    };
+    if wanted.cmdline {
+        details.cmdline = read("cmdline").map(|bytes| proc_pid::parse_cmdline(&bytes).joined());
+    }
+    let Some(stat) = read("stat").and_then(|bytes| proc_pid::parse_stat(&bytes).ok()) else {
+        return Details::default();
+    };
+    // The file tells the start to a clock tick.
+    let tick_ns = 1_000_000_000 / CLOCK_TICKS_PER_SECOND;
+    if stat.start_time_ns != wanted.key.start_ns / tick_ns * tick_ns {
+        return Details::default();
+    }
+    if wanted.memory {
+        details.rss_bytes = Some(stat.rss_pages * rustix::param::page_size() as u64);
+        details.vm_bytes = Some(stat.vm_bytes);
+    }
+    details
+}
+
+fn histogram(counts: &[u64; BUCKETS]) -> LatencyHistogram {
+    let buckets: Vec<LatencyBucket> = counts
+        .iter()
+        .enumerate()
+        .filter(|&(_bucket, &count)| count > 0)
+        .map(|(bucket, &count)| {
+            let (from_ns, to_ns) = bucket_bounds(bucket);
+            LatencyBucket {
+                from_ns,
+                to_ns,
+                count,
+            }
+        })
+        .collect();
+    LatencyHistogram {
+        count: counts.iter().sum(),
+        buckets,
+    }
+}
