@@ -74,20 +74,28 @@ impl AnySample {
     /// This sample with its type, or `None` if the reading is of another
     /// metric than `R`.
     pub fn downcast<R: Reading>(&self) -> Option<Sample<R>> {
+        self.clone().into_typed()
+    }
+}
+
+impl AnySample {
+    /// This sample with its type, as [`downcast`](Self::downcast), but without
+    /// another use of the reading.
+    pub fn into_typed<R: Reading>(self) -> Option<Sample<R>> {
         if self.metric.name != R::METRIC.name {
             return None;
         }
-        let data = match &self.data {
+        let data = match self.data {
             None => None,
             Some(data) => {
-                let data: Arc<dyn Any + Send + Sync> = Arc::<dyn AnyReading>::clone(data);
+                let data: Arc<dyn Any + Send + Sync> = data;
                 Some(data.downcast::<R>().ok()?)
             }
         };
         Some(Sample {
             metric: self.metric,
             backend: self.backend,
-            status: self.status.clone(),
+            status: self.status,
             taken_at: self.taken_at,
             monotonic_ns: self.monotonic_ns,
             sequence: self.sequence,

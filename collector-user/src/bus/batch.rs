@@ -1,0 +1,165 @@
+//! The collections of one tick, and the threads that make them.
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use super::{
+    clock::Timestamp,
+    core::Core,
+    sync::lock,
+    topic::{Topic, YieldedBy},
+};
+use crate::{
+    collector::{CollectError, Cost},
+    metric::AnyReading,
+    source::Tick,
+};
+
+/// How long the collections of a tick wait behind one that takes long, before
+/// another thread goes on with them.
+const STALL: u64 = Duration::from_millis(20).as_nanos() as u64;
+
+/// The collections of one tick. They share what they read.
+///
+/// One thread makes the cheap ones after each other, since waking a thread
+/// costs more than reading a file. Each heavy one has a thread of its own, and
+/// when one stalls, another thread takes the rest over. A metric is in flight
+/// at most once, so there are never more threads than metrics.
+#[derive(Debug)]
+pub(super) struct Batch {
+    core: Arc<Core>,
+    tick: Tick,
+    at: Timestamp,
+    now: u64,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// When the last job was taken, or another thread was sent for.
+    moved: u64,
+}
+
+/// One collection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job {
+    /// The place of the topic on the bus.
+    pub(super) topic: usize,
+    pub(super) flight: u64,
+}
+
+/// How a collection ended.
+pub(super) enum Outcome {
+    Reading(Arc<dyn AnyReading>),
+    Error(CollectError),
+    Panic(String),
+}
+
+impl Batch {
+    /// Starts the jobs, all of which are marked as in flight.
+    pub(super) fn launch(core: &Arc<Core>, mut jobs: Vec<Job>, at: Timestamp, now: u64) {
+        if jobs.is_empty() {
+            return;
+        }
+        jobs.sort_by_key(|job| !core.topics[job.topic].is_heavy());
+        let heavy = jobs
+            .iter()
+            .filter(|job| core.topics[job.topic].is_heavy())
+            .count();
+        let threads = heavy + usize::from(heavy < jobs.len());
+        let batch = Arc::new(Self {
+            core: Arc::clone(core),
+            tick: core.sources.tick(),
+            at,
+            now,
+            queue: Mutex::new(Queue {
+                jobs: jobs.into(),
+                moved: now,
+            }),
+        });
+        core.note_batch(&batch);
+        for _ in 0..threads {
+            batch.send_thread();
+        }
+    }
+
+    /// Sends another thread if the jobs have stalled. The answer is when to
+    /// look again, or `None` if no job is waiting.
+    pub(super) fn unstall(self: &Arc<Self>, now: u64) -> Option<u64> {
+        let mut queue = lock(&self.queue);
+        if queue.jobs.is_empty() {
+            return None;
+        }
+        if queue.moved + STALL <= now {
+            queue.moved = now;
+            self.send_thread();
+        }
+        Some(queue.moved + STALL)
+    }
+
+    fn send_thread(self: &Arc<Self>) {
+        let batch = Arc::clone(self);
+        drop(self.core.runtime.spawn_blocking(move || batch.run()));
+    }
+
+    fn run(&self) {
+        while let Some(job) = self.next_job() {
+            let topic = &self.core.topics[job.topic];
+            let began = Instant::now();
+            if let Some(outcome) = self.collect(topic) {
+                let took = began.elapsed();
+                self.core
+                    .finish(topic, job.flight, outcome, self.at, self.now, took);
+            }
+        }
+    }
+
+    fn next_job(&self) -> Option<Job> {
+        let mut queue = lock(&self.queue);
+        let job = queue.jobs.pop_front()?;
+        queue.moved = self.core.timeline.now_ns();
+        Some(job)
+    }
+
+    fn collect(&self, topic: &Topic) -> Option<Outcome> {
+        let YieldedBy::Collector(collected) = &topic.yielded_by else {
+            return None;
+        };
+        // A panic may leave the collector's own state half-changed, but nothing
+        // of the bus; the collector is asked again, as after an error.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            lock(&collected.collector).collect(&self.tick)
+        }));
+        Some(match result {
+            Ok(Ok(reading)) => Outcome::Reading(reading),
+            Ok(Err(error)) => Outcome::Error(error),
+            Err(panic) => Outcome::Panic(panic_message(panic.as_ref())),
+        })
+    }
+}
+
+impl Topic {
+    fn is_heavy(&self) -> bool {
+        match &self.yielded_by {
+            YieldedBy::Collector(collected) => collected.cost == Cost::Heavy,
+            YieldedBy::Producer => false,
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    match text {
+        Some(text) => format!("the collector panicked: {text}"),
+        None => "the collector panicked".to_owned(),
+    }
+}

@@ -1,0 +1,271 @@
+//! What all handles of one bus share.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    batch::{Batch, Job, Outcome},
+    clock::{Clock, Timeline, Timestamp},
+    options::SubscribeError,
+    sync::lock,
+    topic::{Flight, State, Topic, YieldedBy},
+};
+use crate::source::Sources;
+
+/// What all handles of one bus share. It ends with the last of them.
+pub(super) struct Core {
+    /// By tier and name.
+    pub(super) topics: Box<[Topic]>,
+    pub(super) sources: Sources,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) timeline: Timeline,
+    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) host: Arc<str>,
+    /// Tells the scheduler to look again.
+    pub(super) changed: Arc<Notify>,
+    /// No collection begins any more.
+    pub(super) closing: AtomicBool,
+    /// No sample is published any more.
+    pub(super) closed: AtomicBool,
+    pub(super) ticks: AtomicU64,
+    batches: Mutex<Vec<Weak<Batch>>>,
+}
+
+impl Core {
+    pub(super) fn new(
+        topics: Box<[Topic]>,
+        sources: Sources,
+        clock: Arc<dyn Clock>,
+        runtime: tokio::runtime::Handle,
+        host: Arc<str>,
+    ) -> Self {
+        Self {
+            topics,
+            sources,
+            timeline: Timeline::starting_at(clock.now().monotonic_ns),
+            clock,
+            runtime,
+            host,
+            changed: Arc::new(Notify::new()),
+            closing: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            ticks: AtomicU64::new(0),
+            batches: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The place of a metric.
+    pub(super) fn find(&self, name: &str) -> Result<usize, SubscribeError> {
+        self.topics
+            .iter()
+            .position(|topic| topic.info.name == name)
+            .ok_or_else(|| SubscribeError::UnknownMetric {
+                name: name.to_owned(),
+                known: self.topics.iter().map(|topic| topic.info.name).collect(),
+            })
+    }
+
+    /// Marks a metric as in flight, if it is collected and may be now. The
+    /// caller launches the job.
+    pub(super) fn take_off(
+        &self,
+        place: usize,
+        state: &mut State,
+        at: Timestamp,
+        now: u64,
+    ) -> Option<Job> {
+        let YieldedBy::Collector(collected) = &self.topics[place].yielded_by else {
+            return None;
+        };
+        if state.flight.is_some() || self.closing.load(Ordering::SeqCst) {
+            return None;
+        }
+        state.flights += 1;
+        state.flight = Some(Flight {
+            number: state.flights,
+            deadline: now + collected.deadline.as_nanos() as u64,
+            began: at,
+            hung: false,
+        });
+        state.schedule.started(now);
+        state.counters.collections += 1;
+        Some(Job {
+            topic: place,
+            flight: state.flights,
+        })
+    }
+
+    /// A collection has ended.
+    pub(super) fn finish(
+        &self,
+        topic: &Topic,
+        flight: u64,
+        outcome: Outcome,
+        at: Timestamp,
+        now: u64,
+        took: Duration,
+    ) {
+        let mut state = lock(&topic.state);
+        let Some(landed) = state.flight.take_if(|other| other.number == flight) else {
+            return;
+        };
+        state.counters.took(took);
+        if landed.hung {
+            // Its subscribers were told long ago. What it read then is old by
+            // now, so it is collected anew.
+            tracing::info!(
+                metric = topic.info.name,
+                ?took,
+                "a hung collection returned"
+            );
+        } else {
+            state.prune(topic, now);
+            match outcome {
+                Outcome::Reading(reading) => state.succeed(topic, reading, at, now),
+                Outcome::Error(error) => {
+                    state.counters.failures += 1;
+                    state.fail(topic, &error.to_string(), at, now);
+                }
+                Outcome::Panic(reason) => {
+                    state.counters.failures += 1;
+                    state.counters.panics += 1;
+                    state.fail(topic, &reason, at, now);
+                }
+            }
+        }
+        drop(state);
+        topic.ended.notify_waiters();
+        if landed.hung {
+            self.changed.notify_one();
+        }
+    }
+
+    pub(super) fn note_batch(&self, batch: &Arc<Batch>) {
+        self.ticks.fetch_add(1, Ordering::Relaxed);
+        lock(&self.batches).push(Arc::downgrade(batch));
+        self.changed.notify_one();
+    }
+
+    /// Helps the batches that have stalled; the answer is when to look again.
+    pub(super) fn unstall(&self, now: u64) -> Option<u64> {
+        let mut next = None;
+        let mut kept = Vec::new();
+        lock(&self.batches).retain(|batch| {
+            let Some(batch) = batch.upgrade() else {
+                return false;
+            };
+            let again = batch.unstall(now);
+            next = earlier(next, again);
+            // Dropped only after the lock: the last use of a batch may be the
+            // last use of the bus.
+            kept.push(batch);
+            again.is_some()
+        });
+        next
+    }
+
+    /// Waits until no collection is in flight but those that hang, then ends
+    /// every subscription.
+    pub(super) async fn shut_down(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        for topic in &self.topics {
+            topic.wait_until(|state| !state.in_flight()).await;
+        }
+        for topic in &self.topics {
+            let mut state = lock(&topic.state);
+            state.shut_down = true;
+            state.subscribers.end();
+        }
+        self.closed.store(true, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+}
+
+impl Topic {
+    /// Waits for something that becomes true when a collection ends or is
+    /// found to hang.
+    pub(super) async fn wait_until(&self, mut done: impl FnMut(&State) -> bool) {
+        loop {
+            let ended = self.ended.notified();
+            let mut ended = std::pin::pin!(ended);
+            ended.as_mut().enable();
+            if done(&lock(&self.state)) {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl State {
+    /// Forgets the subscribers that have gone.
+    pub(super) fn prune(&mut self, topic: &Topic, now: u64) {
+        let given_up = std::mem::take(&mut *lock(&topic.given_up));
+        for place in given_up {
+            if let Some(interval) = self.subscribers.remove(place)
+                && matches!(topic.yielded_by, YieldedBy::Collector(_))
+            {
+                self.schedule.unwant(interval, now);
+            }
+        }
+    }
+
+    /// Calls a collection hung if it has passed its deadline. It keeps its
+    /// thread until it returns, and until then no other is begun.
+    pub(super) fn check_deadline(&mut self, topic: &Topic, now: u64) {
+        let YieldedBy::Collector(collected) = &topic.yielded_by else {
+            return;
+        };
+        let Some(flight) = &mut self.flight else {
+            return;
+        };
+        if flight.hung || flight.deadline > now {
+            return;
+        }
+        flight.hung = true;
+        let at = flight.began;
+        self.counters.hung += 1;
+        let reason = format!(
+            "the collection has not ended after {:?}",
+            collected.deadline
+        );
+        self.fail(topic, &reason, at, now);
+        topic.ended.notify_waiters();
+    }
+
+    /// Whether a collection is under way that may still end in time.
+    pub(super) fn in_flight(&self) -> bool {
+        self.flight.is_some_and(|flight| !flight.hung)
+    }
+}
+
+/// The earlier of two times.
+pub(super) fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.changed.notify_one();
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("host", &self.host)
+            .field("topics", &self.topics.len())
+            .finish_non_exhaustive()
+    }
+}

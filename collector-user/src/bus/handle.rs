@@ -1,0 +1,125 @@
+use std::{any::TypeId, sync::Arc};
+
+use super::{
+    builder::BusBuilder,
+    core::Core,
+    options::{SubscribeError, SubscribeOptions},
+    publisher::Publisher,
+    snapshot::{self, Snapshot, SnapshotRequest},
+    status::{self, BusStatus},
+    subscription::{AnySubscription, Subscription},
+    topic::YieldedBy,
+};
+use crate::metric::{MetricInfo, Reading};
+
+/// Owns the collectors. Cheap to clone: clones are the same bus.
+///
+/// The bus lives as long as somebody holds it, a subscription to it, or a
+/// publisher.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    core: Arc<Core>,
+}
+
+impl Bus {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// A bus with nothing on it yet.
+    pub fn builder() -> BusBuilder {
+        BusBuilder::default()
+    }
+
+    /// The metrics that can be subscribed to, by tier and name.
+    pub fn metrics(&self) -> Vec<&'static MetricInfo> {
+        self.core.topics.iter().map(|topic| topic.info).collect()
+    }
+
+    /// Subscribes to a metric.
+    ///
+    /// The first sample comes at once: the cached one if it is not older than
+    /// the interval, else one that is collected for it. The next come at the
+    /// multiples of the interval on the monotonic clock.
+    ///
+    /// # Errors
+    ///
+    /// When the metric is not on this bus, the interval cannot be meant, or
+    /// the bus has been shut down.
+    pub fn subscribe<R: Reading>(
+        &self,
+        options: SubscribeOptions,
+    ) -> Result<Subscription<R>, SubscribeError> {
+        let place = self.find::<R>()?;
+        AnySubscription::new(&self.core, place, options).map(Subscription::new)
+    }
+
+    /// Subscribes to a metric by its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub fn subscribe_any(
+        &self,
+        metric: &str,
+        options: SubscribeOptions,
+    ) -> Result<AnySubscription, SubscribeError> {
+        AnySubscription::new(&self.core, self.core.find(metric)?, options)
+    }
+
+    /// Everything that was asked for, as far as it is there. Never fails as a whole.
+    ///
+    /// What is older than the request allows is collected first, all of it
+    /// through one tick. A metric that fails is there with its last good
+    /// reading, marked as stale, or marked as unavailable. It takes no longer
+    /// than the longest deadline of a collector.
+    ///
+    /// # Errors
+    ///
+    /// When a name is not that of a metric, or the bus has been shut down.
+    pub async fn snapshot(&self, request: SnapshotRequest) -> Result<Snapshot, SubscribeError> {
+        snapshot::take(&self.core, request).await
+    }
+
+    /// The handle with which a producer in this process publishes.
+    ///
+    /// # Errors
+    ///
+    /// When the metric is not on this bus, or is collected by it.
+    pub fn publisher<R: Reading>(&self) -> Result<Publisher<R>, SubscribeError> {
+        let place = self.find::<R>()?;
+        match self.core.topics[place].yielded_by {
+            YieldedBy::Producer => Ok(Publisher::new(Arc::clone(&self.core), place)),
+            YieldedBy::Collector(_) => Err(SubscribeError::NotPublished(R::METRIC.name)),
+        }
+    }
+
+    /// What the bus says of itself.
+    pub fn status(&self) -> BusStatus {
+        status::of(&self.core)
+    }
+
+    /// Ends every collection and subscription. Samples that were taken can still be received.
+    ///
+    /// Waits for the collections that are under way, but not for one that
+    /// hangs. A hung one keeps its thread of tokio's blocking pool, for which
+    /// a runtime waits when it is dropped; end it with
+    /// [`shutdown_background`](tokio::runtime::Runtime::shutdown_background).
+    pub async fn shutdown(&self) {
+        self.core.shut_down().await;
+    }
+
+    /// The place of a metric, found by type: a reading of another type that
+    /// has the same name is another metric.
+    fn find<R: Reading>(&self) -> Result<usize, SubscribeError> {
+        let place = self.core.find(R::METRIC.name)?;
+        if self.core.topics[place].reading == TypeId::of::<R>() {
+            Ok(place)
+        } else {
+            Err(SubscribeError::UnknownMetric {
+                name: std::any::type_name::<R>().to_owned(),
+                known: self.metrics().iter().map(|info| info.name).collect(),
+            })
+        }
+    }
+}

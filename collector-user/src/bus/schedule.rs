@@ -1,0 +1,185 @@
+//! When a metric is due. Pure arithmetic on nanoseconds: it reads no clock.
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// Failures after which the next attempt still comes at the usual pace.
+const PATIENCE: u32 = 2;
+
+/// The longest delay between two attempts, unless the pace is slower still.
+const LONGEST_BACKOFF: u64 = Duration::from_mins(5).as_nanos() as u64;
+
+/// Who is new waits so long for the next due time, rather than that the metric
+/// is collected twice in short order.
+const SOON: u64 = Duration::from_millis(100).as_nanos() as u64;
+
+/// When one metric is due: at the multiples of the shortest interval that
+/// anybody wants, at once when somebody is new, and later when it fails.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    floor: u64,
+    /// How many want which interval.
+    wanted: BTreeMap<u64, usize>,
+    aligned: Option<u64>,
+    at_once: Option<u64>,
+    last_start: Option<u64>,
+    failures: u32,
+    retry_from: u64,
+}
+
+/// A metric is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    /// How long ago it became due.
+    pub(super) lateness: u64,
+    /// How many due times have passed since, which nobody will catch up on.
+    pub(super) skipped: u64,
+}
+
+impl Schedule {
+    pub(super) fn new(floor: Duration) -> Self {
+        Self {
+            floor: (floor.as_nanos() as u64).max(1),
+            wanted: BTreeMap::new(),
+            aligned: None,
+            at_once: None,
+            last_start: None,
+            failures: 0,
+            retry_from: 0,
+        }
+    }
+
+    /// The shortest interval at which the metric may be collected.
+    pub(super) fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// The interval at which the metric is collected; `None` if nobody wants it.
+    pub(super) fn pace(&self) -> Option<u64> {
+        self.wanted.keys().next().copied()
+    }
+
+    /// Failures since the last success.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Somebody wants the metric at `interval`; the answer is the interval
+    /// that it will get.
+    pub(super) fn want(&mut self, interval: u64, now: u64) -> u64 {
+        let interval = interval.max(self.floor);
+        let before = self.pace();
+        *self.wanted.entry(interval).or_insert(0) += 1;
+        self.follow_pace(before, now);
+        interval
+    }
+
+    /// Somebody who wanted the metric at `interval` does no longer.
+    pub(super) fn unwant(&mut self, interval: u64, now: u64) {
+        let before = self.pace();
+        if let Some(count) = self.wanted.get_mut(&interval) {
+            *count -= 1;
+            if *count == 0 {
+                self.wanted.remove(&interval);
+            }
+        }
+        if self.pace().is_none() {
+            self.at_once = None;
+        }
+        self.follow_pace(before, now);
+    }
+
+    /// Makes the metric due as soon as it may be, if its next due time is not
+    /// soon enough anyway.
+    pub(super) fn ask_at_once(&mut self, now: u64) {
+        let at = self.earliest(now);
+        if self
+            .aligned
+            .is_none_or(|aligned| aligned > at.saturating_add(SOON))
+        {
+            self.at_once = Some(self.at_once.map_or(at, |asked| asked.min(at)));
+        }
+    }
+
+    /// When the metric is due next.
+    pub(super) fn next(&self) -> Option<u64> {
+        match (self.aligned, self.at_once) {
+            (Some(aligned), Some(at_once)) => Some(aligned.min(at_once)),
+            (aligned, at_once) => aligned.or(at_once),
+        }
+    }
+
+    /// Whether the metric is due.
+    pub(super) fn due(&self, now: u64) -> Option<Due> {
+        let next = self.next().filter(|&next| next <= now)?;
+        let skipped = match (self.pace(), self.aligned) {
+            (Some(pace), Some(aligned)) if aligned <= now => (now - aligned) / pace,
+            _ => 0,
+        };
+        Some(Due {
+            lateness: now - next,
+            skipped,
+        })
+    }
+
+    /// Whether a collection may begin, due or not.
+    pub(super) fn may_start(&self, now: u64) -> bool {
+        self.earliest(now) <= now
+    }
+
+    /// A collection begins.
+    pub(super) fn started(&mut self, now: u64) {
+        self.last_start = Some(now);
+        self.at_once = None;
+        self.realign(now);
+    }
+
+    /// What is due cannot be collected: the collection before it still runs.
+    pub(super) fn skip(&mut self, now: u64) {
+        self.at_once = None;
+        self.realign(now);
+    }
+
+    /// A collection succeeded.
+    pub(super) fn succeeded(&mut self) {
+        self.failures = 0;
+        self.retry_from = 0;
+    }
+
+    /// A collection failed: after some failures the attempts become rare.
+    pub(super) fn failed(&mut self, now: u64) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures > PATIENCE {
+            let base = self.pace().unwrap_or(self.floor);
+            let doublings = (self.failures - PATIENCE).min(32);
+            let delay = base
+                .saturating_mul(1 << doublings)
+                .min(LONGEST_BACKOFF.max(base));
+            self.retry_from = now.saturating_add(delay);
+            self.realign(now);
+        }
+    }
+
+    /// The first moment, from `now` on, at which a collection may begin.
+    fn earliest(&self, now: u64) -> u64 {
+        let after_last = self.last_start.map_or(0, |start| start + self.floor);
+        now.max(after_last).max(self.retry_from)
+    }
+
+    fn follow_pace(&mut self, before: Option<u64>, now: u64) {
+        if self.pace() != before {
+            self.realign(now);
+        }
+    }
+
+    fn realign(&mut self, now: u64) {
+        let earliest = self.earliest(now + 1);
+        self.aligned = self
+            .pace()
+            .map(|pace| earliest.div_ceil(pace).saturating_mul(pace));
+    }
+}
+
+/// The first multiple of `interval` after `now`.
+pub(super) fn multiple_after(interval: u64, now: u64) -> u64 {
+    (now / interval + 1).saturating_mul(interval)
+}

@@ -1,0 +1,179 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    batch::Batch,
+    clock::Timestamp,
+    core::Core,
+    options::SubscribeError,
+    sync::lock,
+    topic::{Cached, State, Topic, YieldedBy},
+};
+use crate::metric::{AnySample, Kind, Sample, Status};
+
+/// What a snapshot shall hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotRequest {
+    /// The metrics; `None` is all whose kind is state.
+    pub metrics: Option<Vec<String>>,
+    /// How old a reading may be; `None` is the interval of its tier. A metric
+    /// is not collected below its floor, however young it shall be.
+    pub max_age: Option<Duration>,
+}
+
+/// Many metrics at once, each with its own time and status.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Snapshot {
+    /// The name of this host.
+    pub host: Arc<str>,
+    /// When the snapshot was asked for.
+    #[serde(serialize_with = "crate::metric::serialize_rfc3339")]
+    pub taken_at: SystemTime,
+    /// The samples, by the name of the metric.
+    pub metrics: BTreeMap<&'static str, AnySample>,
+}
+
+/// What one metric of a snapshot waits for.
+enum Wanted {
+    /// Nothing: it is there, or cannot be had.
+    Ready(AnySample),
+    /// The end of this flight.
+    Flight(u64),
+}
+
+/// Takes a snapshot: what is too old is collected first, in one tick.
+pub(super) async fn take(
+    core: &Arc<Core>,
+    request: SnapshotRequest,
+) -> Result<Snapshot, SubscribeError> {
+    let places = places(core, request.metrics.as_deref())?;
+    if core.closing.load(Ordering::SeqCst) {
+        return Err(SubscribeError::ShutDown);
+    }
+    let now = core.timeline.now_ns();
+    let at = core.clock.now();
+    let mut jobs = Vec::new();
+    let mut wanted = Vec::with_capacity(places.len());
+    for place in places {
+        let topic = &core.topics[place];
+        let mut state = lock(&topic.state);
+        let max_age = request.max_age.map_or_else(
+            || topic.default_interval_ns(),
+            |max_age| max_age.as_nanos() as u64,
+        );
+        let max_age = max_age.max(state.schedule.floor());
+        let how = if state.has_fresh(at, max_age) {
+            state.counters.cache_hits += 1;
+            Wanted::Ready(topic.answer(&state, at, max_age))
+        } else if let Some(flight) = state.flight.filter(|flight| !flight.hung) {
+            state.counters.coalesced += 1;
+            Wanted::Flight(flight.number)
+        } else if !state.schedule.may_start(now) {
+            Wanted::Ready(topic.answer(&state, at, max_age))
+        } else if let Some(job) = core.take_off(place, &mut state, at, now) {
+            jobs.push(job);
+            Wanted::Flight(job.flight)
+        } else {
+            Wanted::Ready(topic.answer(&state, at, max_age))
+        };
+        wanted.push((topic, max_age, how));
+    }
+    Batch::launch(core, jobs, at, now);
+
+    let mut metrics = BTreeMap::new();
+    for (topic, max_age, how) in wanted {
+        let sample = match how {
+            Wanted::Ready(sample) => sample,
+            Wanted::Flight(number) => {
+                let under_way = |state: &State| {
+                    state
+                        .flight
+                        .is_some_and(|flight| flight.number == number && !flight.hung)
+                };
+                topic.wait_until(|state| !under_way(state)).await;
+                topic.answer(&lock(&topic.state), core.clock.now(), max_age)
+            }
+        };
+        metrics.insert(topic.info.name, sample);
+    }
+    Ok(Snapshot {
+        host: Arc::clone(&core.host),
+        taken_at: at.wall,
+        metrics,
+    })
+}
+
+fn places(core: &Core, names: Option<&[String]>) -> Result<Vec<usize>, SubscribeError> {
+    match names {
+        Some(names) => names.iter().map(|name| core.find(name)).collect(),
+        None => Ok((0..core.topics.len())
+            .filter(|&place| core.topics[place].info.kind == Kind::State)
+            .collect()),
+    }
+}
+
+impl Topic {
+    /// What can be said of the metric now, without collecting it.
+    fn answer(&self, state: &State, now: Timestamp, max_age: u64) -> AnySample {
+        match (&state.cached, &state.failing) {
+            (Some(cached), failing) => {
+                let age = cached.age_ns(now);
+                let reason = match failing {
+                    Some(failing) => Arc::clone(&failing.reason),
+                    None if age > max_age => self.why_none(),
+                    None => return cached.sample.clone(),
+                };
+                Sample {
+                    status: Status::Stale {
+                        age: Duration::from_nanos(age),
+                        reason,
+                    },
+                    ..cached.sample.clone()
+                }
+            }
+            (None, Some(failing)) => self.unavailable(failing),
+            (None, None) => Sample {
+                metric: self.info,
+                backend: None,
+                status: Status::Unavailable {
+                    reason: self.why_none(),
+                    since: now.wall,
+                },
+                taken_at: now.wall,
+                monotonic_ns: now.monotonic_ns,
+                sequence: state.sequence,
+                missed: 0,
+                data: None,
+            },
+        }
+    }
+
+    /// Why there is no newer reading although none has failed.
+    fn why_none(&self) -> Arc<str> {
+        match self.yielded_by {
+            YieldedBy::Collector(_) => "it was not collected since".into(),
+            YieldedBy::Producer => "nothing was published since".into(),
+        }
+    }
+}
+
+impl State {
+    /// Whether the last reading is good enough to be given as it is.
+    fn has_fresh(&self, now: Timestamp, max_age: u64) -> bool {
+        self.failing.is_none()
+            && self
+                .cached
+                .as_ref()
+                .is_some_and(|cached| cached.age_ns(now) <= max_age)
+    }
+}
+
+impl Cached {
+    /// How long ago the reading was taken, time in suspend included.
+    pub(super) fn age_ns(&self, now: Timestamp) -> u64 {
+        now.boottime_ns.saturating_sub(self.boottime_ns)
+    }
+}

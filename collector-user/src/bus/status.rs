@@ -1,0 +1,205 @@
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, SystemTime},
+};
+
+use serde::Serialize;
+
+use super::{
+    core::Core,
+    sync::lock,
+    topic::{Topic, YieldedBy},
+};
+use crate::{
+    collector::Cost,
+    metric::{Backend, Kind, Tier},
+    source::SourceStats,
+};
+
+/// What the bus says of itself. Each part can be serialized.
+#[derive(Clone, Debug, Serialize)]
+pub struct BusStatus {
+    /// Ticks so far: each is one or more collections that share what they read.
+    pub ticks: u64,
+    /// The subscriptions there are.
+    pub subscriptions: usize,
+    /// The bytes of all cached readings, as the readings themselves count them.
+    pub cache_bytes: usize,
+    /// What reading has cost.
+    pub sources: SourceStats,
+    /// One row a metric, by tier and name.
+    pub metrics: Vec<MetricStatus>,
+}
+
+/// What the bus says of one metric.
+#[derive(Clone, Debug, Serialize)]
+pub struct MetricStatus {
+    /// The metric.
+    pub name: &'static str,
+    /// Its default pace.
+    pub tier: Tier,
+    /// State or events.
+    pub kind: Kind,
+    /// What its readings are made from.
+    pub backend: Backend,
+    /// Whether the bus collects it, or a producer publishes it.
+    pub origin: Origin,
+    /// What its collector reads.
+    pub sources: &'static [&'static str],
+    /// What one collection costs; `None` if it is published.
+    pub cost: Option<Cost>,
+    /// How it is.
+    pub health: Health,
+    /// Why there is no reading; `None` if there is.
+    pub reason: Option<String>,
+    /// Since when there has been none.
+    #[serde(serialize_with = "serialize_time")]
+    pub since: Option<SystemTime>,
+    /// Failures since the last reading.
+    pub failures_in_a_row: u32,
+    /// The subscriptions to it.
+    pub subscriptions: usize,
+    /// The interval at which it is collected; `None` if nobody wants it.
+    pub pace_ns: Option<u64>,
+    /// The age of the cached reading.
+    pub cache_age_ns: Option<u64>,
+    /// The bytes of the cached reading.
+    pub cache_bytes: usize,
+    /// The number of its last sample.
+    pub sequence: u64,
+    /// What was counted since the start.
+    #[serde(flatten)]
+    pub counters: Counters,
+}
+
+/// Whether a metric is collected or published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The bus calls a collector.
+    Collected,
+    /// A producer in this process publishes readings.
+    Published,
+}
+
+/// How a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// There was no reading yet, and no failure.
+    Unknown,
+    /// The last attempt gave a reading.
+    Ok,
+    /// The last attempt failed.
+    Failing,
+    /// A collection has passed its deadline and still runs.
+    Hung,
+}
+
+/// What is counted of one metric since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// Collections begun.
+    pub collections: u64,
+    /// Readings published by a producer.
+    pub published: u64,
+    /// Readings that the producer lost before it could publish them.
+    pub lost: u64,
+    /// Collections that gave no reading, panics included, those that hung not.
+    pub failures: u64,
+    /// Collections that panicked.
+    pub panics: u64,
+    /// Collections that passed their deadline.
+    pub hung: u64,
+    /// Due times at which nothing was collected: the bus came too late, or the
+    /// collection before still ran.
+    pub skipped: u64,
+    /// Readings asked for that the cache had.
+    pub cache_hits: u64,
+    /// Readings asked for that a collection under way gave.
+    pub coalesced: u64,
+    /// Samples handed to subscribers.
+    pub deliveries: u64,
+    /// Samples that newer ones pushed out before they were received.
+    pub dropped: u64,
+    /// How long the last collection took.
+    pub last_duration_ns: u64,
+    /// How long the longest collection took.
+    pub longest_duration_ns: u64,
+    /// How long all collections took.
+    pub total_duration_ns: u64,
+    /// How late the last collection began.
+    pub last_lateness_ns: u64,
+    /// How late the latest collection began.
+    pub longest_lateness_ns: u64,
+}
+
+impl Counters {
+    pub(super) fn took(&mut self, duration: Duration) {
+        let duration = duration.as_nanos() as u64;
+        self.last_duration_ns = duration;
+        self.longest_duration_ns = self.longest_duration_ns.max(duration);
+        self.total_duration_ns += duration;
+    }
+
+    pub(super) fn late(&mut self, lateness: u64) {
+        self.last_lateness_ns = lateness;
+        self.longest_lateness_ns = self.longest_lateness_ns.max(lateness);
+    }
+}
+
+pub(super) fn of(core: &Core) -> BusStatus {
+    let metrics: Vec<_> = core
+        .topics
+        .iter()
+        .map(|topic| metric(core, topic))
+        .collect();
+    BusStatus {
+        ticks: core.ticks.load(Ordering::Relaxed),
+        subscriptions: metrics.iter().map(|metric| metric.subscriptions).sum(),
+        cache_bytes: metrics.iter().map(|metric| metric.cache_bytes).sum(),
+        sources: core.sources.stats(),
+        metrics,
+    }
+}
+
+fn metric(core: &Core, topic: &Topic) -> MetricStatus {
+    let (sources, cost) = match &topic.yielded_by {
+        YieldedBy::Collector(collected) => (collected.sources, Some(collected.cost)),
+        YieldedBy::Producer => (&[][..], None),
+    };
+    let mut state = lock(&topic.state);
+    state.prune(topic, core.timeline.now_ns());
+    let failing = state.failing.as_ref();
+    let cached = state.cached.as_ref();
+    MetricStatus {
+        name: topic.info.name,
+        tier: topic.info.tier,
+        kind: topic.info.kind,
+        backend: topic.backend,
+        origin: topic.origin(),
+        sources,
+        cost,
+        health: state.health(),
+        reason: failing.map(|failing| failing.reason.to_string()),
+        since: failing.map(|failing| failing.since),
+        failures_in_a_row: state.schedule.failures(),
+        subscriptions: state.subscribers.len(),
+        pace_ns: state.schedule.pace(),
+        cache_age_ns: cached.map(|cached| cached.age_ns(core.clock.now())),
+        cache_bytes: cached.map_or(0, |cached| cached.bytes),
+        sequence: state.sequence,
+        counters: state.counters,
+    }
+}
+
+#[expect(clippy::ref_option, reason = "serde gives a field by reference")]
+fn serialize_time<S: serde::Serializer>(
+    time: &Option<SystemTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => crate::metric::serialize_rfc3339(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}

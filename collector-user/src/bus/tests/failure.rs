@@ -1,0 +1,203 @@
+use super::support::{Quick, Steady, builder, millis, pass, secs, steady, time_of, times};
+use crate::{
+    bus::{
+        Health, SnapshotRequest, every,
+        testing::{Gate, MockCollector},
+    },
+    collector::CollectError,
+    metric::Status,
+};
+
+#[tokio::test(start_paused = true)]
+async fn an_error_is_told_to_the_subscribers_of_its_metric_only() {
+    let broken = MockCollector::<Quick>::new(|_| Err(CollectError::other("no such file")));
+    let bus = builder().collector(broken).collector(steady()).build();
+    let mut broken = bus.subscribe::<Quick>(every(secs(1))).unwrap();
+    let mut works = bus.subscribe::<Steady>(every(secs(1))).unwrap();
+    let sample = broken.recv().await.unwrap();
+    assert!(sample.data.is_none());
+    assert!(
+        matches!(sample.status, Status::Unavailable { reason, .. } if &*reason == "no such file")
+    );
+    assert_eq!(times(&mut works, 3).await, [secs(0), secs(1), secs(2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_an_error_with_its_message() {
+    let broken = MockCollector::<Quick>::new(|_| panic!("index out of range"));
+    let bus = builder().collector(broken).build();
+    let mut broken = bus.subscribe::<Quick>(every(secs(1))).unwrap();
+    let sample = broken.recv().await.unwrap();
+    assert!(matches!(
+        sample.status,
+        Status::Unavailable { reason, .. } if &*reason == "the collector panicked: index out of range"
+    ));
+    assert_eq!(bus.status().metrics[0].counters.panics, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeated_failure_is_retried_with_growing_delay_and_recovers() {
+    let mends = MockCollector::new(|call| {
+        if call <= 6 {
+            Err(CollectError::other("broken"))
+        } else {
+            Ok(Quick(call))
+        }
+    });
+    let bus = builder().collector(mends).build();
+    let mut one = bus.subscribe::<Quick>(every(secs(1))).unwrap();
+    // At the usual pace at first, then after 2, 4, 8 and 16 s; then it is well.
+    assert_eq!(
+        times(&mut one, 9).await,
+        [0, 1, 2, 4, 8, 16, 32, 33, 34].map(secs)
+    );
+    assert_eq!(bus.status().metrics[0].health, Health::Ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_lasts_since_the_first_attempt_that_failed() {
+    let broken = MockCollector::<Quick>::new(|_| Err(CollectError::other("broken")));
+    let bus = builder().collector(broken).build();
+    let mut one = bus.subscribe::<Quick>(every(secs(1))).unwrap();
+    let first = one.recv().await.unwrap();
+    let second = one.recv().await.unwrap();
+    assert_eq!(first.status, second.status);
+    assert_eq!(second.sequence, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_collection_is_told_and_takes_one_thread_only() {
+    let gate = Gate::shut();
+    let held = gate.clone();
+    let hangs = MockCollector::new(move |call| {
+        held.pass();
+        Ok(Quick(call))
+    });
+    let calls = hangs.calls();
+    let bus = builder().collector(hangs.deadline(secs(5))).build();
+    let mut one = bus.subscribe::<Quick>(every(secs(1))).unwrap();
+    while calls.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::advance(secs(5)).await;
+    let sample = one.recv().await.unwrap();
+    assert!(matches!(
+        sample.status,
+        Status::Unavailable { reason, .. } if &*reason == "the collection has not ended after 5s"
+    ));
+    for _ in 0..100 {
+        tokio::time::advance(secs(1)).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(calls.count(), 1);
+    assert_eq!(bus.status().metrics[0].health, Health::Hung);
+    gate.open();
+    let sample = one.recv().await.unwrap();
+    assert_eq!(sample.data.as_deref(), Some(&Quick(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_collection_holds_up_no_other_metric_of_its_tick() {
+    let gate = Gate::shut();
+    let held = gate.clone();
+    let hangs = MockCollector::new(move |call| {
+        held.pass();
+        Ok(Quick(call))
+    });
+    let begun = hangs.calls();
+    let bus = builder().collector(hangs).collector(steady()).build();
+    // The hanging one comes first on the thread that both share.
+    let mut works = bus.subscribe::<Steady>(every(secs(1))).unwrap();
+    let _hangs = bus.subscribe::<Quick>(every(secs(1))).unwrap();
+    while begun.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    times(&mut works, 1).await;
+    for second in 1..20 {
+        while time_of(&works_at(&mut works).await) < secs(second) {}
+    }
+    gate.open();
+}
+
+/// The next sample, however often the clock must be moved for it.
+async fn works_at(
+    subscription: &mut crate::bus::Subscription<Steady>,
+) -> crate::metric::Sample<Steady> {
+    loop {
+        tokio::select! {
+            biased;
+            sample = subscription.recv() => return sample.unwrap(),
+            () = tokio::task::yield_now() => tokio::time::advance(millis(1)).await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_what_hangs() {
+    let gate = Gate::shut();
+    let held = gate.clone();
+    let hangs = MockCollector::new(move |call| {
+        held.pass();
+        Ok(Quick(call))
+    });
+    let bus = builder().collector(hangs.deadline(secs(1))).build();
+    let mut one = bus.subscribe::<Quick>(every(secs(1))).unwrap();
+    pass_while_blocked(secs(2)).await;
+    bus.shutdown().await;
+    assert!(matches!(
+        one.recv().await.unwrap().status,
+        Status::Unavailable { .. }
+    ));
+    assert!(one.recv().await.is_none());
+    gate.open();
+}
+
+/// Moves the clock on although a collection is under way.
+async fn pass_while_blocked(duration: std::time::Duration) {
+    for _ in 0..duration.as_millis() {
+        tokio::task::yield_now().await;
+        tokio::time::advance(millis(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_snapshot_keeps_the_last_good_reading_and_marks_it_stale() {
+    let breaks = MockCollector::new(|call| {
+        if call == 1 {
+            Ok(Quick(call))
+        } else {
+            Err(CollectError::other("unplugged"))
+        }
+    });
+    let bus = builder().collector(breaks).collector(steady()).build();
+    let request = SnapshotRequest::default();
+    bus.snapshot(request.clone()).await.unwrap();
+    pass(secs(3)).await;
+    let snapshot = bus.snapshot(request).await.unwrap();
+    let sample = snapshot.metrics["quick"].downcast::<Quick>().unwrap();
+    assert_eq!(
+        sample.status,
+        Status::Stale {
+            age: secs(3),
+            reason: "unplugged".into()
+        }
+    );
+    assert_eq!(sample.data.as_deref(), Some(&Quick(1)));
+    assert_eq!(snapshot.metrics["steady"].status, Status::Ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_floor_holds_also_for_failures() {
+    let broken = MockCollector::<Quick>::new(|_| Err(CollectError::other("broken")));
+    let calls = broken.calls();
+    let bus = builder().collector(broken.floor(secs(2))).build();
+    for _ in 0..5 {
+        let now = SnapshotRequest {
+            max_age: Some(millis(0)),
+            ..SnapshotRequest::default()
+        };
+        bus.snapshot(now).await.unwrap();
+        pass(millis(700)).await;
+    }
+    assert_eq!(calls.count(), 2);
+}

@@ -1,0 +1,7 @@
+//! The rules of the bus, with the clock paused.
+
+mod delivery;
+mod failure;
+mod schedule;
+mod snapshot;
+mod support;

@@ -1,0 +1,272 @@
+//! One metric on the bus: who yields it, who wants it, and its last reading.
+
+use std::{
+    any::TypeId,
+    fmt,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    clock::Timestamp,
+    schedule::Schedule,
+    status::{Counters, Health, Origin},
+    subscribers::Subscribers,
+};
+use crate::{
+    collector::{CollectError, Collector, Cost},
+    metric::{AnyReading, AnySample, Backend, MetricInfo, Reading, Sample, Status},
+    source::Tick,
+};
+
+/// One metric on the bus.
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) info: &'static MetricInfo,
+    pub(super) reading: TypeId,
+    pub(super) backend: Backend,
+    pub(super) yielded_by: YieldedBy,
+    pub(super) state: Mutex<State>,
+    /// Places among the subscribers that have been given up. A lock of its
+    /// own, so that a subscription can be dropped anywhere, also while a
+    /// sample is being delivered.
+    pub(super) given_up: Mutex<Vec<usize>>,
+    /// Told when a collection has ended, or was found to hang.
+    pub(super) ended: Notify,
+}
+
+/// Who yields the readings of a metric.
+#[derive(Debug)]
+pub(super) enum YieldedBy {
+    /// The bus calls this collector.
+    Collector(Box<Collected>),
+    /// Somebody in this process publishes them.
+    Producer,
+}
+
+/// A collector and what it said of itself.
+pub(super) struct Collected {
+    /// Locked while it collects, so always free when the topic is not in flight.
+    pub(super) collector: Mutex<Box<dyn AnyCollector>>,
+    pub(super) sources: &'static [&'static str],
+    pub(super) cost: Cost,
+    pub(super) deadline: Duration,
+}
+
+/// A [`Collector`] whose reading is not known at compile time.
+pub(super) trait AnyCollector: Send {
+    fn collect(&mut self, tick: &Tick) -> Result<Arc<dyn AnyReading>, CollectError>;
+}
+
+impl<C: Collector> AnyCollector for C {
+    fn collect(&mut self, tick: &Tick) -> Result<Arc<dyn AnyReading>, CollectError> {
+        Ok(Arc::new(Collector::collect(self, tick)?))
+    }
+}
+
+/// What changes about one metric.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) subscribers: Subscribers,
+    pub(super) schedule: Schedule,
+    pub(super) cached: Option<Cached>,
+    pub(super) failing: Option<Failing>,
+    pub(super) flight: Option<Flight>,
+    pub(super) flights: u64,
+    pub(super) sequence: u64,
+    pub(super) counters: Counters,
+    pub(super) shut_down: bool,
+}
+
+/// The last good reading.
+#[derive(Debug)]
+pub(super) struct Cached {
+    pub(super) sample: AnySample,
+    /// When it was taken, on `CLOCK_BOOTTIME`.
+    pub(super) boottime_ns: u64,
+    pub(super) bytes: usize,
+}
+
+/// Why there is no newer reading.
+#[derive(Clone, Debug)]
+pub(super) struct Failing {
+    pub(super) reason: Arc<str>,
+    pub(super) since: SystemTime,
+    /// The sequence and the time of the last attempt.
+    pub(super) sequence: u64,
+    pub(super) tried: Timestamp,
+}
+
+/// A collection that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flight {
+    pub(super) number: u64,
+    /// When it is called hung.
+    pub(super) deadline: u64,
+    pub(super) began: Timestamp,
+    pub(super) hung: bool,
+}
+
+impl Topic {
+    pub(super) fn collected<C: Collector>(collector: C) -> Self {
+        let floor = collector.floor();
+        let backend = collector.backend();
+        let collected = Collected {
+            sources: collector.sources(),
+            cost: collector.cost(),
+            deadline: collector.deadline(),
+            collector: Mutex::new(Box::new(collector)),
+        };
+        let yielded_by = YieldedBy::Collector(Box::new(collected));
+        Self::new::<C::Reading>(backend, yielded_by, floor)
+    }
+
+    pub(super) fn published<R: Reading>(backend: Backend) -> Self {
+        Self::new::<R>(backend, YieldedBy::Producer, Duration::ZERO)
+    }
+
+    fn new<R: Reading>(backend: Backend, yielded_by: YieldedBy, floor: Duration) -> Self {
+        Self {
+            info: &R::METRIC,
+            reading: TypeId::of::<R>(),
+            backend,
+            yielded_by,
+            state: Mutex::new(State {
+                subscribers: Subscribers::default(),
+                schedule: Schedule::new(floor),
+                cached: None,
+                failing: None,
+                flight: None,
+                flights: 0,
+                sequence: 0,
+                counters: Counters::default(),
+                shut_down: false,
+            }),
+            given_up: Mutex::new(Vec::new()),
+            ended: Notify::new(),
+        }
+    }
+
+    pub(super) fn default_interval_ns(&self) -> u64 {
+        self.info.tier.default_interval().as_nanos() as u64
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        match self.yielded_by {
+            YieldedBy::Collector(_) => Origin::Collected,
+            YieldedBy::Producer => Origin::Published,
+        }
+    }
+
+    /// A sample with a reading, taken at `at`.
+    pub(super) fn sample(
+        &self,
+        reading: Arc<dyn AnyReading>,
+        at: Timestamp,
+        sequence: u64,
+    ) -> AnySample {
+        Sample {
+            metric: self.info,
+            backend: Some(self.backend),
+            status: Status::Ok,
+            taken_at: at.wall,
+            monotonic_ns: at.monotonic_ns,
+            sequence,
+            missed: 0,
+            data: Some(reading),
+        }
+    }
+
+    /// A sample that says why there is no reading.
+    pub(super) fn unavailable(&self, failing: &Failing) -> AnySample {
+        Sample {
+            metric: self.info,
+            backend: None,
+            status: Status::Unavailable {
+                reason: Arc::clone(&failing.reason),
+                since: failing.since,
+            },
+            taken_at: failing.tried.wall,
+            monotonic_ns: failing.tried.monotonic_ns,
+            sequence: failing.sequence,
+            missed: 0,
+            data: None,
+        }
+    }
+}
+
+impl State {
+    /// Caches and delivers a reading that was taken at `at`.
+    pub(super) fn succeed(
+        &mut self,
+        topic: &Topic,
+        reading: Arc<dyn AnyReading>,
+        at: Timestamp,
+        now: u64,
+    ) {
+        self.sequence += 1;
+        self.schedule.succeeded();
+        if self.failing.take().is_some() {
+            tracing::info!(metric = topic.info.name, "the metric is back");
+        }
+        let bytes = reading.total_bytes();
+        let sample = topic.sample(reading, at, self.sequence);
+        self.deliver(&sample, now);
+        self.cached = Some(Cached {
+            sample,
+            boottime_ns: at.boottime_ns,
+            bytes,
+        });
+    }
+
+    /// Notes and delivers that there is no reading.
+    pub(super) fn fail(&mut self, topic: &Topic, reason: &str, at: Timestamp, now: u64) {
+        self.sequence += 1;
+        self.schedule.failed(now);
+        let since = if let Some(failing) = &self.failing {
+            failing.since
+        } else {
+            tracing::warn!(
+                metric = topic.info.name,
+                reason,
+                "the metric is unavailable"
+            );
+            at.wall
+        };
+        let failing = Failing {
+            reason: reason.into(),
+            since,
+            sequence: self.sequence,
+            tried: at,
+        };
+        let sample = topic.unavailable(&failing);
+        self.failing = Some(failing);
+        self.deliver(&sample, now);
+    }
+
+    fn deliver(&mut self, sample: &AnySample, now: u64) {
+        let delivered = self.subscribers.deliver(sample, now);
+        self.counters.deliveries += delivered.samples;
+        self.counters.dropped += delivered.lost;
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match (&self.flight, &self.failing) {
+            (Some(flight), _) if flight.hung => Health::Hung,
+            (_, Some(_)) => Health::Failing,
+            (_, None) if self.cached.is_some() => Health::Ok,
+            _ => Health::Unknown,
+        }
+    }
+}
+
+impl fmt::Debug for Collected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collected")
+            .field("sources", &self.sources)
+            .field("cost", &self.cost)
+            .finish_non_exhaustive()
+    }
+}
