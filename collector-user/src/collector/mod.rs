@@ -1,6 +1,12 @@
 //! What turns sources into readings: one file a metric.
 
 pub mod ebpf;
+mod load_avg;
+mod memory_stats;
+pub mod procfs;
+
+pub use load_avg::LoadAvgCollector;
+pub use memory_stats::MemoryStatsCollector;
 
 use std::{fmt, time::Duration};
 

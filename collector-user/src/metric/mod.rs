@@ -9,18 +9,33 @@ use std::{any::Any, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+mod cpu_info;
 mod cpu_stats;
+mod disk_info;
+mod heap;
+mod load_avg;
+mod memory_info;
+mod memory_stats;
+mod network_info;
 mod process_events;
 mod process_stats;
 mod sample;
 mod sched_latency;
+mod system_info;
 
+pub use cpu_info::{CacheKind, Cpu, CpuCache, CpuInfo};
 pub use cpu_stats::{CpuStats, CpuTimes};
+pub use disk_info::{Disk, DiskInfo, Partition};
+pub use load_avg::LoadAvg;
+pub use memory_info::{HugePagePool, MemoryInfo, MemoryNode, NodeDistance};
+pub use memory_stats::MemoryStats;
+pub use network_info::{InterfaceKind, NetworkInfo, NetworkInterface};
 pub use process_events::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent};
 pub use process_stats::{ExitedTotals, Process, ProcessState, ProcessStats};
 pub(crate) use sample::serialize_rfc3339;
 pub use sample::{AnySample, Sample, Status};
 pub use sched_latency::{CpuLatency, LatencyBucket, LatencyHistogram, SchedLatency};
+pub use system_info::{Hardware, OperatingSystem, SystemInfo};
 
 /// The default pace of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -3,7 +3,7 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -45,8 +45,10 @@ struct Shared {
     open_files: Arc<AtomicUsize>,
     max_open_files: usize,
     last_cleaning_ns: AtomicU64,
+    page_size_bytes: OnceLock<Option<u64>>,
 }
 
+const PROC_SUPER_MAGIC: u64 = rustix::fs::PROC_SUPER_MAGIC as u64;
 /// How many files stay open at most.
 const MAX_OPEN_FILES: usize = 256;
 /// How many files are remembered at most.
@@ -75,6 +77,7 @@ impl Sources {
                 open_files: Arc::default(),
                 max_open_files,
                 last_cleaning_ns: AtomicU64::new(0),
+                page_size_bytes: OnceLock::new(),
             }),
         }
     }
@@ -87,6 +90,17 @@ impl Sources {
     /// Whether this is the live tree of this host.
     pub fn is_live(&self) -> bool {
         self.shared.root.is_live()
+    }
+
+    /// The size of a page of memory, if the tree is of this kernel: its own
+    /// `/proc`, or the host's as a container sees it. Of a captured tree it is
+    /// not known.
+    pub fn page_size_bytes(&self) -> Option<u64> {
+        *self.shared.page_size_bytes.get_or_init(|| {
+            let proc = self.shared.root.full_path("/proc");
+            let statfs = rustix::fs::statfs(&proc).ok()?;
+            (statfs.f_type as u64 == PROC_SUPER_MAGIC).then(|| rustix::param::page_size() as u64)
+        })
     }
 
     /// Begins a tick: what is read through it is read once.
@@ -283,7 +297,6 @@ fn is_shown_by_the_kernel(file: &OwnedFd) -> bool {
     const SYSFS_MAGIC: u64 = 0x6265_6572;
     const CGROUP_SUPER_MAGIC: u64 = 0x0027_e0eb;
     const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
-    const PROC_SUPER_MAGIC: u64 = rustix::fs::PROC_SUPER_MAGIC as u64;
     rustix::fs::fstatfs(file).is_ok_and(|statfs| {
         matches!(
             statfs.f_type as u64,

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::proc_pid::{self, Cmdline};
+use super::proc_pid::{self, Cmdline, Status};
 use crate::source::Tick;
 
 /// What hardly ever changes while a process runs one program: read once when it
@@ -24,15 +24,21 @@ impl ProcessDetails {
     /// The process is known by its number only. Who must be sure that it is
     /// still the same compares its start time *after* this call.
     pub fn read(tick: &Tick, pid: u32) -> Self {
+        let status = tick
+            .parse(&format!("/proc/{pid}/status"), proc_pid::parse_status)
+            .unwrap_or_default();
+        Self::with_status(tick, pid, &status)
+    }
+
+    /// The same, by who has read `/proc/PID/status` already.
+    pub fn with_status(tick: &Tick, pid: u32, status: &Status) -> Self {
         let read = |file: &str| tick.read(&format!("/proc/{pid}/{file}")).ok();
         Self {
             cmdline: read("cmdline").map(|bytes| proc_pid::parse_cmdline(&bytes)),
             cgroup: read("cgroup")
                 .and_then(|bytes| proc_pid::parse_cgroup(&bytes))
                 .map(Arc::from),
-            uid: read("status")
-                .and_then(|bytes| proc_pid::parse_status(&bytes).ok())
-                .and_then(|status| status.uid),
+            uid: status.uid,
         }
     }
 

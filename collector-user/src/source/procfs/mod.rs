@@ -1,6 +1,8 @@
 //! Parsers of the files of `/proc`, each a pure function of bytes.
 
 mod details;
+pub mod loadavg;
+pub mod meminfo;
 pub mod proc_pid;
 pub mod proc_stat;
 mod units;

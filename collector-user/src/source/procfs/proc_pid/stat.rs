@@ -59,6 +59,18 @@ pub struct ProgramMark {
     start_stack: u64,
 }
 
+impl ProgramMark {
+    /// Whether there is a program, and it may be seen.
+    pub const fn is_known(self) -> bool {
+        self.start_stack != 0
+    }
+
+    /// Whether this is another program than `other`, as far as both are known.
+    pub fn differs_from(self, other: Self) -> bool {
+        self.is_known() && other.is_known() && self != other
+    }
+}
+
 /// How a process ended, as `wait` would tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExitStatus(i32);
@@ -128,9 +140,7 @@ pub fn parse_stat(bytes: &[u8]) -> Result<Stat, ParseError> {
     let exit_code = words.nth(52 - 29).and_then(parse::number);
 
     let state = ProcessState::from_letter(state[0] as char);
-    let has_ended =
-        matches!(state, Some(ProcessState::Zombie | ProcessState::Dead)) && threads <= 1;
-    Ok(Stat {
+    let mut stat = Stat {
         pid,
         comm: String::from_utf8_lossy(comm).into(),
         state,
@@ -148,8 +158,20 @@ pub fn parse_stat(bytes: &[u8]) -> Result<Stat, ParseError> {
             start_code: start_code.unwrap_or(0),
             start_stack: start_stack.unwrap_or(0),
         },
-        exit_status: exit_code.filter(|_| has_ended).map(ExitStatus),
-    })
+        exit_status: None,
+    };
+    if stat.has_ended() {
+        stat.exit_status = exit_code.map(ExitStatus);
+    }
+    Ok(stat)
+}
+
+impl Stat {
+    /// Whether the process has ended, all its threads included.
+    pub fn has_ended(&self) -> bool {
+        let ended = matches!(self.state, Some(ProcessState::Zombie | ProcessState::Dead));
+        ended && self.threads <= 1
+    }
 }
 
 #[cfg(test)]

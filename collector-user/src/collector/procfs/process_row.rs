@@ -1,0 +1,156 @@
+use std::sync::Arc;
+
+use crate::{
+    metric::Process,
+    source::{
+        Tick,
+        procfs::{
+            CLOCK_TICKS_PER_SECOND, ProcessDetails,
+            proc_pid::{self, ExitStatus, ProgramMark, Schedstat, Stat},
+        },
+    },
+};
+
+/// One process, as it was last seen.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// What is published.
+    pub(super) process: Process,
+    /// Changes when it executes another program.
+    pub(super) program: ProgramMark,
+    /// How it ended, once it has.
+    pub(super) exit_status: Option<ExitStatus>,
+    /// Whether it has ended, and only waits for its parent to ask.
+    pub(super) is_zombie: bool,
+    schedstat: Option<Schedstat>,
+    /// Whether it ever had more than one thread.
+    had_threads: bool,
+}
+
+/// How much later `stat` may have been read than `schedstat`, in time on a CPU:
+/// beyond it, the difference is that of threads that have ended.
+const READ_APART_NS: u64 = 5 * 1_000_000_000 / CLOCK_TICKS_PER_SECOND;
+
+impl Row {
+    /// A process that was not known before.
+    pub(super) fn new(tick: &Tick, stat: &Stat, schedstat: Option<Schedstat>) -> Self {
+        let mut row = Self {
+            process: Process {
+                pid: stat.pid,
+                start_time_ns: stat.start_time_ns,
+                kernel_thread: Some(stat.kernel_thread),
+                ..Process::default()
+            },
+            program: stat.program,
+            exit_status: None,
+            is_zombie: false,
+            schedstat: None,
+            had_threads: false,
+        };
+        row.update(tick, stat, schedstat, true);
+        row
+    }
+
+    /// Whether the process has run since it was last looked at.
+    ///
+    /// Of a process with one thread, `schedstat` alone tells: it counts how
+    /// often the thread got a CPU. A process that has not run has changed
+    /// nothing of its own, so nothing else needs to be read.
+    pub(super) fn has_run(&self, schedstat: Option<Schedstat>) -> bool {
+        self.had_threads || self.schedstat.is_none() || self.schedstat != schedstat
+    }
+
+    /// Takes over what is new. With `details`, what hardly ever changes is
+    /// read too.
+    pub(super) fn update(
+        &mut self,
+        tick: &Tick,
+        stat: &Stat,
+        schedstat: Option<Schedstat>,
+        details: bool,
+    ) {
+        self.had_threads |= stat.threads > 1;
+        self.is_zombie = stat.has_ended();
+        self.exit_status = stat.exit_status;
+        if stat.program.is_known() {
+            self.program = stat.program;
+        }
+        self.schedstat = schedstat;
+        if *self.process.comm != *stat.comm {
+            self.process.comm = Arc::clone(&stat.comm);
+        }
+        let exact = self.exact(stat);
+        let process = &mut self.process;
+        process.ppid = Some(stat.ppid);
+        process.state = stat.state;
+        process.threads = Some(stat.threads);
+        grow(&mut process.user_ns, stat.user_ns);
+        grow(&mut process.system_ns, stat.system_ns);
+        let cpu_ns = exact.map_or(stat.user_ns.saturating_add(stat.system_ns), |s| s.cpu_ns);
+        grow(&mut process.cpu_ns, cpu_ns);
+        process.runqueue_ns = exact.map(|schedstat| schedstat.runqueue_ns);
+        process.minor_faults = Some(stat.minor_faults);
+        process.major_faults = Some(stat.major_faults);
+        process.vm_bytes = Some(stat.vm_bytes);
+
+        let page_bytes = tick.sources().page_size_bytes();
+        process.rss_bytes = page_bytes.map(|bytes| stat.rss_pages.saturating_mul(bytes));
+        // The switches in `status` are those of the leading thread.
+        let single = !self.had_threads;
+        if single || details || page_bytes.is_none() {
+            let status = read(tick, stat.pid, "status", proc_pid::parse_status).unwrap_or_default();
+            process.voluntary_switches = status.voluntary_switches.filter(|_| single);
+            process.involuntary_switches = status.involuntary_switches.filter(|_| single);
+            process.rss_bytes = process.rss_bytes.or(status.rss_bytes);
+            process.uid = status.uid.or(process.uid);
+            // A process that has ended shows neither.
+            if details && !self.is_zombie {
+                let details = ProcessDetails::with_status(tick, stat.pid, &status);
+                replace(&mut process.cmdline, details.cmdline_text());
+                replace(&mut process.cgroup, details.cgroup);
+            }
+        } else {
+            process.voluntary_switches = None;
+            process.involuntary_switches = None;
+        }
+        if let Some(io) = read(tick, stat.pid, "io", proc_pid::parse_io) {
+            process.read_bytes = Some(io.read_bytes);
+            process.write_bytes = Some(io.write_bytes);
+        }
+    }
+
+    /// `schedstat`, if it is of the whole process: it is that of the leading
+    /// thread, which is the whole if there was never another one.
+    ///
+    /// Threads that ended before the process was first seen show in the times
+    /// of the whole process, which have theirs too.
+    fn exact(&self, stat: &Stat) -> Option<Schedstat> {
+        let schedstat = self.schedstat.filter(|_| !self.had_threads)?;
+        let whole_ns = stat.user_ns.saturating_add(stat.system_ns);
+        (whole_ns <= schedstat.cpu_ns.saturating_add(READ_APART_NS)).then_some(schedstat)
+    }
+}
+
+/// Reads and parses a file of a process; `None` if that fails: the process has
+/// ended, or the right is missing.
+pub(super) fn read<T>(
+    tick: &Tick,
+    pid: u32,
+    file: &str,
+    parser: impl FnOnce(&[u8]) -> Result<T, crate::source::ParseError>,
+) -> Option<T> {
+    tick.parse(&format!("/proc/{pid}/{file}"), parser).ok()
+}
+
+/// Sets a counter, which never falls, also when the way in which it is known
+/// changes.
+fn grow(counter: &mut Option<u64>, value: u64) {
+    *counter = Some(counter.unwrap_or(0).max(value));
+}
+
+/// Replaces a text, unless it is the same or the new one is not known.
+fn replace(text: &mut Option<Arc<str>>, new: Option<Arc<str>>) {
+    if new.is_some() && *text != new {
+        *text = new;
+    }
+}

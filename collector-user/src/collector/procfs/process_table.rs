@@ -1,0 +1,275 @@
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, SystemTime},
+};
+
+use super::process_row::{self, Row};
+use crate::{
+    metric::{ExecEvent, ExitEvent, ExitedTotals, ForkEvent, ProcessEvent},
+    source::{
+        SourceError, Tick,
+        procfs::{
+            loadavg,
+            proc_pid::{self, ExitStatus},
+        },
+    },
+};
+
+/// The processes as they were last seen, and what has changed since.
+///
+/// Both the statistics and the events are made from it, so that a process is
+/// looked at once for both.
+#[derive(Debug)]
+pub(super) struct ProcessTable {
+    rows: HashMap<u32, Row>,
+    exited: ExitedTotals,
+    scans: u64,
+    scanned_at_ns: Option<u64>,
+    events_wanted_at_ns: Option<u64>,
+    events: VecDeque<ProcessEvent>,
+}
+
+/// What hardly ever changes is read again at each so-manieth scan, a part of
+/// the processes at each.
+const REFRESH_EVERY: u64 = 10;
+/// Events are kept for one who asked for them not longer ago than this.
+const EVENTS_WANTED_NS: u64 = 5_000_000_000;
+/// How many events wait at most; then the oldest are dropped.
+const MAX_EVENTS: usize = 65_536;
+
+impl ProcessTable {
+    pub(super) fn new() -> Self {
+        Self {
+            rows: HashMap::new(),
+            exited: ExitedTotals {
+                processes: Some(0),
+                cpu_ns: Some(0),
+                user_ns: Some(0),
+                system_ns: Some(0),
+                minor_faults: Some(0),
+                major_faults: Some(0),
+                ..ExitedTotals::default()
+            },
+            scans: 0,
+            scanned_at_ns: None,
+            events_wanted_at_ns: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The processes, in the order of their numbers.
+    pub(super) fn rows(&self) -> Vec<&Row> {
+        let mut rows: Vec<&Row> = self.rows.values().collect();
+        rows.sort_unstable_by_key(|row| row.process.pid);
+        rows
+    }
+
+    /// The sums over the processes that are gone.
+    pub(super) fn exited(&self) -> &ExitedTotals {
+        &self.exited
+    }
+
+    /// The events since the last call, if there was one lately; else none, and
+    /// events are kept from now on.
+    pub(super) fn take_events(&mut self, now_ns: u64) -> Vec<ProcessEvent> {
+        let wanted = self.wants_events(now_ns);
+        self.events_wanted_at_ns = Some(now_ns);
+        let events = std::mem::take(&mut self.events);
+        if wanted { events.into() } else { Vec::new() }
+    }
+
+    /// When the processes were last looked at.
+    pub(super) fn scanned_at_ns(&self) -> Option<u64> {
+        self.scanned_at_ns
+    }
+
+    /// Looks at all processes, unless that was done in this tick.
+    pub(super) fn scan(&mut self, tick: &Tick) -> Result<(), SourceError> {
+        let now_ns = tick.monotonic_ns();
+        if self.scanned_at_ns == Some(now_ns) {
+            return Ok(());
+        }
+        let pids = proc_pid::list(tick)?;
+        let mut changes = Changes::new(tick, self.scans > 0 && self.wants_events(now_ns));
+        self.scans += 1;
+        let mut before = std::mem::take(&mut self.rows);
+        self.rows.reserve(pids.len());
+        for pid in pids {
+            self.look_at(tick, pid, before.remove(&pid), &mut changes);
+        }
+        for row in before.into_values() {
+            self.count_exited(&row, &mut changes);
+        }
+        self.scanned_at_ns = Some(now_ns);
+        self.events.extend(changes.events);
+        let too_many = self.events.len().saturating_sub(MAX_EVENTS);
+        self.events.drain(..too_many);
+        Ok(())
+    }
+
+    fn wants_events(&self, now_ns: u64) -> bool {
+        self.events_wanted_at_ns
+            .is_some_and(|at| now_ns.saturating_sub(at) <= EVENTS_WANTED_NS)
+    }
+
+    fn look_at(&mut self, tick: &Tick, pid: u32, known: Option<Row>, changes: &mut Changes<'_>) {
+        let refresh = u64::from(pid) % REFRESH_EVERY == self.scans % REFRESH_EVERY;
+        // Read first, so that what `stat` shows is never older.
+        let schedstat = process_row::read(tick, pid, "schedstat", proc_pid::parse_schedstat);
+        if let Some(row) = &known
+            && !refresh
+            && schedstat.is_some()
+            && !row.has_run(schedstat)
+        {
+            self.rows.extend(known.map(|row| (pid, row)));
+            return;
+        }
+        let stat = process_row::read(tick, pid, "stat", proc_pid::parse_stat);
+        // A captured tree may show another number than that of its folder.
+        let Some(stat) = stat.filter(|stat| stat.pid == pid) else {
+            if let Some(row) = known {
+                self.count_exited(&row, changes);
+            }
+            return;
+        };
+        let row = match known {
+            Some(mut row) if row.process.start_time_ns == stat.start_time_ns => {
+                let executed = stat.program.differs_from(row.program);
+                let was_zombie = row.is_zombie;
+                row.update(tick, &stat, schedstat, refresh || executed);
+                if executed {
+                    changes.executed(tick, &row);
+                }
+                if row.is_zombie && !was_zombie {
+                    changes.exited(&row);
+                }
+                row
+            }
+            known => {
+                if let Some(row) = known {
+                    self.count_exited(&row, changes);
+                }
+                let row = Row::new(tick, &stat, schedstat);
+                let parent = self.rows.get(&stat.ppid);
+                changes.began(&row);
+                // A fork leaves the program where it is in its parent.
+                if parent.is_some_and(|parent| row.program.differs_from(parent.program)) {
+                    changes.executed(tick, &row);
+                }
+                if row.is_zombie {
+                    changes.exited(&row);
+                }
+                row
+            }
+        };
+        self.rows.insert(pid, row);
+    }
+
+    fn count_exited(&mut self, row: &Row, changes: &mut Changes<'_>) {
+        let exited = &mut self.exited;
+        let process = &row.process;
+        add(&mut exited.processes, Some(1));
+        add(&mut exited.cpu_ns, process.cpu_ns);
+        add(&mut exited.user_ns, process.user_ns);
+        add(&mut exited.system_ns, process.system_ns);
+        add(&mut exited.minor_faults, process.minor_faults);
+        add(&mut exited.major_faults, process.major_faults);
+        if !row.is_zombie {
+            changes.exited(row);
+        }
+    }
+}
+
+fn add(sum: &mut Option<u64>, value: Option<u64>) {
+    *sum = sum.map(|sum| sum.saturating_add(value.unwrap_or(0)));
+}
+
+/// The events that one scan finds, if anybody wants them.
+struct Changes<'a> {
+    tick: &'a Tick,
+    wanted: bool,
+    events: Vec<ProcessEvent>,
+}
+
+impl<'a> Changes<'a> {
+    fn new(tick: &'a Tick, wanted: bool) -> Self {
+        Self {
+            tick,
+            wanted,
+            events: Vec::new(),
+        }
+    }
+
+    fn began(&mut self, row: &Row) {
+        if !self.wanted {
+            return;
+        }
+        let process = &row.process;
+        self.events.push(ProcessEvent::Fork(ForkEvent {
+            time: self.wall_clock(process.start_time_ns),
+            pid: process.pid,
+            ppid: process.ppid,
+            start_time_ns: process.start_time_ns,
+            comm: process.comm.clone(),
+        }));
+    }
+
+    fn executed(&mut self, tick: &Tick, row: &Row) {
+        if !self.wanted {
+            return;
+        }
+        let process = &row.process;
+        let cmdline = tick
+            .read(&format!("/proc/{}/cmdline", process.pid))
+            .ok()
+            .map(|bytes| proc_pid::parse_cmdline(&bytes));
+        self.events.push(ProcessEvent::Exec(ExecEvent {
+            time: tick.began_at(),
+            pid: process.pid,
+            ppid: process.ppid,
+            start_time_ns: process.start_time_ns,
+            comm: process.comm.clone(),
+            filename: None,
+            argv_truncated: cmdline.as_ref().is_some_and(|cmdline| cmdline.truncated),
+            argv: cmdline.map(|cmdline| cmdline.arguments),
+        }));
+    }
+
+    fn exited(&mut self, row: &Row) {
+        if !self.wanted {
+            return;
+        }
+        let process = &row.process;
+        // The counters of a zombie are final; those of a process that was last
+        // seen alive are not.
+        let last = |value: Option<u64>| value.filter(|_| row.is_zombie);
+        self.events.push(ProcessEvent::Exit(ExitEvent {
+            time: self.tick.began_at(),
+            pid: process.pid,
+            ppid: process.ppid,
+            start_time_ns: process.start_time_ns,
+            comm: process.comm.clone(),
+            exit_code: row.exit_status.and_then(ExitStatus::code),
+            signal: row.exit_status.and_then(ExitStatus::signal),
+            core_dumped: row.exit_status.map(ExitStatus::core_dumped),
+            cpu_ns: last(process.cpu_ns),
+            user_ns: last(process.user_ns),
+            system_ns: last(process.system_ns),
+            runqueue_ns: last(process.runqueue_ns),
+            blocked_ns: None,
+            voluntary_switches: last(process.voluntary_switches),
+            involuntary_switches: last(process.involuntary_switches),
+            minor_faults: last(process.minor_faults),
+            major_faults: last(process.major_faults),
+        }));
+    }
+
+    /// A time since boot by the wall clock; that of the tick if the time since
+    /// boot is not known.
+    fn wall_clock(&self, since_boot_ns: u64) -> SystemTime {
+        let now = self.tick.began_at();
+        let uptime_ns = self.tick.parse("/proc/uptime", loadavg::parse_uptime_ns);
+        let ago_ns = uptime_ns.map_or(0, |uptime_ns| uptime_ns.saturating_sub(since_boot_ns));
+        now.checked_sub(Duration::from_nanos(ago_ns)).unwrap_or(now)
+    }
+}
