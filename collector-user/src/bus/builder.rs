@@ -117,3 +117,9 @@ fn host_of(sources: &Sources) -> Arc<str> {
         .and_then(|_| std::fs::read_to_string(&path).ok());
     name.as_deref().map_or("unknown", str::trim).into()
 }
+
+impl crate::collector::CollectorSet for BusBuilder {
+    fn add<C: Collector>(self, collector: C) -> Self {
+        self.collector(collector)
+    }
+}

@@ -1,12 +1,24 @@
 //! What turns sources into readings: one file a metric.
 
+mod cpu_info;
+mod disk_info;
 pub mod ebpf;
 mod load_avg;
+mod memory_info;
 mod memory_stats;
+mod network_info;
 pub mod procfs;
+mod set;
+mod system_info;
 
+pub use cpu_info::CpuInfoCollector;
+pub use disk_info::DiskInfoCollector;
 pub use load_avg::LoadAvgCollector;
+pub use memory_info::MemoryInfoCollector;
 pub use memory_stats::MemoryStatsCollector;
+pub use network_info::NetworkInfoCollector;
+pub use set::{CollectorSet, add_procfs, add_tiers_1_and_2};
+pub use system_info::SystemInfoCollector;
 
 use std::{fmt, time::Duration};
 

@@ -58,7 +58,7 @@ pub struct Cpu {
     /// The NUMA node whose memory is nearest.
     pub numa_node: Option<u32>,
     /// Its speed compared to the fastest of this machine, which has 1024;
-    /// only where cores differ.
+    /// where the kernel knows it.
     pub capacity: Option<u32>,
     /// The lowest frequency.
     pub min_frequency_hz: Option<u64>,

@@ -84,11 +84,16 @@ pub(super) fn field<T: str::FromStr>(
     number(word).ok_or_else(|| ParseError::bad(name, word, "a number that fits"))
 }
 
-/// The text of a one-line file, without the white space around it.
+/// The text of a one-line file, without the white space around it, and without
+/// the NUL at the end that the device tree has.
 ///
 /// Bytes that are not UTF-8 become U+FFFD.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes.trim_ascii())
+    let end = bytes
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |last| last + 1);
+    String::from_utf8_lossy(bytes[..end].trim_ascii())
 }
 
 /// The value after `key` and `:` of a line `key: value`.

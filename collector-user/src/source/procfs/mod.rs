@@ -1,8 +1,10 @@
 //! Parsers of the files of `/proc`, each a pure function of bytes.
 
+pub mod cpuinfo;
 mod details;
 pub mod loadavg;
 pub mod meminfo;
+pub mod os_release;
 pub mod proc_pid;
 pub mod proc_stat;
 mod units;

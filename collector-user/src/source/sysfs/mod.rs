@@ -6,8 +6,12 @@
 //! are read as "the value, if there is one".
 
 mod cpu_list;
+mod values;
 
 pub use cpu_list::parse_cpu_list;
+pub use values::{
+    parse_device_number, parse_hexadecimal, parse_pci_address, parse_selected, parse_size_bytes,
+};
 
 use std::sync::Arc;
 
@@ -34,6 +38,17 @@ pub fn flag(tick: &Tick, path: &str) -> Option<bool> {
         1 => Some(true),
         _ => None,
     }
+}
+
+/// What a parser makes of an attribute; `None` if it cannot be read or is not
+/// understood.
+pub fn parsed<T>(tick: &Tick, path: &str, parser: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+    parser(&tick.read(path).ok()?)
+}
+
+/// A list of CPUs; empty if it cannot be read or is not understood.
+pub fn cpu_list(tick: &Tick, path: &str) -> Vec<u32> {
+    tick.parse(path, parse_cpu_list).unwrap_or_default()
 }
 
 /// The last part of where a link leads: the name of a driver or a device.
