@@ -144,7 +144,9 @@ fn note_running(entry: &TaskEntry, task: *const Kernel) {
     ) {
         // SAFETY: both pointers are to elements.
         unsafe {
-            if (*cpu).since_ns == 0 {
+            if (*cpu).task == task as u64 {
+                (*cpu).thread = entry.thread;
+            } else if (*cpu).since_ns == 0 {
                 (*cpu).task = task as u64;
                 (*cpu).tid = (*thread).tid;
                 (*cpu).thread = entry.thread;

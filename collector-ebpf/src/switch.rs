@@ -34,7 +34,10 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
 /// Charges the task that leaves the CPU.
 #[inline(always)]
 fn leave(cpu: &mut Cpu, prev: *const Kernel, now: u64) {
-    let began = cpu.since_ns;
+    // If another task was noted, a switch was not seen: then it is not known
+    // since when this one has had the CPU.
+    let is_noted = cpu.task == prev as u64;
+    let began = if is_noted { cpu.since_ns } else { 0 };
     if field!(prev, task_pid: u32) == 0 {
         cpu.idle_switches += 1;
         if began != 0 {
@@ -42,7 +45,7 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, now: u64) {
         }
         return;
     }
-    let index = if cpu.task == prev as u64 {
+    let index = if is_noted && cpu.thread != NO_THREAD {
         cpu.thread
     } else {
         thread_of(prev)
@@ -83,10 +86,10 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, now: u64) {
         thread.slept_at_ns = now;
         thread.queued_at_ns = 0;
     }
+    touch(index);
     if state & TASK_DEAD != 0 {
         end(cpu, prev, thread, index, now);
     }
-    touch(index);
 }
 
 /// Charges a task that has no record: it was there before the programs and

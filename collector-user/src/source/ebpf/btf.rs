@@ -316,7 +316,7 @@ mod tests {
             /* 3 */ 0, info(KIND_ARRAY, 0, false), 0, 2, 1, 4,
             /* 4 */ 0, info(KIND_STRUCT, 1, false), 32, name("b"), 3, 0,
             /* 5 */ name("task"), info(KIND_STRUCT, 3, true), 48,
-                name("a"), 1, 0,  0, 4, 64,  name("c"), 1, 3 << 24 | 320,
+                name("a"), 1, 0,  0, 4, 64,  name("c"), 1, 0x0300_0000 | 0x140,
             /* 6 */ 0, info(KIND_PTR, 0, false), 5,
             /* 7 */ 0, info(KIND_PTR, 0, false), 0,
             /* 8 */ 0, info(KIND_FUNC_PROTO, 3, false), 0,  0, 7,  0, 1,  0, 6,

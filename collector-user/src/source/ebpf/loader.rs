@@ -138,9 +138,10 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         .load(OBJECT)
         .map_err(|error| describe(&error))?;
 
-    let mut free: Queue<_, u32> = Queue::try_from(take(&mut ebpf, "FREE")?).map_err(map_error)?;
+    let mut free: Queue<_, u32> =
+        Queue::try_from(take(&mut ebpf, "FREE")?).map_err(|error| map_error(&error))?;
     for index in 0..sizes.threads {
-        free.push(index, 0).map_err(map_error)?;
+        free.push(index, 0).map_err(|error| map_error(&error))?;
     }
     let kernel_btf = AyaBtf::from_sys_fs().map_err(|error| LoadError::Other(error.to_string()))?;
     let programs = attach_all(&mut ebpf, &kernel_btf, options)?;
@@ -180,7 +181,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
             sizes.threads / TOUCHED_PAGE as u32,
         )
         .map_err(mapped)?,
-        events: RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(map_error)?,
+        events: RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(|error| map_error(&error))?,
         free,
         known,
         report: LoadReport {
@@ -314,7 +315,7 @@ fn describe(error: &EbpfError) -> LoadError {
     LoadError::Other(format!("cannot load the eBPF programs: {error}: {text}"))
 }
 
-fn map_error(error: MapError) -> LoadError {
+fn map_error(error: &MapError) -> LoadError {
     LoadError::Other(format!("a map of the programs cannot be used: {error}"))
 }
 

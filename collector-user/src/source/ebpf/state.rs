@@ -82,19 +82,21 @@ impl State {
 
     /// Reads what changed since the last time.
     pub(super) fn drain(&mut self, now_ns: u64, wall: SystemTime) -> Vec<ProcessEvent> {
-        // The events first: the record of a thread is marked as changed before
-        // the event of its end, so that its end is never found before itself.
+        // The events first: a thread that is told to have ended has its final
+        // counters in its record by then.
         let mut records = Vec::new();
+        self.to_read.clear();
         while let Some(item) = self.events.next() {
-            match EventRecord::decode(&item) {
-                Some(record) => records.push(record),
-                None => tracing::warn!(
-                    bytes = item.len(),
-                    "a record of the ring buffer has an unknown form and was left out"
-                ),
+            if let Some(record) = EventRecord::decode(&item) {
+                if let EventRecord::ThreadEnd(end) = &record {
+                    self.to_read.push(end.thread);
+                }
+                records.push(record);
+            } else {
+                let bytes = item.len();
+                tracing::warn!(bytes, "a record of the ring buffer has an unknown form");
             }
         }
-        self.to_read.clear();
         self.to_read.append(&mut self.recent);
         self.touched.drain_into(&mut self.recent);
         self.to_read.extend_from_slice(&self.recent);

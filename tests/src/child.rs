@@ -1,0 +1,122 @@
+use std::{
+    io,
+    os::unix::process::ExitStatusExt as _,
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+/// What the kernel says that an ended child used.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Time on a CPU, in user and kernel mode.
+    pub cpu: Duration,
+    /// Voluntary context switches.
+    pub voluntary_switches: u64,
+    /// Involuntary context switches.
+    pub involuntary_switches: u64,
+    /// Minor page faults.
+    pub minor_faults: u64,
+}
+
+/// A child that is waited for with `wait4`, so that the kernel tells what it
+/// used.
+#[derive(Debug)]
+pub struct Child {
+    pid: u32,
+}
+
+impl Child {
+    /// Starts a command with nothing on its standard streams.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self { pid: child.id() })
+    }
+
+    /// The number of the child.
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: the call takes no pointers. The child has not been waited
+        // for, so the number is still its own.
+        unsafe { libc::kill(self.pid as i32, signal) };
+    }
+
+    /// Waits until it ends.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a child of this process any more.
+    pub fn wait(self) -> io::Result<Usage> {
+        let mut status = 0;
+        // SAFETY: all zeros is a value of this structure of integers.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        loop {
+            // SAFETY: both pointers are to values of this function.
+            let waited =
+                unsafe { libc::wait4(self.pid as i32, &raw mut status, 0, &raw mut usage) };
+            if waited >= 0 {
+                break;
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        let time = |time: libc::timeval| {
+            Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
+        };
+        Ok(Usage {
+            status: ExitStatus::from_raw(status),
+            cpu: time(usage.ru_utime) + time(usage.ru_stime),
+            voluntary_switches: usage.ru_nvcsw as u64,
+            involuntary_switches: usage.ru_nivcsw as u64,
+            minor_faults: usage.ru_minflt as u64,
+        })
+    }
+}
+
+/// This test binary once more, to run one of its ignored tests: a process
+/// that does what a test needs done, without any other program on the host.
+///
+/// # Errors
+///
+/// When the path of this binary is not known.
+pub fn helper(test: &str) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args([
+        "--exact",
+        test,
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
+    Ok(command)
+}
+
+/// Uses the CPU for so many milliseconds of this thread's own time.
+pub fn burn_cpu_ms(ms: u64) {
+    let used = || {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        now.tv_sec as u64 * 1_000 + now.tv_nsec as u64 / 1_000_000
+    };
+    let end = used() + ms;
+    let mut value = 1u64;
+    while used() < end {
+        for _ in 0..10_000 {
+            value = std::hint::black_box(value.wrapping_mul(6_364_136_223_846_793_005) + 1);
+        }
+    }
+}

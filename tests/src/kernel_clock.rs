@@ -1,0 +1,42 @@
+use std::{fs, io};
+
+/// The time on a CPU of a process by its own clock: `clock_getcpuclockid(3)`,
+/// exact to the nanosecond, in-flight time included.
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn cpu_clock_ns(pid: u32) -> io::Result<u64> {
+    let mut clock = 0;
+    // SAFETY: the pointer is to a value of this function.
+    let error = unsafe { libc::clock_getcpuclockid(pid as i32, &raw mut clock) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: as above.
+    if unsafe { libc::clock_gettime(clock, &raw mut now) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+}
+
+/// `/proc/PID/schedstat`, summed over the threads of a process: nanoseconds
+/// on a CPU, nanoseconds of waiting for one, and times that it got one.
+///
+/// # Errors
+///
+/// When there is no such process, or the kernel does not keep these numbers.
+pub fn schedstat(pid: u32) -> io::Result<[u64; 3]> {
+    let mut sums = [0; 3];
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        for (sum, word) in sums.iter_mut().zip(text.split_whitespace()) {
+            *sum += word.parse::<u64>().map_err(io::Error::other)?;
+        }
+    }
+    Ok(sums)
+}

@@ -1,0 +1,75 @@
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use collector::{
+    metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent},
+    source::ebpf::EventSink,
+};
+
+/// Keeps all lifecycle events.
+#[derive(Clone, Debug, Default)]
+pub struct EventRecorder {
+    events: Arc<Mutex<Vec<ProcessEvent>>>,
+}
+
+/// The events that were kept, by kind, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded {
+    /// Processes that began.
+    pub forks: Vec<ForkEvent>,
+    /// Processes that became another program.
+    pub execs: Vec<ExecEvent>,
+    /// Processes that ended.
+    pub exits: Vec<ExitEvent>,
+}
+
+impl EventSink for EventRecorder {
+    fn is_wanted(&self) -> bool {
+        true
+    }
+
+    fn publish(&self, event: ProcessEvent) {
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(event);
+    }
+}
+
+impl EventRecorder {
+    /// The events so far.
+    pub fn recorded(&self) -> Recorded {
+        let mut recorded = Recorded::default();
+        for event in self
+            .events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            match event.clone() {
+                ProcessEvent::Fork(fork) => recorded.forks.push(fork),
+                ProcessEvent::Exec(exec) => recorded.execs.push(exec),
+                ProcessEvent::Exit(exit) => recorded.exits.push(exit),
+            }
+        }
+        recorded
+    }
+
+    /// Waits until each of these processes has been seen to end, at most half
+    /// a minute, and returns the events.
+    pub fn wait_for_exits(&self, pids: &[u32]) -> Recorded {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let recorded = self.recorded();
+            let ended: BTreeSet<u32> = recorded.exits.iter().map(|exit| exit.pid).collect();
+            if pids.iter().all(|pid| ended.contains(pid)) || Instant::now() > deadline {
+                return recorded;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+use std::{collections::BTreeMap, process::Command};
+
+use collector_tests::{Child, EventRecorder};
+
+use crate::load;
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script]);
+    command
+}
+
+#[test]
+fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
+    let scheduler = load();
+    let recorder = EventRecorder::default();
+    scheduler.send_events_to(recorder.clone());
+    let mut used = BTreeMap::new();
+    for _ in 0..1_000 {
+        let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
+        let pid = child.pid();
+        used.insert(
+            pid,
+            child.wait().expect("it is a child").cpu.as_nanos() as u64,
+        );
+    }
+    let pids: Vec<u32> = used.keys().copied().collect();
+    assert_eq!(pids.len(), 1_000, "no number came twice");
+    let recorded = recorder.wait_for_exits(&pids);
+    assert_eq!(scheduler.events_dropped(), 0);
+    let (mut charged, mut expected) = (0, 0);
+    for (pid, cpu_ns) in &used {
+        let exits: Vec<_> = recorded
+            .exits
+            .iter()
+            .filter(|exit| exit.pid == *pid)
+            .collect();
+        assert_eq!(exits.len(), 1, "exits of {pid}");
+        assert_eq!(exits[0].exit_code, Some(0));
+        assert!(exits[0].cpu_ns > Some(0), "{:?}", exits[0]);
+        assert_eq!(&*exits[0].comm, "true", "{:?}", exits[0]);
+        assert_eq!(exits[0].ppid, Some(std::process::id()));
+        charged += exits[0].cpu_ns.unwrap_or(0);
+        expected += cpu_ns;
+        assert!(
+            recorded.execs.iter().any(|exec| exec.pid == *pid),
+            "exec of {pid}"
+        );
+        assert!(
+            recorded.forks.iter().any(|fork| fork.pid == *pid),
+            "fork of {pid}"
+        );
+    }
+    let difference = charged.abs_diff(expected) as f64 / expected as f64;
+    // The tail of a process, after its parent was told of its end, is in no
+    // rusage; it is in the event.
+    assert!(
+        difference < 0.05,
+        "{charged} ns charged, {expected} ns by rusage"
+    );
+}
+
+#[test]
+fn an_exec_tells_the_file_and_the_arguments() {
+    let scheduler = load();
+    let recorder = EventRecorder::default();
+    scheduler.send_events_to(recorder.clone());
+    let mut command = Command::new("/bin/echo");
+    command.args(["one", "", "two words", "\u{fc}"]);
+    let child = Child::spawn(&mut command).expect("it starts");
+    let pid = child.pid();
+    child.wait().expect("it is a child");
+    let recorded = recorder.wait_for_exits(&[pid]);
+    let exec = recorded
+        .execs
+        .iter()
+        .find(|exec| exec.pid == pid)
+        .expect("it is told");
+    assert_eq!(exec.filename.as_deref(), Some("/bin/echo"));
+    assert_eq!(&*exec.comm, "echo");
+    assert_eq!(exec.ppid, Some(std::process::id()));
+    let argv: Vec<&str> = exec.argv.iter().flatten().map(|text| &**text).collect();
+    assert_eq!(argv, ["/bin/echo", "one", "", "two words", "\u{fc}"]);
+    assert!(!exec.argv_truncated);
+}
+
+#[test]
+fn arguments_that_are_too_long_are_cut_and_marked() {
+    let scheduler = load();
+    let recorder = EventRecorder::default();
+    scheduler.send_events_to(recorder.clone());
+    let child = Child::spawn(Command::new("/bin/true").arg("x".repeat(20_000))).expect("it starts");
+    let pid = child.pid();
+    child.wait().expect("it is a child");
+    let recorded = recorder.wait_for_exits(&[pid]);
+    let exec = recorded
+        .execs
+        .iter()
+        .find(|exec| exec.pid == pid)
+        .expect("it is told");
+    assert!(exec.argv_truncated);
+    let argv = exec.argv.as_ref().expect("the beginning is there");
+    assert_eq!(argv.len(), 2);
+    assert!(argv[1].len() > 4_000 && argv[1].bytes().all(|byte| byte == b'x'));
+}
+
+#[test]
+fn an_exit_tells_the_code_or_the_signal() {
+    let scheduler = load();
+    let recorder = EventRecorder::default();
+    scheduler.send_events_to(recorder.clone());
+    let returns = Child::spawn(&mut shell("exit 42")).expect("it starts");
+    let killed = Child::spawn(&mut shell("kill -9 $$; sleep 10")).expect("it starts");
+    let pids = [returns.pid(), killed.pid()];
+    returns.wait().expect("it is a child");
+    killed.wait().expect("it is a child");
+    let recorded = recorder.wait_for_exits(&pids);
+    let exit = |pid| {
+        recorded
+            .exits
+            .iter()
+            .find(|exit| exit.pid == pid)
+            .expect("it is told")
+    };
+    assert_eq!(
+        (exit(pids[0]).exit_code, exit(pids[0]).signal),
+        (Some(42), None)
+    );
+    assert_eq!(
+        (exit(pids[1]).exit_code, exit(pids[1]).signal),
+        (None, Some(9))
+    );
+}
+
+#[test]
+fn events_are_told_in_the_order_in_which_they_happened() {
+    let scheduler = load();
+    let recorder = EventRecorder::default();
+    scheduler.send_events_to(recorder.clone());
+    let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
+    let pid = child.pid();
+    child.wait().expect("it is a child");
+    let recorded = recorder.wait_for_exits(&[pid]);
+    let fork = recorded
+        .forks
+        .iter()
+        .find(|fork| fork.pid == pid)
+        .expect("its begin is told");
+    let exec = recorded
+        .execs
+        .iter()
+        .find(|exec| exec.pid == pid)
+        .expect("its exec is told");
+    let exit = recorded
+        .exits
+        .iter()
+        .find(|exit| exit.pid == pid)
+        .expect("its end is told");
+    assert!(fork.time <= exec.time && exec.time <= exit.time);
+    assert_eq!(fork.start_time_ns, exit.start_time_ns);
+    assert_eq!(exec.start_time_ns, exit.start_time_ns);
+}
