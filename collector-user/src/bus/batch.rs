@@ -11,8 +11,9 @@ use std::{
 use super::{
     clock::Timestamp,
     core::Core,
+    modes::Mode,
     sync::lock,
-    topic::{Topic, YieldedBy},
+    topic::{Recipients, Topic, YieldedBy},
 };
 use crate::{
     collector::{CollectError, Cost},
@@ -33,7 +34,8 @@ const STALL: u64 = Duration::from_millis(20).as_nanos() as u64;
 #[derive(Debug)]
 pub(super) struct Batch {
     core: Arc<Core>,
-    tick: Tick,
+    /// `None` if nothing is shared: then each collection has its own.
+    tick: Option<Tick>,
     at: Timestamp,
     now: u64,
     queue: Mutex<Queue>,
@@ -46,12 +48,24 @@ struct Queue {
     moved: u64,
 }
 
-/// One collection.
-#[derive(Clone, Copy, Debug)]
+/// One collection, or one for each of some subscribers.
+#[derive(Clone, Debug)]
 pub(super) struct Job {
     /// The place of the topic on the bus.
     pub(super) topic: usize,
     pub(super) flight: u64,
+    /// The places of the subscribers that collect for themselves.
+    pub(super) each: Vec<usize>,
+}
+
+/// A collection that has ended.
+pub(super) struct Ended {
+    pub(super) flight: u64,
+    pub(super) outcome: Outcome,
+    pub(super) at: Timestamp,
+    pub(super) took: Duration,
+    /// Whether it was the last of its flight.
+    pub(super) last: bool,
 }
 
 /// How a collection ended.
@@ -73,9 +87,14 @@ impl Batch {
             .filter(|job| core.topics[job.topic].is_heavy())
             .count();
         let threads = heavy + usize::from(heavy < jobs.len());
+        let ticks = if core.mode == Mode::Bus {
+            1
+        } else {
+            jobs.iter().map(|job| job.each.len().max(1) as u64).sum()
+        };
         let batch = Arc::new(Self {
             core: Arc::clone(core),
-            tick: core.sources.tick(),
+            tick: (core.mode == Mode::Bus).then(|| core.sources.tick()),
             at,
             now,
             queue: Mutex::new(Queue {
@@ -83,7 +102,7 @@ impl Batch {
                 moved: now,
             }),
         });
-        core.note_batch(&batch);
+        core.note_batch(&batch, ticks);
         for _ in 0..threads {
             batch.send_thread();
         }
@@ -111,11 +130,32 @@ impl Batch {
     fn run(&self) {
         while let Some(job) = self.next_job() {
             let topic = &self.core.topics[job.topic];
-            let began = Instant::now();
-            if let Some(outcome) = self.collect(topic) {
-                let took = began.elapsed();
-                self.core
-                    .finish(topic, job.flight, outcome, self.at, self.now, took);
+            let mut each = job.each.iter().copied();
+            loop {
+                let place = each.next();
+                let to = match place {
+                    Some(place) => Recipients::One {
+                        place,
+                        now: self.now,
+                    },
+                    None => Recipients::DueAt(self.now),
+                };
+                let last = each.len() == 0;
+                let began = Instant::now();
+                let Some(outcome) = self.collect(topic) else {
+                    break;
+                };
+                let ended = Ended {
+                    flight: job.flight,
+                    outcome,
+                    at: self.at,
+                    took: began.elapsed(),
+                    last,
+                };
+                self.core.finish(topic, ended, to);
+                if last {
+                    break;
+                }
             }
         }
     }
@@ -131,10 +171,17 @@ impl Batch {
         let YieldedBy::Collector(collected) = &topic.yielded_by else {
             return None;
         };
+        let own;
+        let tick = if let Some(tick) = &self.tick {
+            tick
+        } else {
+            own = self.core.sources.tick();
+            &own
+        };
         // A panic may leave the collector's own state half-changed, but nothing
         // of the bus; the collector is asked again, as after an error.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            lock(&collected.collector).collect(&self.tick)
+            lock(&collected.collector).collect(tick)
         }));
         Some(match result {
             Ok(Ok(reading)) => Outcome::Reading(reading),

@@ -4,6 +4,7 @@ use super::{
     clock::{Clock, SystemClock},
     core::Core,
     handle::Bus,
+    modes::Mode,
     scheduler,
     topic::Topic,
 };
@@ -16,6 +17,7 @@ use crate::{
 /// Makes a [`Bus`].
 #[derive(Debug)]
 pub struct BusBuilder {
+    mode: Mode,
     sources: Sources,
     clock: Arc<dyn Clock>,
     host: Option<Arc<str>>,
@@ -25,6 +27,7 @@ pub struct BusBuilder {
 impl Default for BusBuilder {
     fn default() -> Self {
         Self {
+            mode: Mode::Bus,
             sources: Sources::live(),
             clock: Arc::new(SystemClock),
             host: None,
@@ -38,6 +41,12 @@ impl BusBuilder {
     #[must_use]
     pub fn sources(self, sources: Sources) -> Self {
         Self { sources, ..self }
+    }
+
+    /// Who begins a collection, and who shares it; [`Mode::Bus`] unless set.
+    #[must_use]
+    pub fn mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
     }
 
     /// Takes the times on samples from this clock instead of the host's.
@@ -91,6 +100,7 @@ impl BusBuilder {
         };
         let core = Arc::new(Core::new(
             self.topics.into(),
+            self.mode,
             self.sources,
             self.clock,
             tokio::runtime::Handle::current(),

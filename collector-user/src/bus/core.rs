@@ -6,17 +6,17 @@ use std::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use tokio::sync::Notify;
 
 use super::{
-    batch::{Batch, Job, Outcome},
+    batch::{Batch, Ended, Job, Outcome},
     clock::{Clock, Timeline, Timestamp},
+    modes::Mode,
     options::SubscribeError,
     sync::lock,
-    topic::{Flight, State, Topic, YieldedBy},
+    topic::{Flight, Recipients, State, Topic, YieldedBy},
 };
 use crate::source::Sources;
 
@@ -24,6 +24,7 @@ use crate::source::Sources;
 pub(super) struct Core {
     /// By tier and name.
     pub(super) topics: Box<[Topic]>,
+    pub(super) mode: Mode,
     pub(super) sources: Sources,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timeline: Timeline,
@@ -42,6 +43,7 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(
         topics: Box<[Topic]>,
+        mode: Mode,
         sources: Sources,
         clock: Arc<dyn Clock>,
         runtime: tokio::runtime::Handle,
@@ -49,6 +51,7 @@ impl Core {
     ) -> Self {
         Self {
             topics,
+            mode,
             sources,
             timeline: Timeline::starting_at(clock.now().monotonic_ns),
             clock,
@@ -100,25 +103,22 @@ impl Core {
         Some(Job {
             topic: place,
             flight: state.flights,
+            each: Vec::new(),
         })
     }
 
     /// A collection has ended.
-    pub(super) fn finish(
-        &self,
-        topic: &Topic,
-        flight: u64,
-        outcome: Outcome,
-        at: Timestamp,
-        now: u64,
-        took: Duration,
-    ) {
+    pub(super) fn finish(&self, topic: &Topic, ended: Ended, to: Recipients) {
         let mut state = lock(&topic.state);
-        let Some(landed) = state.flight.take_if(|other| other.number == flight) else {
+        let Some(flight) = state.flight.filter(|flight| flight.number == ended.flight) else {
             return;
         };
+        if ended.last {
+            state.flight = None;
+        }
+        let took = ended.took;
         state.counters.took(took);
-        if landed.hung {
+        if flight.hung {
             // Its subscribers were told long ago. What it read then is old by
             // now, so it is collected anew.
             tracing::info!(
@@ -127,29 +127,18 @@ impl Core {
                 "a hung collection returned"
             );
         } else {
-            state.prune(topic, now);
-            match outcome {
-                Outcome::Reading(reading) => state.succeed(topic, reading, at, now),
-                Outcome::Error(error) => {
-                    state.counters.failures += 1;
-                    state.fail(topic, &error.to_string(), at, now);
-                }
-                Outcome::Panic(reason) => {
-                    state.counters.failures += 1;
-                    state.counters.panics += 1;
-                    state.fail(topic, &reason, at, now);
-                }
-            }
+            state.prune(topic, self.timeline.now_ns());
+            state.conclude(topic, ended, to);
         }
         drop(state);
         topic.ended.notify_waiters();
-        if landed.hung {
+        if flight.hung || self.mode != Mode::Bus {
             self.changed.notify_one();
         }
     }
 
-    pub(super) fn note_batch(&self, batch: &Arc<Batch>) {
-        self.ticks.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn note_batch(&self, batch: &Arc<Batch>, ticks: u64) {
+        self.ticks.fetch_add(ticks, Ordering::Relaxed);
         lock(&self.batches).push(Arc::downgrade(batch));
         self.changed.notify_one();
     }
@@ -206,6 +195,22 @@ impl Topic {
 }
 
 impl State {
+    /// Tells the subscribers how a collection ended.
+    fn conclude(&mut self, topic: &Topic, ended: Ended, to: Recipients) {
+        match ended.outcome {
+            Outcome::Reading(reading) => self.succeed(topic, reading, ended.at, to),
+            Outcome::Error(error) => {
+                self.counters.failures += 1;
+                self.fail(topic, &error.to_string(), ended.at, to);
+            }
+            Outcome::Panic(reason) => {
+                self.counters.failures += 1;
+                self.counters.panics += 1;
+                self.fail(topic, &reason, ended.at, to);
+            }
+        }
+    }
+
     /// Forgets the subscribers that have gone.
     pub(super) fn prune(&mut self, topic: &Topic, now: u64) {
         let given_up = std::mem::take(&mut *lock(&topic.given_up));
@@ -213,8 +218,19 @@ impl State {
             if let Some(interval) = self.subscribers.remove(place)
                 && matches!(topic.yielded_by, YieldedBy::Collector(_))
             {
-                self.schedule.unwant(interval, now);
+                let given_up = self.schedule.unwant(interval, now);
+                self.keep_if_awaited(given_up, now);
             }
+        }
+    }
+
+    /// The pace has changed, and a due time was given up for a later one. Who
+    /// has waited for it already would get its next sample too late.
+    pub(super) fn keep_if_awaited(&mut self, given_up: Option<u64>, now: u64) {
+        if let Some(planned) = given_up
+            && self.subscribers.any_due(now)
+        {
+            self.schedule.keep(planned);
         }
     }
 
@@ -237,7 +253,7 @@ impl State {
             "the collection has not ended after {:?}",
             collected.deadline
         );
-        self.fail(topic, &reason, at, now);
+        self.fail(topic, &reason, at, Recipients::DueAt(now));
         topic.ended.notify_waiters();
     }
 

@@ -1,6 +1,10 @@
 use std::{marker::PhantomData, sync::Arc};
 
-use super::{core::Core, sync::lock, topic::Topic};
+use super::{
+    core::Core,
+    sync::lock,
+    topic::{Recipients, Topic},
+};
 use crate::metric::{AnyReading, Reading};
 
 /// Publishes readings that were made elsewhere in this process.
@@ -39,7 +43,7 @@ impl<R: Reading> Publisher<R> {
         }
         state.prune(self.topic(), now);
         state.counters.published += 1;
-        state.succeed(self.topic(), reading, at, now);
+        state.succeed(self.topic(), reading, at, Recipients::DueAt(now));
     }
 
     /// Says that so many readings were lost before they could be published.
@@ -62,7 +66,7 @@ impl<R: Reading> Publisher<R> {
         }
         state.prune(self.topic(), now);
         state.counters.failures += 1;
-        state.fail(self.topic(), reason, at, now);
+        state.fail(self.topic(), reason, at, Recipients::DueAt(now));
     }
 
     /// Whether anybody is subscribed.

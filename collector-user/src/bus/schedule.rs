@@ -63,18 +63,18 @@ impl Schedule {
         self.failures
     }
 
-    /// Somebody wants the metric at `interval`; the answer is the interval
-    /// that it will get.
-    pub(super) fn want(&mut self, interval: u64, now: u64) -> u64 {
-        let interval = interval.max(self.floor);
+    /// Somebody wants the metric at `interval`, which is not below the floor.
+    /// If that changes the pace, the answer is the due time that is given up
+    /// for a later one.
+    pub(super) fn want(&mut self, interval: u64, now: u64) -> Option<u64> {
         let before = self.pace();
         *self.wanted.entry(interval).or_insert(0) += 1;
-        self.follow_pace(before, now);
-        interval
+        self.follow_pace(before, now)
     }
 
-    /// Somebody who wanted the metric at `interval` does no longer.
-    pub(super) fn unwant(&mut self, interval: u64, now: u64) {
+    /// Somebody who wanted the metric at `interval` does no longer. The answer
+    /// is as that of [`want`](Self::want).
+    pub(super) fn unwant(&mut self, interval: u64, now: u64) -> Option<u64> {
         let before = self.pace();
         if let Some(count) = self.wanted.get_mut(&interval) {
             *count -= 1;
@@ -85,7 +85,12 @@ impl Schedule {
         if self.pace().is_none() {
             self.at_once = None;
         }
-        self.follow_pace(before, now);
+        self.follow_pace(before, now)
+    }
+
+    /// Keeps a due time that the pace does not ask for any more.
+    pub(super) fn keep(&mut self, planned: u64) {
+        self.at_once = Some(self.at_once.map_or(planned, |asked| asked.min(planned)));
     }
 
     /// Makes the metric due as soon as it may be, if its next due time is not
@@ -96,7 +101,7 @@ impl Schedule {
             .aligned
             .is_none_or(|aligned| aligned > at.saturating_add(SOON))
         {
-            self.at_once = Some(self.at_once.map_or(at, |asked| asked.min(at)));
+            self.keep(at);
         }
     }
 
@@ -124,6 +129,11 @@ impl Schedule {
     /// Whether a collection may begin, due or not.
     pub(super) fn may_start(&self, now: u64) -> bool {
         self.earliest(now) <= now
+    }
+
+    /// Until when the metric is left alone because it has failed so often.
+    pub(super) fn retry_from(&self) -> u64 {
+        self.retry_from
     }
 
     /// A collection begins.
@@ -165,10 +175,13 @@ impl Schedule {
         now.max(after_last).max(self.retry_from)
     }
 
-    fn follow_pace(&mut self, before: Option<u64>, now: u64) {
-        if self.pace() != before {
-            self.realign(now);
+    fn follow_pace(&mut self, before: Option<u64>, now: u64) -> Option<u64> {
+        if self.pace() == before {
+            return None;
         }
+        let planned = self.aligned;
+        self.realign(now);
+        planned.filter(|&planned| self.aligned.is_some_and(|aligned| planned < aligned))
     }
 
     fn realign(&mut self, now: u64) {

@@ -3,9 +3,12 @@
 use std::sync::{Arc, Weak, atomic::Ordering};
 
 use super::{
-    batch::Batch,
+    batch::{Batch, Job},
+    clock::Timestamp,
     core::{Core, earlier},
+    modes::{self, Mode},
     sync::lock,
+    topic::State,
 };
 
 /// Runs until the bus was shut down, or its last handle has gone.
@@ -42,21 +45,39 @@ fn step(core: &Arc<Core>) -> Option<u64> {
         let mut state = lock(&topic.state);
         state.prune(topic, now);
         state.check_deadline(topic, now);
-        if let Some(due) = state.schedule.due(now) {
-            state.counters.skipped += due.skipped;
-            if let Some(job) = core.take_off(place, &mut state, at, now) {
-                state.counters.late(due.lateness);
-                jobs.push(job);
-            } else {
-                state.counters.skipped += 1;
-                state.schedule.skip(now);
-            }
-        }
-        next = earlier(next, state.schedule.next());
+        let (job, again) = match core.mode {
+            Mode::Bus => when_due(core, place, &mut state, at, now),
+            Mode::Cache => modes::on_demand(core, place, &mut state, at, now),
+            Mode::Independent => modes::each_alone(core, place, &mut state, at, now),
+        };
+        jobs.extend(job);
+        next = earlier(next, again);
         if let Some(flight) = state.flight.filter(|flight| !flight.hung) {
             next = earlier(next, Some(flight.deadline));
         }
     }
     Batch::launch(core, jobs, at, now);
     earlier(next, core.unstall(now))
+}
+
+/// What [`Mode::Bus`] begins of one metric, and when it is due next.
+fn when_due(
+    core: &Core,
+    place: usize,
+    state: &mut State,
+    at: Timestamp,
+    now: u64,
+) -> (Option<Job>, Option<u64>) {
+    let mut begun = None;
+    if let Some(due) = state.schedule.due(now) {
+        state.counters.skipped += due.skipped;
+        begun = core.take_off(place, state, at, now);
+        if begun.is_some() {
+            state.counters.late(due.lateness);
+        } else {
+            state.counters.skipped += 1;
+            state.schedule.skip(now);
+        }
+    }
+    (begun, state.schedule.next())
 }

@@ -5,9 +5,10 @@ use std::{
 };
 
 use super::{
-    batch::Batch,
+    batch::{Batch, Job},
     clock::Timestamp,
     core::Core,
+    modes::Mode,
     options::SubscribeError,
     sync::lock,
     topic::{Cached, State, Topic, YieldedBy},
@@ -59,26 +60,15 @@ pub(super) async fn take(
     let mut wanted = Vec::with_capacity(places.len());
     for place in places {
         let topic = &core.topics[place];
-        let mut state = lock(&topic.state);
+        if core.mode == Mode::Independent {
+            topic.wait_until(|state| !state.in_flight()).await;
+        }
         let max_age = request.max_age.map_or_else(
             || topic.default_interval_ns(),
             |max_age| max_age.as_nanos() as u64,
         );
-        let max_age = max_age.max(state.schedule.floor());
-        let how = if state.has_fresh(at, max_age) {
-            state.counters.cache_hits += 1;
-            Wanted::Ready(topic.answer(&state, at, max_age))
-        } else if let Some(flight) = state.flight.filter(|flight| !flight.hung) {
-            state.counters.coalesced += 1;
-            Wanted::Flight(flight.number)
-        } else if !state.schedule.may_start(now) {
-            Wanted::Ready(topic.answer(&state, at, max_age))
-        } else if let Some(job) = core.take_off(place, &mut state, at, now) {
-            jobs.push(job);
-            Wanted::Flight(job.flight)
-        } else {
-            Wanted::Ready(topic.answer(&state, at, max_age))
-        };
+        let (how, job) = ask(core, place, max_age, at, now);
+        jobs.extend(job);
         wanted.push((topic, max_age, how));
     }
     Batch::launch(core, jobs, at, now);
@@ -104,6 +94,34 @@ pub(super) async fn take(
         taken_at: at.wall,
         metrics,
     })
+}
+
+/// Finds out where one metric will come from, and begins its collection if
+/// that is what it takes.
+fn ask(core: &Core, place: usize, max_age: u64, at: Timestamp, now: u64) -> (Wanted, Option<Job>) {
+    let topic = &core.topics[place];
+    let mut state = lock(&topic.state);
+    if core.mode != Mode::Independent {
+        // A reading that may not be taken anew yet is young enough.
+        let max_age = max_age.max(state.schedule.floor());
+        if state.has_fresh(at, max_age) {
+            state.counters.cache_hits += 1;
+            return (Wanted::Ready(topic.answer(&state, at, max_age)), None);
+        }
+    }
+    if let Some(flight) = state.flight.filter(|flight| !flight.hung) {
+        state.counters.coalesced += 1;
+        return (Wanted::Flight(flight.number), None);
+    }
+    let may_start = match core.mode {
+        Mode::Bus | Mode::Cache => state.schedule.may_start(now),
+        Mode::Independent => state.schedule.retry_from() <= now,
+    };
+    let job = may_start.then(|| core.take_off(place, &mut state, at, now));
+    match job.flatten() {
+        Some(job) => (Wanted::Flight(job.flight), Some(job)),
+        None => (Wanted::Ready(topic.answer(&state, at, max_age)), None),
+    }
 }
 
 fn places(core: &Core, names: Option<&[String]>) -> Result<Vec<usize>, SubscribeError> {

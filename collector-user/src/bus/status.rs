@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     core::Core,
+    modes::Mode,
     sync::lock,
     topic::{Topic, YieldedBy},
 };
@@ -19,6 +20,8 @@ use crate::{
 /// What the bus says of itself. Each part can be serialized.
 #[derive(Clone, Debug, Serialize)]
 pub struct BusStatus {
+    /// Who begins a collection, and who shares it.
+    pub mode: Mode,
     /// Ticks so far: each is one or more collections that share what they read.
     pub ticks: u64,
     /// The subscriptions there are.
@@ -155,6 +158,7 @@ pub(super) fn of(core: &Core) -> BusStatus {
         .map(|topic| metric(core, topic))
         .collect();
     BusStatus {
+        mode: core.mode,
         ticks: core.ticks.load(Ordering::Relaxed),
         subscriptions: metrics.iter().map(|metric| metric.subscriptions).sum(),
         cache_bytes: metrics.iter().map(|metric| metric.cache_bytes).sum(),

@@ -22,10 +22,20 @@ struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
     pub(super) interval: u64,
-    /// Whether it gets one sample in each interval, or every sample.
-    pub(super) thinned: bool,
+    pub(super) rhythm: Rhythm,
     /// From when on it is due for its next sample.
     pub(super) due: u64,
+}
+
+/// Which samples a subscriber gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rhythm {
+    /// Each that there is.
+    All,
+    /// One between two multiples of its interval.
+    Aligned,
+    /// One in each interval since it subscribed.
+    Own,
 }
 
 /// What one delivery came to.
@@ -60,16 +70,52 @@ impl Subscribers {
         self.entries.len() - self.free.len()
     }
 
+    /// Whether anybody waits for the next sample already.
+    pub(super) fn any_due(&self, now: u64) -> bool {
+        self.entries
+            .iter()
+            .flatten()
+            .any(|entry| entry.claim.due <= now)
+    }
+
+    /// The places of all who are due.
+    pub(super) fn places_due(&self, now: u64) -> Vec<usize> {
+        let due = |entry: &Entry| entry.claim.due <= now;
+        (0..self.entries.len())
+            .filter(|&place| self.entries[place].as_ref().is_some_and(due))
+            .collect()
+    }
+
+    /// The shortest interval of those who are due.
+    pub(super) fn shortest_interval_due(&self, now: u64) -> Option<u64> {
+        let due = self.entries.iter().flatten();
+        due.filter(|entry| entry.claim.due <= now)
+            .map(|entry| entry.claim.interval)
+            .min()
+    }
+
+    /// When the first of all is due.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        let all = self.entries.iter().flatten();
+        all.map(|entry| entry.claim.due).min()
+    }
+
     /// Delivers a sample that was taken at `now` to all who are due.
     pub(super) fn deliver(&mut self, sample: &AnySample, now: u64) -> Delivered {
         let mut delivered = Delivered::default();
         for entry in self.entries.iter_mut().flatten() {
-            if entry.claim.due > now {
-                continue;
+            if entry.claim.due <= now {
+                entry.deliver(sample, now, &mut delivered);
             }
-            entry.claim.advance(now);
-            delivered.lost += entry.mailbox.put(sample.clone());
-            delivered.samples += 1;
+        }
+        delivered
+    }
+
+    /// Delivers a sample to one who is due.
+    pub(super) fn deliver_to(&mut self, place: usize, sample: &AnySample, now: u64) -> Delivered {
+        let mut delivered = Delivered::default();
+        if let Some(Some(entry)) = self.entries.get_mut(place) {
+            entry.deliver(sample, now, &mut delivered);
         }
         delivered
     }
@@ -90,13 +136,22 @@ impl Subscribers {
     }
 }
 
+impl Entry {
+    fn deliver(&mut self, sample: &AnySample, now: u64, delivered: &mut Delivered) {
+        self.claim.advance(now);
+        delivered.lost += self.mailbox.put(sample.clone());
+        delivered.samples += 1;
+    }
+}
+
 impl Claim {
     /// The subscriber has had a sample.
     pub(super) fn advance(&mut self, now: u64) {
-        self.due = if self.thinned {
-            multiple_after(self.interval, now)
-        } else {
-            0
+        self.due = match self.rhythm {
+            Rhythm::All => 0,
+            Rhythm::Aligned => multiple_after(self.interval, now),
+            Rhythm::Own if self.due == 0 => now + self.interval,
+            Rhythm::Own => self.due + multiple_after(self.interval, now.saturating_sub(self.due)),
         };
     }
 }

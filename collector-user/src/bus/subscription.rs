@@ -11,8 +11,9 @@ use futures_core::Stream;
 use super::{
     core::Core,
     mailbox::Mailbox,
+    modes::Mode,
     options::{SubscribeError, SubscribeOptions},
-    subscribers::Claim,
+    subscribers::{Claim, Rhythm},
     sync::lock,
     topic::{State, Topic, YieldedBy},
 };
@@ -72,7 +73,7 @@ impl AnySubscription {
             return Err(SubscribeError::ShutDown);
         }
         state.prune(topic, now);
-        let mut claim = topic.claim(&mut state, interval, now);
+        let mut claim = topic.claim(core, &mut state, interval, now);
         if let Some(first) = first_sample(core, topic, &mut state, &mut claim, now) {
             mailbox.put(first);
             state.counters.deliveries += 1;
@@ -109,17 +110,31 @@ impl AnySubscription {
 
 impl Topic {
     /// What a new subscriber is entitled to; the schedule follows it.
-    fn claim(&self, state: &mut State, interval: Option<u64>, now: u64) -> Claim {
+    fn claim(&self, core: &Core, state: &mut State, interval: Option<u64>, now: u64) -> Claim {
+        let thinned = self.info.kind == Kind::State;
         let wanted = interval.unwrap_or_else(|| self.default_interval_ns());
         match self.yielded_by {
-            YieldedBy::Collector(_) => Claim {
-                interval: state.schedule.want(wanted, now),
-                thinned: self.info.kind == Kind::State,
-                due: 0,
-            },
+            YieldedBy::Collector(_) => {
+                let interval = wanted.max(state.schedule.floor());
+                let given_up = state.schedule.want(interval, now);
+                state.keep_if_awaited(given_up, now);
+                Claim {
+                    interval,
+                    rhythm: match core.mode {
+                        Mode::Bus if thinned => Rhythm::Aligned,
+                        Mode::Bus => Rhythm::All,
+                        Mode::Cache | Mode::Independent => Rhythm::Own,
+                    },
+                    due: 0,
+                }
+            }
             YieldedBy::Producer => Claim {
                 interval: wanted,
-                thinned: self.info.kind == Kind::State && interval.is_some(),
+                rhythm: if thinned && interval.is_some() {
+                    Rhythm::Aligned
+                } else {
+                    Rhythm::All
+                },
                 due: 0,
             },
         }
@@ -145,6 +160,7 @@ fn first_sample(
         return Some(sample);
     }
     if topic.info.kind == Kind::State
+        && (core.mode != Mode::Independent || !collected)
         && let Some(cached) = &state.cached
         && cached.age_ns(core.clock.now()) <= claim.interval
     {

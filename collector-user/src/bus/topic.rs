@@ -99,6 +99,23 @@ pub(super) struct Failing {
     pub(super) tried: Timestamp,
 }
 
+/// Who gets a sample.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Recipients {
+    /// All who are due at this time.
+    DueAt(u64),
+    /// One, who was due at this time.
+    One { place: usize, now: u64 },
+}
+
+impl Recipients {
+    fn now(self) -> u64 {
+        match self {
+            Self::DueAt(now) | Self::One { now, .. } => now,
+        }
+    }
+}
+
 /// A collection that is under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
@@ -204,7 +221,7 @@ impl State {
         topic: &Topic,
         reading: Arc<dyn AnyReading>,
         at: Timestamp,
-        now: u64,
+        to: Recipients,
     ) {
         self.sequence += 1;
         self.schedule.succeeded();
@@ -213,7 +230,7 @@ impl State {
         }
         let bytes = reading.total_bytes();
         let sample = topic.sample(reading, at, self.sequence);
-        self.deliver(&sample, now);
+        self.deliver(&sample, to);
         self.cached = Some(Cached {
             sample,
             boottime_ns: at.boottime_ns,
@@ -222,9 +239,9 @@ impl State {
     }
 
     /// Notes and delivers that there is no reading.
-    pub(super) fn fail(&mut self, topic: &Topic, reason: &str, at: Timestamp, now: u64) {
+    pub(super) fn fail(&mut self, topic: &Topic, reason: &str, at: Timestamp, to: Recipients) {
         self.sequence += 1;
-        self.schedule.failed(now);
+        self.schedule.failed(to.now());
         let since = if let Some(failing) = &self.failing {
             failing.since
         } else {
@@ -243,11 +260,14 @@ impl State {
         };
         let sample = topic.unavailable(&failing);
         self.failing = Some(failing);
-        self.deliver(&sample, now);
+        self.deliver(&sample, to);
     }
 
-    fn deliver(&mut self, sample: &AnySample, now: u64) {
-        let delivered = self.subscribers.deliver(sample, now);
+    pub(super) fn deliver(&mut self, sample: &AnySample, to: Recipients) {
+        let delivered = match to {
+            Recipients::DueAt(now) => self.subscribers.deliver(sample, now),
+            Recipients::One { place, now } => self.subscribers.deliver_to(place, sample, now),
+        };
         self.counters.deliveries += delivered.samples;
         self.counters.dropped += delivered.lost;
     }

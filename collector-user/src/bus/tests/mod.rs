@@ -2,6 +2,8 @@
 
 mod delivery;
 mod failure;
+mod model;
+mod modes;
 mod schedule;
 mod snapshot;
 mod support;

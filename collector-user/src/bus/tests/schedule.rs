@@ -61,6 +61,18 @@ async fn dropping_the_fastest_subscription_relaxes_the_pace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_awaits_a_tick_of_a_faster_subscriber_still_gets_it_when_that_one_goes() {
+    let bus = builder().collector(quick()).build();
+    let fast = bus.subscribe::<Quick>(every(secs(2))).unwrap();
+    let mut slow = bus.subscribe::<Quick>(every(secs(3))).unwrap();
+    // The slow one is due at 1005, between two ticks of the fast one.
+    assert_eq!(times(&mut slow, 2).await, [secs(0), secs(2)]);
+    pass(millis(3_500)).await;
+    drop(fast);
+    assert_eq!(times(&mut slow, 2).await, [secs(6), secs(8)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_collected_after_the_last_subscription_is_dropped() {
     let collector = quick();
     let calls = collector.calls();
