@@ -2,11 +2,14 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::tally::Tally;
 use crate::workspace;
 
 /// The cargo that runs this task, so that the toolchain stays the same.
@@ -14,6 +17,7 @@ pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace::root());
     // Cargo sets these for this task alone; they would make it rebuild others.
+    command.env("PATH", path());
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
@@ -66,6 +70,34 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// Runs tests, and counts them by what the test harness says at the end.
+///
+/// # Errors
+/// When they cannot be started. A failure among them is none, but is counted.
+pub(crate) fn run_tests(command: &mut Command) -> Result<Tally> {
+    println!("running `{}`", show(command));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", show(command)))?;
+    let mut tally = Tally::default();
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line.with_context(|| format!("cannot read from `{}`", show(command)))?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            tally.read(&line);
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() && tally.failed == 0 {
+        println!("it ended badly: {status}");
+        tally.failed = 1;
+    }
+    Ok(tally)
+}
+
 /// The program and its arguments as one would type them.
 pub(crate) fn show(command: &Command) -> String {
     let words: Vec<OsString> = std::iter::once(command.get_program())
@@ -75,9 +107,24 @@ pub(crate) fn show(command: &Command) -> String {
     words.join(OsStr::new(" ")).to_string_lossy().into_owned()
 }
 
-/// Where `program` is found on `PATH`.
+/// Where `program` is found: on `PATH`, or among the programs that cargo
+/// installs.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
+    env::split_paths(&path())
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
+}
+
+/// `PATH`, and after it the folder that `cargo install` writes to.
+fn path() -> OsString {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let installed = workspace::cargo_home().map(|home| home.join("bin"));
+    let folders = env::split_paths(&path).chain(installed);
+    env::join_paths(folders).unwrap_or(path)
+}
+
+/// Whether this process may do everything on this machine.
+pub(crate) fn is_root() -> bool {
+    // The owner of a process's own folder is its effective user.
+    std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }

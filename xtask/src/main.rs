@@ -1,7 +1,17 @@
 //! Builds, loads, tests and measures `collector`: `cargo xtask --help`.
 
+mod apt;
+mod bench;
 mod command;
 mod ebpf;
+mod lint;
+mod run;
+mod setup;
+mod steps;
+mod suite;
+mod tally;
+mod test;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -18,12 +28,26 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Setup(setup::Setup),
     BuildEbpf(ebpf::BuildEbpf),
+    Build(run::Build),
+    Run(run::Run),
+    Test(test::Test),
+    TestVm(vm::TestVm),
+    Bench(bench::Bench),
+    Lint(lint::Lint),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Setup(task) => task.run(),
         Task::BuildEbpf(task) => task.run(),
+        Task::Build(run::Build {}) => run::Build::run(),
+        Task::Run(task) => task.run(),
+        Task::Test(task) => task.run(),
+        Task::TestVm(task) => task.run(),
+        Task::Bench(task) => task.run(),
+        Task::Lint(lint::Lint {}) => lint::Lint::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,6 +12,7 @@
 mod accounting;
 mod attaching;
 mod conservation;
+mod doctor;
 mod events;
 mod helpers;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Result, bail};
 
@@ -18,9 +19,27 @@ pub(crate) const TARGET: &str = "bpfel-unknown-none";
 /// # Errors
 /// When rust-src or bpf-linker is missing, or the build fails.
 pub(crate) fn build() -> Result<PathBuf> {
+    check_tools()?;
+    command::run(&mut cargo("build")?)?;
+    Ok(folder().join(TARGET).join("release/collector-ebpf"))
+}
+
+/// Looks at the programs with clippy, for their own target.
+///
+/// # Errors
+/// When there is a warning.
+pub(crate) fn clippy() -> Result<()> {
+    command::run(cargo("clippy")?.args(["--", "--deny=warnings"]))
+}
+
+/// Whether the tools are here.
+///
+/// # Errors
+/// When one is missing, with what to do.
+pub(crate) fn check_tools() -> Result<()> {
     let library = library()?;
     let mut missing = Vec::new();
-    if !library.join("core/Cargo.toml").is_file() {
+    if !has_core(&library) {
         missing.push(format!("rust-src (no core in {})", library.display()));
     }
     if command::which("bpf-linker").is_none() {
@@ -32,27 +51,24 @@ pub(crate) fn build() -> Result<PathBuf> {
             missing.join(", ")
         );
     }
-
-    let mut cargo = cargo("build", &flags(&library));
-    cargo.args(["--bin", "collector-ebpf"]);
-    command::run(&mut cargo)?;
-    Ok(folder().join(TARGET).join("release/collector-ebpf"))
+    Ok(())
 }
 
 /// `cargo VERB` for the programs, for their target, with a `core` of its own.
-fn cargo(verb: &str, flags: &[String]) -> std::process::Command {
+fn cargo(verb: &str) -> Result<Command> {
     let mut cargo = command::cargo();
     cargo
         // `-Z build-std` is the one unstable thing that is needed, beside the
         // intrinsics for atomics; the compiler stays the stable one.
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(&library()?).join("\u{1f}"))
         .env_remove("RUSTFLAGS")
         .args([verb, "--locked", "--release", "-Z", "build-std=core"])
         .args(["--target", TARGET, "--target-dir"])
         .arg(folder())
-        .args(["--package", "collector-ebpf", "--features", "programs"]);
-    cargo
+        .args(["--package", "collector-ebpf", "--features", "programs"])
+        .args(["--bin", "collector-ebpf"]);
+    Ok(cargo)
 }
 
 /// A target folder apart from the host's: neither waits for the other's lock.
@@ -112,4 +128,9 @@ fn registries() -> Vec<PathBuf> {
 pub(crate) fn library() -> Result<PathBuf> {
     let sysroot = command::output(command::rustc().args(["--print", "sysroot"]))?;
     Ok(Path::new(&sysroot).join("lib/rustlib/src/rust/library"))
+}
+
+/// Whether `library` holds what the programs are built with.
+pub(crate) fn has_core(library: &Path) -> bool {
+    library.join("core/Cargo.toml").is_file()
 }

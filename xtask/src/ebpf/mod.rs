@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 
 use crate::workspace;
+pub(crate) use build::{check_tools, clippy, has_core, library};
 
 /// Rebuilds the committed eBPF object.
 ///
@@ -23,7 +24,7 @@ use crate::workspace;
 pub(crate) struct BuildEbpf {
     /// Write nothing; fail if the committed object is not what the source gives
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
 /// The committed object, one for all little-endian architectures: no program

@@ -1,0 +1,97 @@
+//! The first process of a guest: runs the root tests, says how they ended in
+//! one line, and powers off.
+//!
+//! `xtask` writes the file system that this finds, and reads the line.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::mount::{MountFlags, mount};
+use rustix::process::{Pid, WaitOptions, wait};
+use rustix::system::{RebootCommand, reboot};
+use rustix::termios::tcdrain;
+
+/// The name of the accelerator, then an argument of the tests on each line.
+const ARGUMENTS: &str = "/etc/tests.arguments";
+const TESTS: &str = "/bin/tests";
+const COLLECTOR: &str = "/bin/collector";
+
+/// Kind and place of each file system. Those above others come first.
+const MOUNTS: [(&str, &str); 8] = [
+    ("proc", "/proc"),
+    ("sysfs", "/sys"),
+    ("devtmpfs", "/dev"),
+    ("tmpfs", "/tmp"),
+    ("tmpfs", "/run"),
+    ("bpf", "/sys/fs/bpf"),
+    ("cgroup2", "/sys/fs/cgroup"),
+    ("tracefs", "/sys/kernel/tracing"),
+];
+
+fn main() {
+    let verdict = match run() {
+        Ok(()) => "success",
+        Err(error) => {
+            println!("init: {error}");
+            "failure"
+        }
+    };
+    println!("init: {verdict}");
+    // Else the machine may be gone before the line is. On an error it is not,
+    // and then the line is missing, which is a failure too.
+    let _ = tcdrain(std::io::stdout());
+    // Returns on failure alone; the kernel panics when this process ends.
+    let _ = reboot(RebootCommand::PowerOff);
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    for (kind, place) in MOUNTS {
+        mount(kind, place, kind, MountFlags::empty(), None)
+            .map_err(|error| format!("cannot mount {place}: {error}"))?;
+    }
+    let arguments = match fs::read_to_string(ARGUMENTS) {
+        Ok(text) => text,
+        // This boot proves no more than that a guest gets here.
+        Err(_) if !Path::new(TESTS).exists() => return Ok(()),
+        Err(error) => return Err(format!("cannot read {ARGUMENTS}: {error}").into()),
+    };
+    let mut arguments = arguments.lines();
+    let accelerator = arguments.next().unwrap_or_default();
+
+    // The agent listens on the loopback interface.
+    let up = Command::new("/bin/ip")
+        .args(["link", "set", "lo", "up"])
+        .status()?;
+    if !up.success() {
+        return Err("cannot bring up the loopback interface".into());
+    }
+
+    let child = Command::new(TESTS)
+        .args(arguments)
+        .current_dir("/tmp")
+        .env("COLLECTOR_BIN", COLLECTOR)
+        .env("COLLECTOR_TEST_VM", accelerator)
+        .env("HOME", "/root")
+        .env("PATH", "/bin")
+        .env("RUST_BACKTRACE", "1")
+        .spawn()?;
+    wait_for(Pid::from_child(&child))
+}
+
+/// Waits for the tests, and for every process that is left to this one.
+fn wait_for(tests: Pid) -> Result<(), Box<dyn Error>> {
+    loop {
+        match wait(WaitOptions::empty())? {
+            Some((pid, status)) if pid == tests => {
+                return match (status.exit_status(), status.terminating_signal()) {
+                    (Some(0), _) => Ok(()),
+                    (Some(code), _) => Err(format!("the tests ended with status {code}").into()),
+                    (None, signal) => Err(format!("the tests were killed: {signal:?}").into()),
+                };
+            }
+            Some(_) | None => {}
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What can be said of the source without running it.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::steps::{Outcome, Steps};
+use crate::tally::Tally;
+use crate::{command, ebpf};
+
+/// Checks the format, the lints, the documentation and the dependencies.
+///
+/// The eBPF programs are looked at too if rust-src is there, and the licences
+/// of the dependencies if cargo-deny is. Takes about 2 minutes the first time,
+/// and seconds after that.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Lint {}
+
+impl Lint {
+    /// Takes each check.
+    ///
+    /// # Errors
+    /// When one fails.
+    pub(crate) fn run() -> Result<()> {
+        let mut steps = Steps::default();
+        lint(&mut steps);
+        steps.finish()
+    }
+}
+
+/// Takes the checks as steps of a longer task.
+pub(crate) fn lint(steps: &mut Steps) {
+    steps.check("format", || {
+        command::run(command::cargo().args(["fmt", "--all", "--check"]))
+    });
+    steps.check("clippy", || {
+        command::run(command::cargo().args([
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny=warnings",
+        ]))
+    });
+    steps.step("clippy of the programs", || {
+        if let Err(error) = ebpf::check_tools() {
+            return Ok(Outcome::NotRun(error.to_string()));
+        }
+        ebpf::clippy()?;
+        Ok(Outcome::Ran(Tally::PASSED))
+    });
+    steps.check("documentation", || {
+        command::run(
+            command::cargo()
+                .env("RUSTDOCFLAGS", "--deny=warnings")
+                .args(["doc", "--locked", "--workspace", "--no-deps"]),
+        )
+    });
+    steps.step("dependencies", || {
+        let Some(deny) = command::which("cargo-deny") else {
+            return Ok(Outcome::NotRun(
+                "cargo-deny is not here: `cargo install --locked cargo-deny` brings it".to_owned(),
+            ));
+        };
+        // Advisories are not asked for: they change without the source, and
+        // have to be fetched.
+        command::run(
+            Command::new(deny)
+                .current_dir(crate::workspace::root())
+                .args([
+                    "--offline",
+                    "--locked",
+                    "check",
+                    "bans",
+                    "licenses",
+                    "sources",
+                ]),
+        )?;
+        Ok(Outcome::Ran(Tally::PASSED))
+    });
+}

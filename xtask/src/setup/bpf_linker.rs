@@ -1,0 +1,83 @@
+//! The linker for eBPF objects, built against the LLVM of the compiler.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::apt::{Apt, own_suites};
+use crate::command;
+
+const VERSION: &str = "0.13.0";
+
+/// The release of LLVM that the pinned compiler writes its bitcode with. Another
+/// may not read it, and gives other bytes.
+const LLVM: &str = "22";
+
+/// Brings bpf-linker into cargo's folder for programs.
+///
+/// # Errors
+/// When LLVM cannot be had, or the build fails.
+pub(super) fn bring() -> Result<()> {
+    if let Ok(text) = command::output(Command::new("bpf-linker").arg("--version"))
+        && text.split_whitespace().any(|word| word == VERSION)
+    {
+        println!("bpf-linker: there already");
+        return Ok(());
+    }
+    let prefix = llvm().with_context(|| {
+        format!(
+            "bpf-linker {VERSION} cannot be built: install LLVM {LLVM} with its headers \
+             (llvm-{LLVM}-dev), Polly (libpolly-{LLVM}-dev) and zstd (libzstd-dev), or put a \
+             bpf-linker {VERSION} that was built against it on PATH"
+        )
+    })?;
+    println!(
+        "bpf-linker: building {VERSION} against {} (2 minutes)",
+        prefix.display()
+    );
+    command::run(
+        command::cargo()
+            // Without it, the build finds the first `llvm-config` on PATH.
+            .env("LLVM_PREFIX", &prefix)
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_TARGET_DIR")
+            .args(["install", "bpf-linker", "--version", VERSION, "--locked"])
+            .args(["--force", "--no-default-features", "--features"])
+            .arg(format!("llvm-{LLVM}")),
+    )?;
+    println!("bpf-linker: there now");
+    Ok(())
+}
+
+/// Where LLVM is, after it was installed if it was not there.
+fn llvm() -> Result<PathBuf> {
+    let prefix = Path::new("/usr/lib").join(format!("llvm-{LLVM}"));
+    if is_complete(&prefix) {
+        return Ok(prefix);
+    }
+    println!("bpf-linker: installing LLVM {LLVM} (600 MB)");
+    let packages = [
+        format!("llvm-{LLVM}-dev"),
+        format!("libpolly-{LLVM}-dev"),
+        "libzstd-dev".to_owned(),
+    ];
+    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+    Apt::open("own", &own_suites())?.install(&packages, None)?;
+    if !is_complete(&prefix) {
+        bail!(
+            "the packages are installed, but {} is not complete",
+            prefix.display()
+        );
+    }
+    Ok(prefix)
+}
+
+/// Whether everything is there that bpf-linker is linked with.
+fn is_complete(prefix: &Path) -> bool {
+    let zstd = ["/usr/include/zstd.h", "/usr/local/include/zstd.h"];
+    prefix.join("bin/llvm-config").exists()
+        && prefix.join("include/llvm-c/Core.h").exists()
+        && prefix.join("lib/libPolly.a").exists()
+        && zstd.iter().any(|path| Path::new(path).exists())
+}

@@ -1,0 +1,183 @@
+//! The tests of the workspace, built once, for the host and for the guests.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::command;
+use crate::tally::Tally;
+
+/// Linked statically, so that a guest needs no libraries: the same programs run
+/// on the host, so that nothing is built twice.
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The packages whose tests these are. Features are resolved for all of them
+/// together, and so the same for each task.
+const SELECTION: [&str; 3] = ["--workspace", "--exclude", "xtask"];
+
+/// The programs that tests need, and are.
+#[derive(Debug)]
+pub(crate) struct Suite {
+    /// The agent.
+    pub(crate) collector: PathBuf,
+    /// The tests that need root and a kernel.
+    pub(crate) root_tests: PathBuf,
+    /// The first process of a guest.
+    pub(crate) init: PathBuf,
+    /// All other tests.
+    others: Vec<TestProgram>,
+}
+
+#[derive(Debug)]
+struct TestProgram {
+    path: PathBuf,
+    /// The folder of its package, where it expects to run.
+    package: PathBuf,
+}
+
+impl Suite {
+    /// Builds everything.
+    ///
+    /// # Errors
+    /// When the build fails, or does not give one of the programs.
+    pub(crate) fn build() -> Result<Self> {
+        if std::env::consts::ARCH != "x86_64" {
+            bail!("the tests are built for x86-64 machines only");
+        }
+        let mut cargo = cargo("build");
+        cargo
+            .args(["--tests", "--bins"])
+            .args(["--message-format", "json-render-diagnostics"]);
+        let output = cargo
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("cannot start `{}`", command::show(&cargo)))?;
+        if !output.status.success() {
+            bail!("`{}` failed: {}", command::show(&cargo), output.status);
+        }
+        Self::from_messages(&String::from_utf8_lossy(&output.stdout))
+    }
+
+    /// Reads cargo's messages, one JSON object a line:
+    /// <https://doc.rust-lang.org/cargo/reference/external-tools.html>.
+    fn from_messages(messages: &str) -> Result<Self> {
+        let (mut collector, mut root_tests, mut init) = (None, None, None);
+        let mut others = Vec::new();
+        for line in messages.lines() {
+            let message: Value = serde_json::from_str(line).context("cargo wrote no JSON")?;
+            let Some(path) = message["executable"].as_str().map(PathBuf::from) else {
+                continue;
+            };
+            let name = message["target"]["name"].as_str().unwrap_or_default();
+            let kind = message["target"]["kind"][0].as_str().unwrap_or_default();
+            let is_test = message["profile"]["test"] == true;
+            match (is_test, kind, name) {
+                (true, "test", "root") => root_tests = Some(path),
+                (false, "bin", "collector") => collector = Some(path),
+                (false, "bin", "init") => init = Some(path),
+                (true, _, _) => {
+                    let manifest = message["manifest_path"].as_str().unwrap_or_default();
+                    let package = Path::new(manifest).parent().unwrap_or(Path::new("."));
+                    others.push(TestProgram {
+                        path,
+                        package: package.to_path_buf(),
+                    });
+                }
+                (false, _, _) => {}
+            }
+        }
+        Ok(Self {
+            collector: collector.context("the build gave no `collector`")?,
+            root_tests: root_tests.context("the build gave no test `root`")?,
+            init: init.context("the build gave no `init`")?,
+            others,
+        })
+    }
+
+    /// Runs the tests that need no rights, and the examples in documentation.
+    ///
+    /// # Errors
+    /// When one cannot be started.
+    pub(crate) fn run_unit(&self) -> Result<Tally> {
+        let mut tally = Tally::default();
+        for program in &self.others {
+            tally += command::run_tests(
+                Command::new(&program.path)
+                    .current_dir(&program.package)
+                    .env("CARGO_MANIFEST_DIR", &program.package)
+                    .env("COLLECTOR_BIN", &self.collector),
+            )?;
+        }
+        tally += command::run_tests(cargo("test").arg("--doc"))?;
+        Ok(tally)
+    }
+
+    /// Runs the root tests on this host's kernel, one at a time: they share it.
+    ///
+    /// # Errors
+    /// When they cannot be started, or this is not root.
+    pub(crate) fn run_root(&self) -> Result<Tally> {
+        if !command::is_root() {
+            bail!("the root tests need root: run `sudo -E cargo xtask test`");
+        }
+        command::run_tests(
+            Command::new(&self.root_tests)
+                .env("COLLECTOR_BIN", &self.collector)
+                .arg("--test-threads=1"),
+        )
+    }
+}
+
+/// `cargo VERB` for all packages that are tested, linked statically.
+fn cargo(verb: &str) -> Command {
+    let mut cargo = command::cargo();
+    cargo
+        // It would take the place of the flags for the one target, and be
+        // used for build scripts and macros too, which cannot be static.
+        .env_remove("RUSTFLAGS")
+        .env(
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+            "-Ctarget-feature=+crt-static",
+        )
+        .args([verb, "--locked", "--target", TARGET])
+        .args(SELECTION);
+    cargo
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Suite;
+
+    fn message(test: bool, kind: &str, name: &str) -> String {
+        format!(
+            r#"{{"reason":"compiler-artifact","manifest_path":"/w/p/Cargo.toml","profile":{{"test":{test}}},"target":{{"kind":["{kind}"],"name":"{name}"}},"executable":"/w/{kind}-{name}-{test}"}}"#
+        )
+    }
+
+    #[test]
+    fn programs_are_told_apart_by_kind_and_name() {
+        let messages = [
+            message(false, "bin", "collector"),
+            message(true, "bin", "collector"),
+            message(false, "bin", "init"),
+            message(true, "test", "root"),
+            message(true, "lib", "collector"),
+            r#"{"reason":"build-finished","success":true}"#.to_owned(),
+        ]
+        .join("\n");
+        let suite = Suite::from_messages(&messages).unwrap();
+        assert_eq!(suite.collector.to_str(), Some("/w/bin-collector-false"));
+        assert_eq!(suite.root_tests.to_str(), Some("/w/test-root-true"));
+        assert_eq!(suite.others.len(), 2);
+        assert_eq!(suite.others[0].package.to_str(), Some("/w/p"));
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = Suite::from_messages("").unwrap_err();
+        assert!(error.to_string().contains("`collector`"));
+    }
+}

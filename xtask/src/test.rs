@@ -1,0 +1,66 @@
+//! Everything that must hold before a change is taken.
+
+use anyhow::{Context as _, Result};
+
+use crate::ebpf::BuildEbpf;
+use crate::setup::{self, Purpose};
+use crate::steps::{Outcome, Steps};
+use crate::suite::Suite;
+use crate::vm::TestVm;
+use crate::{command, lint};
+
+/// Runs all checks and tests, and says what came of each.
+///
+/// Brings the tools that are missing (see `setup`), then checks format, lints,
+/// documentation and the committed eBPF object, and runs the unit tests, the
+/// tests on this host's kernel, and the same in virtual machines on the default
+/// series of kernels. Needs root, and Debian or Ubuntu or what `setup` names.
+///
+/// Takes about 15 minutes on two processors in a fresh clone.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Test {
+    /// Leave out the virtual machines
+    #[arg(long)]
+    no_vm: bool,
+}
+
+impl Test {
+    /// Takes each step, also after one has failed.
+    ///
+    /// # Errors
+    /// When one failed.
+    pub(crate) fn run(&self) -> Result<()> {
+        let mut steps = Steps::default();
+        let purpose = if self.no_vm {
+            Purpose::Build
+        } else {
+            Purpose::Test
+        };
+        steps.check("setup", || setup::bring(purpose));
+        lint::lint(&mut steps);
+        steps.check("committed eBPF object", || BuildEbpf { check: true }.run());
+        steps.tests("tests of xtask", || {
+            command::run_tests(command::cargo().args(["test", "--locked", "--package", "xtask"]))
+        });
+
+        let mut suite = None;
+        steps.check("build of the tests", || {
+            suite = Some(Suite::build()?);
+            Ok(())
+        });
+        let suite = suite.as_ref().context("the tests do not build");
+        let built = || suite.as_ref().map_err(|error| anyhow::anyhow!("{error}"));
+        steps.tests("unit tests", || built()?.run_unit());
+        steps.tests("tests on this host", || built()?.run_root());
+        steps.step("tests in virtual machines", || {
+            if self.no_vm {
+                return Ok(Outcome::NotRun("left out by --no-vm".to_owned()));
+            }
+            TestVm::default_series()
+                .run_suite(built()?)
+                .map(Outcome::Ran)
+        });
+        steps.finish()
+    }
+}

@@ -1,0 +1,156 @@
+//! The virtual machine: QEMU, and what accelerates it.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::console::{self, Limits};
+use super::kernel::Kernel;
+use crate::{command, workspace};
+
+/// The emulator of the architecture that the tests are built for.
+pub(crate) const QEMU: &str = "qemu-system-x86_64";
+
+/// Under the emulation of older releases, kernels from 6.12 on panic or hang at
+/// random.
+const OLDEST_QEMU: u32 = 9;
+
+/// What runs the guest's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accelerator {
+    /// The processor itself.
+    Kvm,
+    /// Emulation: ten to twenty times slower, and had everywhere.
+    Tcg,
+}
+
+impl Accelerator {
+    /// As QEMU names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
+
+    /// KVM if a guest gets through a boot with it here, else emulation. That
+    /// `/dev/kvm` can be opened proves little: inside of some virtual machines,
+    /// guests then hang in early boot.
+    ///
+    /// `initramfs` is one whose first process finds no tests, and powers off.
+    ///
+    /// # Errors
+    /// When the proof cannot be kept for the next run.
+    pub(crate) fn choose(kernel: &Kernel, initramfs: &Path) -> Result<Self> {
+        if File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/kvm")
+            .is_err()
+        {
+            return Ok(Self::Tcg);
+        }
+        // The answer stands until the host is booted again.
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let path = workspace::target().join("vm/accelerator");
+        let proofs = [Self::Kvm, Self::Tcg].map(|each| (each, format!("{} {boot}", each.name())));
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        if let Some((accelerator, _)) = proofs.iter().find(|(_, text)| *text == kept) {
+            return Ok(*accelerator);
+        }
+        println!("trying whether a guest boots with KVM here");
+        let limits = Limits {
+            total: Duration::from_secs(20),
+            silence: Duration::from_secs(20),
+        };
+        let proof = start(kernel, initramfs, Self::Kvm, Stdio::null())
+            .and_then(|mut machine| console::follow(&mut machine, limits, false));
+        let [kvm, tcg] = proofs;
+        let (accelerator, text) = if proof.is_ok() { kvm } else { tcg };
+        println!("guests run with {} here", accelerator.name());
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
+        Ok(accelerator)
+    }
+}
+
+/// Starts a machine whose console is the child's standard output, and whose
+/// emulator writes to `complaints`.
+///
+/// # Errors
+/// When QEMU cannot be started.
+pub(crate) fn start(
+    kernel: &Kernel,
+    initramfs: &Path,
+    accelerator: Accelerator,
+    complaints: Stdio,
+) -> Result<Child> {
+    let mut qemu = Command::new(QEMU);
+    qemu.args(["-accel", accelerator.name()])
+        .args(["-cpu", "max", "-m", "1024", "-smp", "2"])
+        .args(["-nodefaults", "-no-user-config", "-no-reboot"])
+        .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
+        .arg("-kernel")
+        .arg(&kernel.image)
+        .arg("-initrd")
+        .arg(initramfs)
+        // At once after a panic, a reboot, which ends the machine.
+        .args(["-append", "console=ttyS0 panic=-1 quiet"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(complaints);
+    qemu.spawn()
+        .with_context(|| format!("cannot start `{}`", command::show(&qemu)))
+}
+
+/// Whether QEMU is here, and one that can be relied on.
+///
+/// # Errors
+/// When it is not, with what to do.
+pub(crate) fn check() -> Result<()> {
+    const MEND: &str = "run `cargo xtask setup --for test`";
+    if command::which(QEMU).is_none() {
+        bail!("{QEMU} is not on PATH; {MEND}");
+    }
+    let text = command::output(Command::new(QEMU).arg("--version"))?;
+    let (_, version) = text.split_once("version ").unwrap_or_default();
+    match major(version) {
+        Some(version) if version >= OLDEST_QEMU => Ok(()),
+        Some(version) => bail!(
+            "QEMU {version} is too old, under its emulation new kernels panic at random: \
+             {OLDEST_QEMU} or later is needed; {MEND}"
+        ),
+        None => bail!("`{QEMU} --version` names no version"),
+    }
+}
+
+/// Whether a package of `version` (`1:10.0.2+ds-2+deb13u1`) can be relied on.
+pub(crate) fn is_new_enough(version: &str) -> bool {
+    let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
+    major(upstream).is_some_and(|major| major >= OLDEST_QEMU)
+}
+
+/// The first number of a version.
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_new_enough, major};
+
+    #[test]
+    fn a_package_is_judged_by_its_upstream_version() {
+        assert!(is_new_enough("1:10.0.2+ds-2+deb13u1~bpo12+1"));
+        assert!(!is_new_enough("1:7.2+dfsg-7+deb12u18"));
+        assert!(!is_new_enough("unknown"));
+    }
+
+    #[test]
+    fn the_major_version_is_the_first_number() {
+        assert_eq!(major("10.0.2 (Debian 1:10.0.2+ds-2)"), Some(10));
+        assert_eq!(major(""), None);
+    }
+}
