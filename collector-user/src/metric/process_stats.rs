@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, MetricInfo, Reading, Tier};
+use super::{Kind, MetricInfo, ProcessList, Reading, Tier};
 
 /// What each process used, and what the processes used that are gone.
 ///
@@ -11,7 +11,7 @@ use super::{Kind, MetricInfo, Reading, Tier};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProcessStats {
     /// The processes that were alive, in the order of their numbers.
-    pub processes: Vec<Process>,
+    pub processes: ProcessList,
     /// The sums of the processes that ended since the collector began.
     pub exited: ExitedTotals,
 }
@@ -164,16 +164,6 @@ impl Reading for ProcessStats {
     };
 
     fn heap_bytes(&self) -> usize {
-        let rows = self.processes.capacity() * size_of::<Process>();
-        let texts: usize = self
-            .processes
-            .iter()
-            .map(|process| {
-                process.comm.len()
-                    + process.cmdline.as_ref().map_or(0, |text| text.len())
-                    + process.cgroup.as_ref().map_or(0, |text| text.len())
-            })
-            .sum();
-        rows + texts
+        self.processes.heap_bytes()
     }
 }

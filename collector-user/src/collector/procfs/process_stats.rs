@@ -87,7 +87,7 @@ impl Collector for ProcfsProcessStats {
             .map(|row| row.process.clone())
             .collect();
         Ok(ProcessStats {
-            processes,
+            processes: processes.into(),
             exited: table.exited().clone(),
         })
     }
@@ -254,7 +254,7 @@ mod tests {
         let mut collector = ProcfsProcessStats::new();
         let process = loop {
             let stats = collector.collect(&sources.tick()).unwrap();
-            let process = stats.processes.into_iter().find(|p| p.pid == busy.0.id());
+            let process = stats.processes.get(busy.0.id()).cloned();
             if let Some(process) = process
                 && process.cpu_ns > Some(100_000_000)
             {

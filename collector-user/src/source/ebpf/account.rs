@@ -43,6 +43,8 @@ pub(crate) struct Account {
     pub(crate) has_base: bool,
     /// What the present pass over all tasks has added up.
     pub(crate) pass: Pass,
+    /// Whether its row is not what it was in the last reading.
+    pub(crate) is_changed: bool,
 }
 
 /// What a pass over all tasks has added up of one process.

@@ -7,7 +7,7 @@ use super::{
     counters::{Counters, Known, Split, exited_totals},
     event_record::{EventRecord, Exec, comm_text},
 };
-use crate::metric::{ExecEvent, ExitEvent, ForkEvent, Process, ProcessEvent, ProcessStats};
+use crate::metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent, ProcessList, ProcessStats};
 
 /// All processes, added up from the records of their threads.
 ///
@@ -20,6 +20,12 @@ pub(crate) struct Accounts {
     /// What was read last of each element of `THREADS`.
     seen: Vec<Seen>,
     processes: BTreeMap<Key, Account>,
+    /// The rows of the last reading, kept up by what changes.
+    rows: ProcessList,
+    /// Processes whose rows are to be made anew.
+    changed: Vec<Key>,
+    /// Processes that had time in flight in the last reading.
+    in_flight: BTreeMap<Key, InFlight>,
     exited_processes: u64,
     exited: Counters,
     exited_split: Split,
@@ -84,6 +90,9 @@ impl Accounts {
             page_size,
             seen: vec![Seen::default(); records as usize],
             processes: BTreeMap::new(),
+            rows: ProcessList::default(),
+            changed: Vec::new(),
+            in_flight: BTreeMap::new(),
             exited_processes: 0,
             exited: Counters::default(),
             exited_split: Split::default(),
@@ -141,6 +150,7 @@ impl Accounts {
         if thread.tid == thread.tgid {
             account.state = Some(process_state(thread.task_state));
         }
+        changed(account, process, &mut self.changed);
         if thread.flags & GROUP_DEAD != 0 {
             account.ending = Some(thread.exit_code);
         }
@@ -207,6 +217,7 @@ impl Accounts {
             account.set_flags(fork.flags);
             account.has_base = true;
             identified(account, &mut self.unidentified);
+            changed(account, key, &mut self.changed);
             self.to_look_up.push(key);
             if let Some((cmdline, cgroup)) = parent {
                 account.cmdline = cmdline;
@@ -234,6 +245,7 @@ impl Accounts {
             account.comm = Arc::clone(&comm);
             account.cmdline = exec.argv.as_ref().map(|argv| argv.join(" ").into());
             identified(account, &mut self.unidentified);
+            changed(account, key, &mut self.changed);
         }
         ExecEvent {
             time: clock.wall_at(exec.header.time_ns),
@@ -254,6 +266,7 @@ impl Accounts {
         let seen = std::mem::take(self.seen.get_mut(index as usize)?);
         let account = self.processes.get_mut(&seen.process)?;
         account.threads = account.threads.saturating_sub(1);
+        changed(account, seen.process, &mut self.changed);
         if account.threads > 0 || (account.ending.is_none() && self.known.exits) {
             return None;
         }
@@ -262,6 +275,7 @@ impl Accounts {
 
     fn end_process(&mut self, key: Key, time: SystemTime) -> Option<ExitEvent> {
         let mut account = self.processes.remove(&key)?;
+        self.rows.remove(key.pid, key.start_ns);
         identified(&mut account, &mut self.unidentified);
         let row = account.row(key, InFlight::default(), &self.known);
         self.exited_processes += 1;
@@ -323,30 +337,38 @@ impl Accounts {
         }
         account.pass.read_bytes += entry.read_bytes;
         account.pass.write_bytes += entry.write_bytes;
+        let known_before = slow_fields(account);
         account.read_bytes = account.read_bytes.max(Some(account.pass.read_bytes));
         account.write_bytes = account.write_bytes.max(Some(account.pass.write_bytes));
         if !account.has_base {
             account.has_base = true;
             if is_first {
                 account.counters.add(&ended_counters(entry));
+                changed(account, key, &mut self.changed);
             }
+        }
+        if entry.tid == entry.tgid {
+            account.ppid = Some(entry.ppid);
+            account.uid = (entry.uid != u32::MAX).then_some(entry.uid);
+            let comm = comm_text(&entry.comm);
+            if *account.comm != *comm {
+                account.comm = comm.into();
+                changed(account, key, &mut self.changed);
+            }
+            account.set_flags(entry.flags);
+            account.rss_bytes = Some(entry.rss_pages.saturating_mul(self.page_size));
+            account.vm_bytes = Some(entry.vm_pages.saturating_mul(self.page_size));
+            if entry.exit_state == 0 && account.state.is_none() {
+                account.state = Some(process_state(entry.task_state));
+            }
+            identified(account, &mut self.unidentified);
+        }
+        if slow_fields(account) != known_before {
+            changed(account, key, &mut self.changed);
         }
         if entry.tid != entry.tgid {
             return;
         }
-        account.ppid = Some(entry.ppid);
-        account.uid = (entry.uid != u32::MAX).then_some(entry.uid);
-        let comm = comm_text(&entry.comm);
-        if *account.comm != *comm {
-            account.comm = comm.into();
-        }
-        account.set_flags(entry.flags);
-        account.rss_bytes = Some(entry.rss_pages.saturating_mul(self.page_size));
-        account.vm_bytes = Some(entry.vm_pages.saturating_mul(self.page_size));
-        if entry.exit_state == 0 && account.state.is_none() {
-            account.state = Some(process_state(entry.task_state));
-        }
-        identified(account, &mut self.unidentified);
         if account.cgroup.is_none() {
             self.to_look_up.push(key);
         }
@@ -399,6 +421,7 @@ impl Accounts {
     /// What was found in `/proc`.
     pub(crate) fn looked_up(&mut self, key: Key, details: Details) {
         if let Some(account) = self.processes.get_mut(&key) {
+            changed(account, key, &mut self.changed);
             if details.cmdline.is_some() {
                 account.cmdline = details.cmdline;
             }
@@ -428,22 +451,23 @@ impl Accounts {
                 entry.runqueue_ns += now_ns.saturating_sub(since);
             }
         }
-        let known = self.known;
-        let processes: Vec<Process> = self
-            .processes
-            .iter_mut()
-            .map(|(&key, account)| {
-                let in_flight = in_flight.get(&key).copied().unwrap_or_default();
-                account.row(key, in_flight, &known)
-            })
-            .collect();
+        // What was in flight before has been charged, or has grown.
+        let before = std::mem::replace(&mut self.in_flight, in_flight);
+        let keys = self.changed.drain(..).chain(before.into_keys());
+        for key in keys.chain(self.in_flight.keys().copied()) {
+            if let Some(account) = self.processes.get_mut(&key) {
+                let in_flight = self.in_flight.get(&key).copied().unwrap_or_default();
+                account.is_changed = false;
+                self.rows.insert(account.row(key, in_flight, &self.known));
+            }
+        }
         ProcessStats {
-            processes,
+            processes: self.rows.clone(),
             exited: exited_totals(
                 self.exited_processes,
                 &self.exited,
                 self.exited_split,
-                &known,
+                &self.known,
             ),
         }
     }
@@ -465,6 +489,26 @@ const fn identified(account: &mut Account, unidentified: &mut usize) {
         account.is_identified = true;
         *unidentified = unidentified.saturating_sub(1);
     }
+}
+
+/// Notes that the row of a process is to be made anew.
+fn changed(account: &mut Account, key: Key, changed: &mut Vec<Key>) {
+    if !account.is_changed {
+        account.is_changed = true;
+        changed.push(key);
+    }
+}
+
+/// What only a pass over all tasks changes.
+fn slow_fields(account: &Account) -> [Option<u64>; 6] {
+    [
+        account.ppid.map(u64::from),
+        account.uid.map(u64::from),
+        account.rss_bytes,
+        account.vm_bytes,
+        account.read_bytes,
+        account.write_bytes,
+    ]
 }
 
 /// What the threads of a process used that had ended before.
