@@ -72,7 +72,8 @@ fn interface(tick: &Tick, name: &str) -> Option<NetworkInterface> {
         name: name.into(),
         index,
         kind: kind(tick, &folder, &entries),
-        mac: text("address"),
+        // Loopback shows zeros, for it has none.
+        mac: text("address").filter(|mac| mac.bytes().any(|byte| !matches!(byte, b'0' | b':'))),
         mtu_bytes: sysfs::number(tick, &at("mtu")),
         // `IFF_UP`.
         admin_up: flags.map(|flags| flags & 1 != 0),
