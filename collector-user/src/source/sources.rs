@@ -164,16 +164,19 @@ impl Sources {
         result
     }
 
-    /// Does something else than reading a file, and counts it as one open and
-    /// one read.
+    /// Does something else than reading a file, and counts it as one read, and
+    /// as one open if it is.
     pub(super) fn counted<T>(
         &self,
         path: &str,
+        opens: bool,
         read: impl FnOnce(&Root) -> Result<T, SourceError>,
         bytes: impl FnOnce(&T) -> usize,
     ) -> Result<T, SourceError> {
         let (slot, _) = self.slot(path);
-        self.count_open(&slot);
+        if opens {
+            self.count_open(&slot);
+        }
         let result = read(&self.shared.root)?;
         self.count_read(&slot, bytes(&result));
         Ok(result)

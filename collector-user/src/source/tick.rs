@@ -142,6 +142,7 @@ impl Tick {
         let read = || {
             sources.counted(
                 path,
+                true,
                 |root| root.read_dir(path).map(Arc::new),
                 |entries| entries.bytes(),
             )
@@ -163,6 +164,8 @@ impl Tick {
         let read = || {
             sources.counted(
                 path,
+                // The links of the live tree are read by their names.
+                !sources.is_live(),
                 |root| root.read_link(path).map(Arc::new),
                 |target| target.as_os_str().len(),
             )
