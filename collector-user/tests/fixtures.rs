@@ -295,9 +295,9 @@ fn processes_are_shown_with_what_the_kernel_tells_of_each() {
         .unwrap();
     let pids: Vec<u32> = stats.processes.iter().map(|process| process.pid).collect();
     assert_eq!(pids, [1, 2, 812, 2001, 3000]);
-    let [_, kthreadd, postgres, java, zombie] = &stats.processes[..] else {
-        panic!("{stats:?}");
-    };
+    let process = |pid| stats.processes.get(pid).unwrap();
+    let (kthreadd, postgres) = (process(2), process(812));
+    let (java, zombie) = (process(2001), process(3000));
     assert_eq!(kthreadd.kernel_thread, Some(true));
     assert_eq!(&*postgres.comm, "pg) R (x");
     assert_eq!(postgres.cpu_ns, Some(57_004_000_123));
