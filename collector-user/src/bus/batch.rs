@@ -142,7 +142,7 @@ impl Batch {
                 };
                 let last = each.len() == 0;
                 let began = Instant::now();
-                let Some(outcome) = self.collect(topic) else {
+                let Some(outcome) = self.collect(job.topic) else {
                     break;
                 };
                 let ended = Ended {
@@ -167,7 +167,8 @@ impl Batch {
         Some(job)
     }
 
-    fn collect(&self, topic: &Topic) -> Option<Outcome> {
+    fn collect(&self, place: usize) -> Option<Outcome> {
+        let topic = &self.core.topics[place];
         let YieldedBy::Collector(collected) = &topic.yielded_by else {
             return None;
         };
@@ -184,7 +185,7 @@ impl Batch {
             lock(&collected.collector).collect(tick)
         }));
         Some(match result {
-            Ok(Ok(reading)) => Outcome::Reading(reading),
+            Ok(Ok(reading)) => Outcome::Reading(self.core.fit(place, reading)),
             Ok(Err(error)) => Outcome::Error(error),
             Err(panic) => Outcome::Panic(panic_message(panic.as_ref())),
         })

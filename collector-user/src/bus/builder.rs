@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::{
+    budget,
     clock::{Clock, SystemClock},
     core::Core,
     handle::Bus,
@@ -18,6 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub struct BusBuilder {
     mode: Mode,
+    cache_bytes: usize,
     sources: Sources,
     clock: Arc<dyn Clock>,
     host: Option<Arc<str>>,
@@ -28,6 +30,7 @@ impl Default for BusBuilder {
     fn default() -> Self {
         Self {
             mode: Mode::Bus,
+            cache_bytes: budget::DEFAULT,
             sources: Sources::live(),
             clock: Arc::new(SystemClock),
             host: None,
@@ -47,6 +50,16 @@ impl BusBuilder {
     #[must_use]
     pub fn mode(self, mode: Mode) -> Self {
         Self { mode, ..self }
+    }
+
+    /// How many bytes the cached readings may take together; 32 MiB unless
+    /// set. When they would take more, the lists of the largest are cut.
+    #[must_use]
+    pub fn cache_budget(self, cache_bytes: usize) -> Self {
+        Self {
+            cache_bytes,
+            ..self
+        }
     }
 
     /// Takes the times on samples from this clock instead of the host's.
@@ -101,6 +114,7 @@ impl BusBuilder {
         let core = Arc::new(Core::new(
             self.topics.into(),
             self.mode,
+            self.cache_bytes,
             self.sources,
             self.clock,
             tokio::runtime::Handle::current(),

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::{
     batch::{Batch, Ended, Job, Outcome},
+    budget::Budget,
     clock::{Clock, Timeline, Timestamp},
     modes::Mode,
     options::SubscribeError,
@@ -25,6 +26,7 @@ pub(super) struct Core {
     /// By tier and name.
     pub(super) topics: Box<[Topic]>,
     pub(super) mode: Mode,
+    pub(super) budget: Budget,
     pub(super) sources: Sources,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timeline: Timeline,
@@ -44,12 +46,14 @@ impl Core {
     pub(super) fn new(
         topics: Box<[Topic]>,
         mode: Mode,
+        cache_bytes: usize,
         sources: Sources,
         clock: Arc<dyn Clock>,
         runtime: tokio::runtime::Handle,
         host: Arc<str>,
     ) -> Self {
         Self {
+            budget: Budget::new(cache_bytes, topics.len()),
             topics,
             mode,
             sources,

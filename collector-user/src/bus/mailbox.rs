@@ -1,4 +1,6 @@
 //! The hand-over of samples to one subscriber.
+//!
+//! `tests/hand_over.rs` tries this file in every order of events.
 
 use std::{
     collections::VecDeque,

@@ -26,6 +26,7 @@
 //! ```
 
 mod batch;
+mod budget;
 mod builder;
 mod clock;
 mod core;

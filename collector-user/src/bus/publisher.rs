@@ -35,6 +35,7 @@ impl<R: Reading> Publisher<R> {
     /// Publishes a reading that is shared already.
     pub fn publish_shared(&self, reading: Arc<R>) {
         let reading: Arc<dyn AnyReading> = reading;
+        let reading = self.core.fit(self.topic, reading);
         let now = self.core.timeline.now_ns();
         let at = self.core.clock.now();
         let mut state = lock(&self.topic().state);

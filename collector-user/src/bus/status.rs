@@ -28,6 +28,11 @@ pub struct BusStatus {
     pub subscriptions: usize,
     /// The bytes of all cached readings, as the readings themselves count them.
     pub cache_bytes: usize,
+    /// The bytes that they may take together. Above it, lists are cut; what
+    /// has no list that can be cut is kept whole.
+    pub cache_budget_bytes: usize,
+    /// Readings that were cut to fit.
+    pub cache_cuts: u64,
     /// What reading has cost.
     pub sources: SourceStats,
     /// One row a metric, by tier and name.
@@ -162,6 +167,8 @@ pub(super) fn of(core: &Core) -> BusStatus {
         ticks: core.ticks.load(Ordering::Relaxed),
         subscriptions: metrics.iter().map(|metric| metric.subscriptions).sum(),
         cache_bytes: metrics.iter().map(|metric| metric.cache_bytes).sum(),
+        cache_budget_bytes: core.budget.bytes,
+        cache_cuts: core.budget.cuts(),
         sources: core.sources.stats(),
         metrics,
     }

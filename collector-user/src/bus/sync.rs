@@ -1,12 +1,9 @@
-//! The locks, which loom replaces by its own to try every order of events.
+//! The locks. A test replaces this module by one with the locks of loom.
 
-#[cfg(loom)]
-pub(super) use loom::sync::{Mutex, MutexGuard};
 use std::sync::PoisonError;
-#[cfg(not(loom))]
 pub(super) use std::sync::{Mutex, MutexGuard};
 
 /// Locks, also after a panic elsewhere: nothing here is left half-changed.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@
 //! value that is not known is `None`, which JSON shows as `null`, and never a
 //! zero.
 
-use std::{any::Any, fmt, time::Duration};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ mod load_avg;
 mod memory_info;
 mod memory_stats;
 mod network_info;
+mod other_processes;
 mod process_events;
 mod process_list;
 mod process_stats;
@@ -31,6 +32,7 @@ pub use load_avg::LoadAvg;
 pub use memory_info::{HugePagePool, MemoryInfo, MemoryNode, NodeDistance};
 pub use memory_stats::MemoryStats;
 pub use network_info::{InterfaceKind, NetworkInfo, NetworkInterface};
+pub use other_processes::OtherProcesses;
 pub use process_events::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent};
 pub use process_list::ProcessList;
 pub use process_stats::{ExitedTotals, Process, ProcessState, ProcessStats};
@@ -136,6 +138,18 @@ pub trait Reading: Any + fmt::Debug + Send + Sync + Serialize {
     /// The bytes that this reading owns on the heap. The bus adds the size of
     /// the reading itself, and holds the sum against the budget of its cache.
     fn heap_bytes(&self) -> usize;
+
+    /// This reading in at most `max_bytes`, itself included, as far as that
+    /// can be: its largest list is cut to the most important rows, and the
+    /// others are summed up in one, so that every sum stays true. `None`, as
+    /// unless a metric says otherwise, if no list can be cut.
+    fn cut_to(&self, max_bytes: usize) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        let _ = max_bytes;
+        None
+    }
 }
 
 /// A [`Reading`] whose type is not known at compile time.
@@ -145,6 +159,9 @@ pub trait AnyReading: Any + fmt::Debug + Send + Sync + erased_serde::Serialize {
 
     /// All bytes that this reading takes, itself included.
     fn total_bytes(&self) -> usize;
+
+    /// As [`Reading::cut_to`].
+    fn cut_to_any(&self, max_bytes: usize) -> Option<Arc<dyn AnyReading>>;
 }
 
 impl<R: Reading> AnyReading for R {
@@ -154,6 +171,11 @@ impl<R: Reading> AnyReading for R {
 
     fn total_bytes(&self) -> usize {
         size_of::<R>() + self.heap_bytes()
+    }
+
+    fn cut_to_any(&self, max_bytes: usize) -> Option<Arc<dyn AnyReading>> {
+        let cut = self.cut_to(max_bytes)?;
+        Some(Arc::new(cut))
     }
 }
 

@@ -86,9 +86,13 @@ impl ProcessList {
 
     /// Adds a process, or replaces the row that it had.
     pub fn insert(&mut self, row: Process) {
+        self.insert_shared(Arc::new(row));
+    }
+
+    /// Adds a process, or replaces the row that it had, without a copy.
+    pub fn insert_shared(&mut self, row: Arc<Process>) {
         let key = key(&row);
         self.text_bytes += text_bytes(&row);
-        let row = Arc::new(row);
         let (page, at) = self.position(key);
         let Some(rows) = self.pages.get_mut(page) else {
             self.pages.push(Arc::new(vec![row]));

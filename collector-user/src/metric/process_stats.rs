@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, MetricInfo, ProcessList, Reading, Tier};
+use super::{Kind, MetricInfo, OtherProcesses, ProcessList, Reading, Tier, other_processes};
 
 /// What each process used, and what the processes used that are gone.
 ///
@@ -14,6 +14,10 @@ pub struct ProcessStats {
     pub processes: ProcessList,
     /// The sums of the processes that ended since the collector began.
     pub exited: ExitedTotals,
+    /// The sums of the live processes that have no row of their own, because
+    /// all rows would have been more than the cache may hold; `None` if every
+    /// process has its row.
+    pub other: Option<OtherProcesses>,
 }
 
 /// One process: all its threads, those that ended included.
@@ -165,5 +169,10 @@ impl Reading for ProcessStats {
 
     fn heap_bytes(&self) -> usize {
         self.processes.heap_bytes()
+    }
+
+    /// Keeps the processes that have used the most time on a CPU.
+    fn cut_to(&self, max_bytes: usize) -> Option<Self> {
+        Some(other_processes::cut(self, max_bytes))
     }
 }

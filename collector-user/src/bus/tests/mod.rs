@@ -1,9 +1,11 @@
 //! The rules of the bus, with the clock paused.
 
+mod budget;
 mod delivery;
 mod failure;
 mod model;
 mod modes;
 mod schedule;
 mod snapshot;
+mod stress;
 mod support;

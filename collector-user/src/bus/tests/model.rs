@@ -116,9 +116,10 @@ impl World {
                 let good = works.load(Ordering::SeqCst);
                 let at = clock.now().monotonic_ns;
                 log.lock().unwrap().push(Collection { at, good });
-                match good {
-                    true => Ok(Quick(call)),
-                    false => Err(CollectError::other("broken")),
+                if good {
+                    Ok(Quick(call))
+                } else {
+                    Err(CollectError::other("broken"))
                 }
             })
         };

@@ -89,6 +89,7 @@ impl Collector for ProcfsProcessStats {
         Ok(ProcessStats {
             processes: processes.into(),
             exited: table.exited().clone(),
+            other: None,
         })
     }
 }

@@ -469,6 +469,7 @@ impl Accounts {
                 self.exited_split,
                 &self.known,
             ),
+            other: None,
         }
     }
 
