@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -100,9 +100,11 @@ pub(crate) fn run_tests(command: &mut Command) -> Result<Tally> {
 
 /// The program and its arguments as one would type them.
 pub(crate) fn show(command: &Command) -> String {
-    let words: Vec<OsString> = std::iter::once(command.get_program())
+    let program = Path::new(command.get_program());
+    let words: Vec<&OsStr> = program
+        .file_name()
+        .into_iter()
         .chain(command.get_args())
-        .map(OsStr::to_os_string)
         .collect();
     words.join(OsStr::new(" ")).to_string_lossy().into_owned()
 }
