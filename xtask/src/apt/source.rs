@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use crate::command;
+
 /// An archive of the distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Archive {
@@ -35,6 +37,9 @@ impl Origin {
     /// # Errors
     /// When there is no apt here, or it uses no archive of the distribution.
     pub(crate) fn of_this_machine() -> Result<Self> {
+        if command::which("apt-get").is_none() {
+            bail!("this machine has no apt, it is no Debian and no Ubuntu");
+        }
         let codename = codename().unwrap_or_default();
         let mut origin = Self::default();
         for path in source_files() {

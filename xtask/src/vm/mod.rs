@@ -46,11 +46,6 @@ pub(crate) struct TestVm {
     filter: Option<String>,
 }
 
-/// What a guest may need beside the tests, from busybox.
-const APPLETS: [&str; 12] = [
-    "cat", "dd", "dmesg", "false", "ip", "kill", "ls", "mount", "sh", "sleep", "true", "yes",
-];
-
 /// Folders of the guest. Those above others come first.
 const FOLDERS: [&str; 8] = ["bin", "dev", "etc", "proc", "root", "run", "sys", "tmp"];
 
@@ -161,8 +156,10 @@ fn write_initramfs(path: &Path, suite: &Suite, arguments: Option<&str>) -> Resul
     }
     archive.program("init", &stripped(&suite.init)?)?;
     if let Some(arguments) = arguments {
-        archive.program("bin/busybox", &check_busybox()?)?;
-        for applet in APPLETS {
+        let busybox = check_busybox()?;
+        archive.program("bin/busybox", &busybox)?;
+        let applets = command::output(Command::new(&busybox).arg("--list"))?;
+        for applet in applets.lines().filter(|name| *name != "busybox") {
             archive
                 .link(&format!("bin/{applet}"), "busybox")
                 .with_context(shown)?;
