@@ -25,7 +25,9 @@ use loom::{future::block_on, sync::Arc, thread};
 use mailbox::{Mailbox, Taken};
 
 fn mailbox(limit: usize) -> Arc<Mailbox<u64>> {
-    Arc::new(Mailbox::new(NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN)))
+    Arc::new(Mailbox::new(
+        NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN),
+    ))
 }
 
 fn take(mailbox: &Mailbox<u64>) -> Option<Taken<u64>> {

@@ -31,6 +31,8 @@ pub(crate) struct Accounts {
     exited_split: Split,
     /// Threads that had left their last CPU when they were read.
     dead: Vec<u32>,
+    /// Those of them whose event had not come by the last time.
+    overdue: Vec<u32>,
     /// Threads that waited for a CPU when they were read, and since when.
     waiting: Vec<(u32, u64)>,
     pass: u64,
@@ -97,6 +99,7 @@ impl Accounts {
             exited: Counters::default(),
             exited_split: Split::default(),
             dead: Vec::new(),
+            overdue: Vec::new(),
             waiting: Vec::new(),
             pass: 0,
             unidentified: 0,
@@ -188,7 +191,19 @@ impl Accounts {
                 }
             }
         }
-        for index in std::mem::take(&mut self.dead) {
+        // A thread may end after the events were read and before the records
+        // are. Then the events of its process are still to come, and its end
+        // waits for them. If they have not come by the next time, they were
+        // lost.
+        let overdue = std::mem::take(&mut self.overdue);
+        for index in std::mem::take(&mut self.dead)
+            .into_iter()
+            .chain(overdue.iter().copied())
+        {
+            if !ends.contains_key(&index) && !overdue.contains(&index) {
+                self.overdue.push(index);
+                continue;
+            }
             let time_ns = ends.get(&index).copied().unwrap_or(clock.monotonic_ns);
             if let Some(exit) = self.end_thread(index, clock.wall_at(time_ns)) {
                 events.push((time_ns, ProcessEvent::Exit(exit)));
@@ -712,7 +727,7 @@ mod tests {
         accounts.update(0, &last_of_its_process(thread(10, 10, 100), 0));
         // Read twice before it is settled: it counts once.
         accounts.update(0, &last_of_its_process(thread(10, 10, 100), 0));
-        settle(&mut accounts, Vec::new());
+        settle(&mut accounts, vec![thread_end(0, 10, 900)]);
         accounts.update(0, &thread(12, 12, 30));
         let reading = accounts.reading(0, &[]);
         assert_eq!(reading.exited.cpu_ns, Some(100));
@@ -723,6 +738,11 @@ mod tests {
     fn an_end_whose_event_was_lost_is_found_all_the_same() {
         let mut accounts = accounts();
         accounts.update(0, &last_of_its_process(thread(10, 10, 100), 9));
+        let (events, freed) = settle(&mut accounts, Vec::new());
+        assert!(
+            events.is_empty() && freed.is_empty(),
+            "its event may be on its way"
+        );
         let (events, freed) = settle(&mut accounts, Vec::new());
         let [ProcessEvent::Exit(exit)] = &events[..] else {
             panic!("{events:?}")

@@ -288,6 +288,7 @@ fn refused(error: &ProgramError) -> String {
             let verdict = log.lines().rev().find(|line| {
                 !line.is_empty()
                     && !line.starts_with("processed ")
+                    && !line.starts_with("stack depth ")
                     && !line.starts_with("verification time")
             });
             format!(
