@@ -9,7 +9,11 @@
 //! `cli` → `manager`, `export` → `bus` → `collector` → `source`, and
 //! [`metric`], the data, depends on none of them.
 
+pub mod agent;
 pub mod bus;
 pub mod collector;
+pub mod config;
+pub mod export;
+pub mod manager;
 pub mod metric;
 pub mod source;

@@ -1,2 +1,7 @@
 //! The agent and its command line.
-fn main() {}
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -9,6 +9,7 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+mod catalog;
 mod cpu_info;
 mod cpu_stats;
 mod disk_info;
@@ -25,6 +26,8 @@ mod sample;
 mod sched_latency;
 mod system_info;
 
+pub(crate) use catalog::nearest;
+pub use catalog::{CATALOG, UnknownMetric, find};
 pub use cpu_info::{CacheKind, Cpu, CpuCache, CpuInfo};
 pub use cpu_stats::{CpuStats, CpuTimes};
 pub use disk_info::{Disk, DiskInfo, Partition};

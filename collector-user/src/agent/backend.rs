@@ -1,0 +1,93 @@
+use std::str::FromStr;
+
+use super::StartError;
+use crate::source::{
+    Sources,
+    ebpf::{LoadError, LoadOptions, Scheduler},
+};
+
+/// How CPUs and processes are accounted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackendChoice {
+    /// By eBPF programs where that is possible, else from `/proc`.
+    #[default]
+    Auto,
+    /// By eBPF programs, or not at all.
+    Ebpf,
+    /// From `/proc`.
+    Procfs,
+}
+
+impl BackendChoice {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Ebpf => "ebpf",
+            Self::Procfs => "procfs",
+        }
+    }
+}
+
+impl FromStr for BackendChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "ebpf" => Ok(Self::Ebpf),
+            "procfs" => Ok(Self::Procfs),
+            other => Err(format!(
+                "{other:?} is not a backend: choose auto, ebpf or procfs"
+            )),
+        }
+    }
+}
+
+/// Why CPUs and processes are accounted from `/proc`.
+#[derive(Debug)]
+pub enum Fallback {
+    /// It was asked for.
+    Chosen,
+    /// A captured tree is read, which no program can be attached to.
+    Tree,
+    /// eBPF is not to be had.
+    NoEbpf(LoadError),
+}
+
+/// What accounts CPUs and processes.
+#[derive(Debug)]
+pub(super) enum Accounting {
+    Ebpf(Scheduler),
+    Procfs(Fallback),
+}
+
+pub(super) fn choose(
+    choice: BackendChoice,
+    sources: &Sources,
+    options: &LoadOptions,
+) -> Result<Accounting, StartError> {
+    match choice {
+        BackendChoice::Procfs => Ok(Accounting::Procfs(Fallback::Chosen)),
+        BackendChoice::Ebpf if !sources.is_live() => {
+            Err(StartError::EbpfOfTree(sources.root().to_owned()))
+        }
+        BackendChoice::Ebpf => Ok(Accounting::Ebpf(Scheduler::load(options)?)),
+        BackendChoice::Auto if !sources.is_live() => Ok(Accounting::Procfs(Fallback::Tree)),
+        BackendChoice::Auto => Ok(match Scheduler::load(options) {
+            Ok(scheduler) => Accounting::Ebpf(scheduler),
+            Err(error) => Accounting::Procfs(Fallback::NoEbpf(error)),
+        }),
+    }
+}
+
+impl Fallback {
+    /// Why a metric that only eBPF knows is not there.
+    pub(super) fn why_absent(&self) -> String {
+        match self {
+            Self::Chosen => "only the eBPF backend knows it, and procfs was chosen".to_owned(),
+            Self::Tree => "only the eBPF backend knows it, and a captured tree is read".to_owned(),
+            Self::NoEbpf(error) => format!("only the eBPF backend knows it: {error}"),
+        }
+    }
+}

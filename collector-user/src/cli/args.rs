@@ -1,0 +1,123 @@
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are the help texts, which are shown as they stand"
+)]
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use collector::{
+    agent::BackendChoice,
+    config::{Interval, LogFormat},
+};
+
+/// An eBPF-assisted kernel-event collector for Linux hosts.
+#[derive(Debug, Parser)]
+#[command(name = "collector", version, disable_help_subcommand = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Debug, Args)]
+pub(super) struct GlobalArgs {
+    /// How CPUs and processes are accounted: auto, ebpf or procfs
+    ///
+    /// auto takes eBPF where it can be had, else /proc.
+    #[arg(long, global = true, value_name = "BACKEND")]
+    pub(super) backend: Option<BackendChoice>,
+    /// Read DIR/proc and DIR/sys instead of /proc and /sys
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) root: Option<PathBuf>,
+    /// The configuration file [default: /etc/collector/collector.toml, if it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// How the log on standard error is written: text or json
+    ///
+    /// What is logged is said by the variable COLLECTOR_LOG, like
+    /// COLLECTOR_LOG=debug or COLLECTOR_LOG=error,collector::bus=trace.
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(super) log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the agent: collect, log, and serve Prometheus
+    Run,
+    /// Show each metric once
+    Snapshot(SnapshotArgs),
+    /// Show metrics again and again
+    Watch(WatchArgs),
+    /// Show processes that begin, execute another program, or end
+    Events(EventsArgs),
+    /// Say what works on this host, what does not, and what would mend it
+    ///
+    /// Exit status: 0 all works, 1 works with a fallback, 2 cannot work.
+    Doctor(FormatArgs),
+    /// Check or show the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Collect every metric once, and say what it cost
+    Status(FormatArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Say whether the configuration can be used
+    Check,
+    /// Show the configuration in force, and where each value comes from
+    Show,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FormatArgs {
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SnapshotArgs {
+    /// Only these metrics
+    #[arg(long, value_name = "METRIC", value_delimiter = ',')]
+    pub(super) metrics: Option<Vec<String>>,
+    #[command(flatten)]
+    pub(super) output: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArgs {
+    /// The metrics: process_stats, cpu_stats, …
+    #[arg(value_name = "METRIC", required = true)]
+    pub(super) metrics: Vec<String>,
+    /// The time between two samples, from 1ms to 1day
+    #[arg(long, default_value = "1s", allow_hyphen_values = true)]
+    pub(super) interval: Interval,
+    /// End after so many samples of each metric
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+    #[command(flatten)]
+    pub(super) output: FormatArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EventsArgs {
+    /// End after this time, from 1ms to 1day
+    #[arg(long, allow_hyphen_values = true)]
+    pub(super) duration: Option<Interval>,
+    #[command(flatten)]
+    pub(super) output: FormatArgs,
+}

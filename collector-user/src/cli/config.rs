@@ -1,0 +1,50 @@
+use std::{io::Write as _, process::ExitCode};
+
+use collector::config::{Config, DEFAULT_PATH, Origin};
+
+use super::{
+    args::{ConfigCommand, GlobalArgs},
+    error::Failure,
+    log,
+    output::Output,
+};
+
+/// `config check` and `config show`.
+pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> Result<ExitCode, Failure> {
+    let config = effective(global)?;
+    let mut out = Output::new();
+    match command {
+        ConfigCommand::Show => write!(out, "{config}")?,
+        ConfigCommand::Check => match &config.file {
+            Some(file) => writeln!(out, "{} can be used.", file.display())?,
+            None => writeln!(
+                out,
+                "{DEFAULT_PATH} does not exist: the defaults are in force."
+            )?,
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration with what the environment and the command line say over
+/// it.
+pub(super) fn effective(global: &GlobalArgs) -> Result<Config, Failure> {
+    let mut config = Config::load(global.config.as_deref())?;
+    let filter = match std::env::var(log::VARIABLE) {
+        Ok(filter) if filter.trim().is_empty() => None,
+        Ok(filter) => Some(Some(filter)),
+        Err(std::env::VarError::NotPresent) => None,
+        Err(std::env::VarError::NotUnicode(_)) => {
+            let variable = log::VARIABLE;
+            return Err(Failure::Usage(format!("{variable} is not UTF-8")));
+        }
+    };
+    let environment = Origin::Environment(log::VARIABLE);
+    config.log.filter.outdo(filter, environment);
+    let option = Origin::Option("--log-format");
+    config.log.format.outdo(global.log_format, option);
+    config
+        .backend
+        .outdo(global.backend, Origin::Option("--backend"));
+    Ok(config)
+}

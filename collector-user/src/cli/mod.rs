@@ -1,0 +1,54 @@
+//! The command line: what is asked for, and how it is shown.
+
+mod args;
+mod config;
+mod doctor;
+mod error;
+mod events;
+mod log;
+mod output;
+mod run;
+mod snapshot;
+mod start;
+mod status;
+mod table;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use error::Failure;
+
+/// Does what the command line asks for.
+pub(super) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return error::usage(&error),
+    };
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(failure) => failure.exit(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
+    let global = cli.global;
+    // Neither of these needs a configuration that can be used.
+    match &cli.command {
+        Command::Config { command } => return config::config(&global, command),
+        Command::Doctor(args) => return doctor::doctor(&global, args.format),
+        _ => {}
+    }
+    let config = config::effective(&global)?;
+    let start = start::Start::new(config, &global, matches!(cli.command, Command::Run))?;
+    match cli.command {
+        Command::Run => run::run(&start),
+        Command::Snapshot(args) => snapshot::snapshot(&start, &args),
+        Command::Watch(args) => watch::watch(&start, &args),
+        Command::Events(args) => events::events(&start, &args),
+        Command::Status(args) => status::status(&start, args.format),
+        Command::Config { .. } | Command::Doctor(_) => Ok(ExitCode::SUCCESS),
+    }
+}

@@ -1,0 +1,96 @@
+use std::path::PathBuf;
+
+use collector::{
+    agent::{Agent, AgentOptions},
+    config::Config,
+    metric::{MetricInfo, UnknownMetric, find},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use super::{args::GlobalArgs, error::Failure, log};
+
+/// What a subcommand needs before it starts an agent.
+pub(super) struct Start {
+    pub(super) config: Config,
+    root: PathBuf,
+}
+
+impl Start {
+    pub(super) fn new(
+        config: Config,
+        global: &GlobalArgs,
+        is_agent: bool,
+    ) -> Result<Self, Failure> {
+        log::init(&config, is_agent)?;
+        Ok(Self {
+            config,
+            root: global.root.clone().unwrap_or_else(|| PathBuf::from("/")),
+        })
+    }
+
+    /// The metrics of these names.
+    pub(super) fn metrics(&self, names: &[String]) -> Result<Vec<&'static MetricInfo>, Failure> {
+        let mut metrics: Vec<&'static MetricInfo> = Vec::new();
+        for name in names {
+            let Some(metric) = find(name.trim()) else {
+                return Err(UnknownMetric { name: name.clone() }.into());
+            };
+            if !self.config.is_enabled(metric) {
+                return Err(Failure::Usage(format!(
+                    "{name} is turned off by the configuration: set metrics.{name}.enabled to true"
+                )));
+            }
+            if !metrics.contains(&metric) {
+                metrics.push(metric);
+            }
+        }
+        Ok(metrics)
+    }
+
+    /// Starts the agent, on the runtime that this is called on.
+    pub(super) fn agent(&self) -> Result<Agent, Failure> {
+        let options = AgentOptions::new(&self.config, self.root.clone());
+        Ok(Agent::start(options)?)
+    }
+}
+
+/// A runtime with all that a bus needs.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("collector")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("cannot start the runtime: {error}")))
+}
+
+/// SIGINT and SIGTERM.
+pub(super) struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// From here on these signals no longer end the process by themselves.
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// The name of the signal that came.
+    pub(super) async fn recv(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}

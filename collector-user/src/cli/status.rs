@@ -1,0 +1,37 @@
+use std::{io::Write as _, process::ExitCode};
+
+use collector::bus::SnapshotRequest;
+use serde_json::json;
+
+use super::{
+    args::Format,
+    error::Failure,
+    output::Output,
+    start::{self, Start},
+    table,
+};
+
+/// Every metric once, and what that cost.
+pub(super) fn status(start: &Start, format: Format) -> Result<ExitCode, Failure> {
+    start::runtime()?.block_on(async {
+        let agent = start.agent()?;
+        let request = SnapshotRequest::default();
+        agent
+            .bus()
+            .snapshot(request)
+            .await
+            .map_err(Failure::failed)?;
+        let status = serde_json::to_value(agent.bus().status())?;
+        let mut out = Output::new();
+        match format {
+            Format::Json => out.json_line(&json!({ "agent": agent.report(), "bus": status }))?,
+            Format::Table => {
+                write!(out, "{}", table::report(agent.report()))?;
+                writeln!(out, "\n{}", table::value(&status, out.size()))?;
+            }
+        }
+        out.flush()?;
+        agent.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}

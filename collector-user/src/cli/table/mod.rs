@@ -1,0 +1,81 @@
+//! Samples as tables that a person can read.
+
+mod cpu_stats;
+mod events;
+mod format;
+mod grid;
+mod process_stats;
+mod report;
+mod sched_latency;
+mod value;
+
+use std::fmt::Write as _;
+
+use collector::metric::{AnySample, CpuStats, ProcessEvent, ProcessStats, SchedLatency, Status};
+
+use super::output::Size;
+
+pub(super) use events::{EVENTS_HEADER, event};
+pub(super) use grid::{Grid, Side};
+pub(super) use report::report;
+pub(super) use value::value;
+
+/// A sample, with rates since the one before it where there is one. At most
+/// as many lines as the size has, and no line break at the end.
+pub(super) fn sample(sample: &AnySample, before: Option<&AnySample>, size: Size) -> String {
+    if let Some(event) = sample.downcast::<ProcessEvent>().and_then(|s| s.data) {
+        return events::event(&event);
+    }
+    let mut text = header(sample);
+    let Some(data) = &sample.data else {
+        return text;
+    };
+    let seconds = before.and_then(|before| seconds_between(before, sample));
+    let body = if let Some(now) = sample.downcast::<ProcessStats>().and_then(|s| s.data) {
+        let before = before.and_then(|s| s.downcast()?.data);
+        process_stats::table(&now, before.as_deref().zip(seconds), size)
+    } else if let Some(now) = sample.downcast::<CpuStats>().and_then(|s| s.data) {
+        let before = before.and_then(|s| s.downcast()?.data);
+        cpu_stats::table(&now, before.as_deref().zip(seconds), size)
+    } else if let Some(now) = sample.downcast::<SchedLatency>().and_then(|s| s.data) {
+        let before = before.and_then(|s| s.downcast()?.data);
+        sched_latency::table(&now, before.as_deref(), size)
+    } else {
+        match serde_json::to_value(data) {
+            Ok(data) => value(&data, size),
+            Err(error) => format!("cannot be shown: {error}"),
+        }
+    };
+    text.push('\n');
+    text.push_str(&body);
+    text
+}
+
+/// The name of the metric, when it was taken, and what is to be known of it.
+fn header(sample: &AnySample) -> String {
+    let time = humantime::format_rfc3339_seconds(sample.taken_at);
+    let mut text = format!("{}  {time}", sample.metric.name);
+    if let Some(backend) = sample.backend {
+        let _ = write!(text, "  {backend}");
+    }
+    match &sample.status {
+        Status::Ok => {}
+        Status::Stale { age, reason } => {
+            let age = format::seconds(age.as_nanos() as u64);
+            let _ = write!(text, "  stale for {age}: {reason}");
+        }
+        Status::Unavailable { reason, .. } => {
+            let _ = write!(text, "  unavailable: {reason}");
+        }
+    }
+    if sample.missed > 0 {
+        let _ = write!(text, "  ({} missed)", sample.missed);
+    }
+    text
+}
+
+/// The time between two samples; `None` where the later one is not later.
+fn seconds_between(before: &AnySample, now: &AnySample) -> Option<f64> {
+    let passed = now.monotonic_ns.checked_sub(before.monotonic_ns)?;
+    (passed > 0).then_some(passed as f64 / 1e9)
+}

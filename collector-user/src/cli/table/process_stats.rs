@@ -1,0 +1,238 @@
+use std::{collections::HashMap, fmt::Write as _};
+
+use collector::metric::{Process, ProcessStats};
+
+use super::{Grid, Side, format};
+use crate::cli::output::Size;
+
+/// What a process did each second since the sample before; `None` where it is
+/// not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Rates {
+    cpu: Option<f64>,
+    user: Option<f64>,
+    system: Option<f64>,
+    runqueue: Option<f64>,
+    switches: Option<f64>,
+}
+
+/// The processes, by the CPU time that they used since the sample before, or
+/// since they began where there is none.
+pub(super) fn table(
+    now: &ProcessStats,
+    before: Option<(&ProcessStats, f64)>,
+    size: Size,
+) -> String {
+    let previous: HashMap<(u32, u64), &Process> = before
+        .map(|(before, _)| before.processes.iter().map(|p| (key(p), p)).collect())
+        .unwrap_or_default();
+    let newest =
+        before.and_then(|(before, _)| before.processes.iter().map(|p| p.start_time_ns).max());
+    let unused = Process::default();
+    let mut rows: Vec<(&Process, Rates)> = now
+        .processes
+        .iter()
+        .map(|process| {
+            let base = previous.get(&key(process)).copied();
+            // One that began since then had used nothing before.
+            let base = base.or((Some(process.start_time_ns) > newest).then_some(&unused));
+            let rates = match (before, base) {
+                (Some((_, seconds)), Some(base)) => Rates::between(base, process, seconds),
+                _ => Rates::default(),
+            };
+            (process, rates)
+        })
+        .collect();
+    rows.sort_by(|(a, a_rates), (b, b_rates)| {
+        let by_rate = b_rates
+            .cpu
+            .unwrap_or(-1.0)
+            .total_cmp(&a_rates.cpu.unwrap_or(-1.0));
+        by_rate
+            .then_with(|| b.cpu_ns.cmp(&a.cpu_ns))
+            .then_with(|| a.pid.cmp(&b.pid))
+    });
+
+    let mut grid = Grid::new(&[
+        ("PID", Side::Right),
+        ("UID", Side::Right),
+        ("S", Side::Left),
+        ("CPU%", Side::Right),
+        ("USR%", Side::Right),
+        ("SYS%", Side::Right),
+        ("WAIT ms/s", Side::Right),
+        ("SWITCH/s", Side::Right),
+        ("CPU TIME", Side::Right),
+        ("RSS", Side::Right),
+        ("THR", Side::Right),
+        ("COMMAND", Side::Left),
+    ]);
+    // The header of the sample, the totals and the titles take a line each.
+    let fit = size
+        .height
+        .map_or(usize::MAX, |height| (height as usize).saturating_sub(3));
+    for (process, rates) in rows.iter().take(fit) {
+        grid.add(row(process, rates));
+    }
+    format!("{}\n{}", totals(now, before, &rows), grid.render(size))
+}
+
+fn key(process: &Process) -> (u32, u64) {
+    (process.pid, process.start_time_ns)
+}
+
+impl Rates {
+    fn between(before: &Process, now: &Process, seconds: f64) -> Self {
+        let rate = |now: Option<u64>, before: Option<u64>| {
+            let grown = now?.saturating_sub(before.unwrap_or(0));
+            Some(grown as f64 / seconds)
+        };
+        let percent = |now, before| rate(now, before).map(|ns| ns / 1e7);
+        let voluntary = rate(now.voluntary_switches, before.voluntary_switches);
+        let involuntary = rate(now.involuntary_switches, before.involuntary_switches);
+        Self {
+            cpu: percent(now.cpu_ns, before.cpu_ns),
+            user: percent(now.user_ns, before.user_ns),
+            system: percent(now.system_ns, before.system_ns),
+            runqueue: rate(now.runqueue_ns, before.runqueue_ns).map(|ns| ns / 1e6),
+            switches: voluntary.zip(involuntary).map(|(a, b)| a + b),
+        }
+    }
+}
+
+fn row(process: &Process, rates: &Rates) -> [String; 12] {
+    [
+        process.pid.to_string(),
+        format::known(process.uid, |uid| uid.to_string()),
+        format::known(process.state, |state| state.letter().to_string()),
+        format::tenths(rates.cpu),
+        format::tenths(rates.user),
+        format::tenths(rates.system),
+        format::tenths(rates.runqueue),
+        format::whole(rates.switches),
+        format::known(process.cpu_ns, format::seconds),
+        format::known(process.rss_bytes, format::bytes),
+        format::known(process.threads, |threads| threads.to_string()),
+        command(process),
+    ]
+}
+
+/// The arguments, or else the name: in brackets for a thread of the kernel.
+fn command(process: &Process) -> String {
+    match process.cmdline.as_deref() {
+        Some(cmdline) if !cmdline.is_empty() => format::harmless(cmdline),
+        _ if process.kernel_thread == Some(true) => {
+            format!("[{}]", format::harmless(&process.comm))
+        }
+        _ => format::harmless(&process.comm),
+    }
+}
+
+/// What the host did as a whole.
+fn totals(
+    now: &ProcessStats,
+    before: Option<(&ProcessStats, f64)>,
+    rows: &[(&Process, Rates)],
+) -> String {
+    let threads: u64 = now
+        .processes
+        .iter()
+        .filter_map(|p| p.threads)
+        .map(u64::from)
+        .sum();
+    let mut text = format!("{} processes, {threads} threads", now.processes.len());
+    if let Some(other) = &now.other {
+        let _ = write!(text, " listed, {} more", other.processes);
+    }
+    match before {
+        Some((before, seconds)) => {
+            let alive: f64 = rows.iter().filter_map(|(_, rates)| rates.cpu).sum();
+            let wait: f64 = rows.iter().filter_map(|(_, rates)| rates.runqueue).sum();
+            let _ = write!(text, ", CPU {alive:.1}% of one, waiting {wait:.1} ms/s");
+            if let (Some(now), Some(before)) = (now.exited.processes, before.exited.processes) {
+                let ended = now.saturating_sub(before) as f64 / seconds;
+                let _ = write!(text, ", {ended:.0} ended/s");
+            }
+        }
+        None => text.push_str("; rates come with the second sample"),
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: u32, start: u64, cpu_ms: u64) -> Process {
+        Process {
+            pid,
+            start_time_ns: start,
+            comm: format!("p{pid}").into(),
+            cpu_ns: Some(cpu_ms * 1_000_000),
+            runqueue_ns: Some(cpu_ms * 100_000),
+            ..Process::default()
+        }
+    }
+
+    fn stats(processes: Vec<Process>) -> ProcessStats {
+        ProcessStats {
+            processes: processes.into(),
+            ..ProcessStats::default()
+        }
+    }
+
+    fn pids(text: &str) -> Vec<&str> {
+        let rows = text.lines().skip(2);
+        rows.filter_map(|line| line.split_whitespace().next())
+            .collect()
+    }
+
+    #[test]
+    fn who_used_most_since_the_sample_before_is_first() {
+        let before = stats(vec![process(1, 1, 9_000), process(2, 2, 0)]);
+        let now = stats(vec![process(1, 1, 9_000), process(2, 2, 500)]);
+        let text = table(&now, Some((&before, 1.0)), Size::UNBOUNDED);
+        assert_eq!(pids(&text), ["2", "1"]);
+        assert!(text.starts_with("2 processes, 0 threads, CPU 50.0% of one, waiting 50.0 ms/s"));
+    }
+
+    #[test]
+    fn without_a_sample_before_there_are_no_rates_and_the_totals_rank() {
+        let now = stats(vec![process(1, 1, 10), process(2, 2, 500)]);
+        let text = table(&now, None, Size::UNBOUNDED);
+        assert_eq!(pids(&text), ["2", "1"]);
+        assert!(text.contains("rates come with the second sample"));
+        assert!(!text.contains("50.0"));
+    }
+
+    #[test]
+    fn a_new_process_counts_from_nothing_and_a_reused_pid_is_another_process() {
+        let before = stats(vec![process(1, 1, 9_000)]);
+        let now = stats(vec![process(1, 5, 200)]);
+        let text = table(&now, Some((&before, 1.0)), Size::UNBOUNDED);
+        assert!(text.contains("CPU 20.0% of one"), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_dash_and_not_a_zero() {
+        let now = stats(vec![Process {
+            pid: 3,
+            ..Process::default()
+        }]);
+        let row = row(&now.processes[0], &Rates::default());
+        assert_eq!(row[3], "-");
+        assert_eq!(row[9], "-");
+    }
+
+    #[test]
+    fn it_fits_the_terminal() {
+        let now = stats((1..100).map(|pid| process(pid, 1, 1)).collect());
+        let size = Size {
+            width: Some(60),
+            height: Some(24),
+        };
+        let text = table(&now, None, size);
+        // The header of the sample is a line more.
+        assert!(text.lines().count() < 24);
+    }
+}

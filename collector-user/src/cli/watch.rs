@@ -1,0 +1,147 @@
+use std::{collections::BTreeMap, io::Write as _, num::NonZeroUsize, process::ExitCode};
+
+use collector::{
+    bus::{Bus, Delivery, SubscribeOptions},
+    metric::{AnySample, Kind, MetricInfo},
+};
+use tokio::sync::mpsc;
+
+use super::{
+    args::{Format, WatchArgs},
+    error::Failure,
+    output::{Output, Size},
+    start::{self, Start, StopSignals},
+    table,
+};
+
+/// How many events may wait to be shown.
+const EVENTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
+
+/// Metrics again and again.
+pub(super) fn watch(start: &Start, args: &WatchArgs) -> Result<ExitCode, Failure> {
+    let metrics = start.metrics(&args.metrics)?;
+    start::runtime()?.block_on(async {
+        let mut stop = StopSignals::listen()?;
+        let agent = start.agent()?;
+        let (sender, mut samples) = mpsc::channel(1);
+        for metric in &metrics {
+            forward(agent.bus(), metric, args, sender.clone())?;
+        }
+        drop(sender);
+        let mut screen = Screen::new(&metrics, args.output.format)?;
+        loop {
+            let sample = tokio::select! {
+                biased;
+                _ = stop.recv() => break,
+                sample = samples.recv() => sample,
+            };
+            match sample {
+                Some(sample) => screen.show(sample)?,
+                None => break,
+            }
+        }
+        screen.end()?;
+        agent.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Subscribes to a metric, and sends on as many samples as were asked for.
+fn forward(
+    bus: &Bus,
+    metric: &'static MetricInfo,
+    args: &WatchArgs,
+    sender: mpsc::Sender<AnySample>,
+) -> Result<(), Failure> {
+    let options = SubscribeOptions {
+        interval: Some(args.interval.duration()),
+        delivery: match metric.kind {
+            Kind::State => Delivery::Latest,
+            Kind::Event => Delivery::Queue(EVENTS),
+        },
+    };
+    let subscription = bus.subscribe_any(metric.name, options);
+    let mut subscription = subscription.map_err(Failure::failed)?;
+    let mut left = args.count;
+    tokio::spawn(async move {
+        while left != Some(0) {
+            let Some(sample) = subscription.recv().await else {
+                break;
+            };
+            if sender.send(sample).await.is_err() {
+                break;
+            }
+            left = left.map(|left| left - 1);
+        }
+    });
+    Ok(())
+}
+
+/// Where the samples are shown.
+struct Screen {
+    out: Output,
+    format: Format,
+    /// Whether each sample is shown below the one before.
+    scrolls: bool,
+    /// How many metrics share the terminal.
+    metrics: u16,
+    before: BTreeMap<&'static str, AnySample>,
+    /// The last block of each metric, for a terminal that is drawn anew.
+    blocks: BTreeMap<&'static str, String>,
+}
+
+impl Screen {
+    fn new(metrics: &[&'static MetricInfo], format: Format) -> Result<Self, Failure> {
+        // Events scroll: none of them stands in the place of another.
+        let scrolls = metrics.iter().any(|metric| metric.kind == Kind::Event);
+        let mut screen = Self {
+            out: Output::new(),
+            format,
+            scrolls,
+            metrics: metrics.len() as u16,
+            before: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+        };
+        if screen.redraws() {
+            screen.out.clear()?;
+        }
+        Ok(screen)
+    }
+
+    fn redraws(&self) -> bool {
+        self.format == Format::Table && self.out.is_terminal() && !self.scrolls
+    }
+
+    fn show(&mut self, sample: AnySample) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            return self.out.json_line(&sample);
+        }
+        let name = sample.metric.name;
+        let size = self.out.size();
+        let share = Size {
+            height: size.height.map(|height| height / self.metrics.max(1)),
+            ..size
+        };
+        let before = self.before.get(name);
+        let block = table::sample(&sample, before, share);
+        if sample.data.is_some() {
+            self.before.insert(name, sample);
+        }
+        if self.redraws() {
+            self.blocks.insert(name, block);
+            let blocks: Vec<&str> = self.blocks.values().map(String::as_str).collect();
+            return self.out.redraw(&blocks.join("\n"));
+        }
+        writeln!(self.out, "{block}\n")?;
+        self.out.flush()?;
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        if self.redraws() {
+            writeln!(self.out)?;
+        }
+        self.out.flush()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! How readings leave the agent.
+
+mod http;
+pub mod prometheus;
+
+pub use http::{ServeError, Server};

@@ -1,0 +1,122 @@
+use super::text::{Family, Kind, Text, Value};
+use crate::metric::{LatencyHistogram, SchedLatency};
+
+/// The upper bounds of the exported buckets are powers of two from 2^10 ns
+/// (1 µs) to 2^34 ns (17 s): each is a bound of the finer buckets too, so that
+/// nothing is counted in the wrong one.
+const BOUNDS: std::ops::RangeInclusive<u32> = 10..=34;
+
+const WAIT: Family = Family::histogram(
+    "host_sched_runqueue_wait_seconds",
+    "From the wakeup or the preemption of a task until it got a CPU. The sum is wrong by at most 6.25 %.",
+);
+const ON_CPU: Family = Family::histogram(
+    "host_sched_on_cpu_seconds",
+    "From getting a CPU until leaving it. The sum is wrong by at most 6.25 %.",
+);
+const OFF_CPU: Family = Family::histogram(
+    "host_sched_off_cpu_seconds",
+    "From going to sleep until the wakeup. The sum is wrong by at most 6.25 %.",
+);
+
+/// The histograms of all CPUs together: those of each CPU would be a hundred
+/// series a CPU.
+pub(super) fn encode(text: &mut Text, latency: &SchedLatency) {
+    let total = &latency.total;
+    histogram(text, &WAIT, Some(&total.runqueue_wait));
+    histogram(text, &ON_CPU, total.on_cpu.as_ref());
+    histogram(text, &OFF_CPU, total.off_cpu.as_ref());
+}
+
+fn histogram(text: &mut Text, family: &Family, histogram: Option<&LatencyHistogram>) {
+    let Some(histogram) = histogram else { return };
+    text.begin(family.name, Kind::Histogram, family.help);
+    let mut buckets = histogram.buckets.iter().peekable();
+    let mut counted = 0;
+    for bound in BOUNDS {
+        let bound = 1_u64 << bound;
+        while let Some(bucket) = buckets.next_if(|bucket| bucket.to_ns <= bound) {
+            counted += bucket.count;
+        }
+        let le = Value::Nanos(bound).to_string();
+        text.sample(
+            family.name,
+            "_bucket",
+            &[("le", &le)],
+            Value::Count(counted),
+        );
+    }
+    // Not the count of the reading: the buckets are read one after another
+    // while the kernel counts, and these three have to agree.
+    let count: u64 = histogram.buckets.iter().map(|bucket| bucket.count).sum();
+    text.sample(
+        family.name,
+        "_bucket",
+        &[("le", "+Inf")],
+        Value::Count(count),
+    );
+    text.sample(
+        family.name,
+        "_sum",
+        &[],
+        Value::Float(sum_seconds(histogram)),
+    );
+    text.sample(family.name, "_count", &[], Value::Count(count));
+}
+
+/// Every duration taken for the middle of its bucket.
+fn sum_seconds(histogram: &LatencyHistogram) -> f64 {
+    let of = |from: u64, to: u64, count: u64| {
+        let middle = from as f64 + (to.saturating_sub(from) as f64) / 2.0;
+        middle / 1e9 * count as f64
+    };
+    histogram
+        .buckets
+        .iter()
+        .map(|bucket| of(bucket.from_ns, bucket.to_ns, bucket.count))
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::{CpuLatency, LatencyBucket};
+
+    #[test]
+    fn buckets_are_cumulative_and_end_with_the_count() {
+        let bucket = |from_ns, to_ns, count| LatencyBucket {
+            from_ns,
+            to_ns,
+            count,
+        };
+        let runqueue_wait = LatencyHistogram {
+            count: 6,
+            buckets: vec![
+                bucket(512, 576, 1),
+                bucket(1024, 1152, 2),
+                bucket(1 << 40, (1 << 40) + (1 << 37), 3),
+            ],
+        };
+        let latency = SchedLatency {
+            total: CpuLatency {
+                runqueue_wait,
+                ..CpuLatency::default()
+            },
+            cpus: Vec::new(),
+        };
+        let mut text = Text::default();
+        encode(&mut text, &latency);
+        let text = text.finish();
+        let value = |series: &str| {
+            let line = text.lines().find(|line| line.starts_with(series));
+            line.and_then(|line| line.split(' ').next_back()).unwrap()
+        };
+        let name = "host_sched_runqueue_wait_seconds";
+        assert_eq!(value(&format!("{name}_bucket{{le=\"0.000001024\"}}")), "1");
+        assert_eq!(value(&format!("{name}_bucket{{le=\"0.000002048\"}}")), "3");
+        assert_eq!(value(&format!("{name}_bucket{{le=\"17.179869184\"}}")), "3");
+        assert_eq!(value(&format!("{name}_bucket{{le=\"+Inf\"}}")), "6");
+        assert_eq!(value(&format!("{name}_count")), "6");
+        assert!(!text.contains("on_cpu"), "{text}");
+    }
+}

@@ -1,0 +1,92 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::time::MissedTickBehavior;
+use tracing::{info, warn};
+
+use super::{Change, changes};
+use crate::{
+    bus::{Bus, Snapshot, SnapshotRequest},
+    metric::Tier,
+};
+
+/// Holds the last snapshot of the hardware, and logs what changed in it.
+///
+/// It is a batch consumer: all metrics of tier 1 at once, every five minutes
+/// or as often as it is told.
+#[derive(Clone, Debug)]
+pub struct HardwareManager {
+    last: Arc<RwLock<Option<Snapshot>>>,
+}
+
+impl HardwareManager {
+    /// Takes snapshots at this pace, the first at once, until the bus is shut
+    /// down.
+    pub fn start(bus: &Bus, pace: Duration) -> Self {
+        let manager = Self {
+            last: Arc::default(),
+        };
+        tokio::spawn(manager.clone().run(bus.clone(), pace));
+        manager
+    }
+
+    /// The last snapshot; `None` before there is one.
+    pub fn last(&self) -> Option<Snapshot> {
+        self.last
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    async fn run(self, bus: Bus, pace: Duration) {
+        let metrics = bus.metrics().into_iter();
+        let names: Vec<String> = metrics
+            .filter(|metric| metric.tier == Tier::Hardware)
+            .map(|metric| metric.name.to_owned())
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        let mut ticks = tokio::time::interval(pace);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut known: BTreeMap<&'static str, Value> = BTreeMap::new();
+        loop {
+            ticks.tick().await;
+            let request = SnapshotRequest {
+                metrics: Some(names.clone()),
+                max_age: None,
+            };
+            let Ok(snapshot) = bus.snapshot(request).await else {
+                return;
+            };
+            for change in take_in(&mut known, &snapshot) {
+                info!(target: "collector::hardware", "{change}");
+            }
+            *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
+        }
+    }
+}
+
+/// What is new in a snapshot. A metric without a reading has not changed.
+fn take_in(known: &mut BTreeMap<&'static str, Value>, snapshot: &Snapshot) -> Vec<Change> {
+    let mut found = Vec::new();
+    for (name, sample) in &snapshot.metrics {
+        let Some(data) = &sample.data else { continue };
+        let after = match serde_json::to_value(data) {
+            Ok(after) => after,
+            Err(error) => {
+                warn!("the reading of {name} cannot be compared: {error}");
+                continue;
+            }
+        };
+        if let Some(before) = known.get(name) {
+            found.extend(changes(name, before, &after));
+        }
+        known.insert(name, after);
+    }
+    found
+}

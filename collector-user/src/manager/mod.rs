@@ -1,0 +1,9 @@
+//! The consumers that ship with the agent. Each is a subscriber like any other.
+
+mod changes;
+mod hardware;
+mod metrics;
+
+pub use changes::{Change, changes};
+pub use hardware::HardwareManager;
+pub use metrics::MetricsManager;
