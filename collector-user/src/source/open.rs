@@ -114,7 +114,7 @@ impl Root {
     fn open(&self, path: &str, flags: OFlags) -> Result<OwnedFd, SourceError> {
         let flags = flags | OFlags::CLOEXEC;
         let opened = if self.live {
-            rustix::fs::open(path, flags, Mode::empty())
+            rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty())
         } else {
             self.directory().and_then(|root| {
                 let path = path.trim_start_matches('/');
@@ -129,7 +129,7 @@ impl Root {
             return Ok(directory);
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(&self.path, flags, Mode::empty())?;
+        let directory = rustix::fs::openat(rustix::fs::CWD, &self.path, flags, Mode::empty())?;
         Ok(self.directory.get_or_init(|| directory))
     }
 }

@@ -14,8 +14,8 @@ use crate::{
 /// One process, as it was last seen.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// What is published.
-    pub(super) process: Process,
+    /// What is published, and shared with the readings that show it.
+    pub(super) process: Arc<Process>,
     /// Changes when it executes another program.
     pub(super) program: ProgramMark,
     /// How it ended, once it has.
@@ -35,12 +35,12 @@ impl Row {
     /// A process that was not known before.
     pub(super) fn new(tick: &Tick, stat: &Stat, schedstat: Option<Schedstat>) -> Self {
         let mut row = Self {
-            process: Process {
+            process: Arc::new(Process {
                 pid: stat.pid,
                 start_time_ns: stat.start_time_ns,
                 kernel_thread: Some(stat.kernel_thread),
                 ..Process::default()
-            },
+            }),
             program: stat.program,
             exit_status: None,
             is_zombie: false,
@@ -76,11 +76,11 @@ impl Row {
             self.program = stat.program;
         }
         self.schedstat = schedstat;
-        if *self.process.comm != *stat.comm {
-            self.process.comm = Arc::clone(&stat.comm);
-        }
         let exact = self.exact(stat);
-        let process = &mut self.process;
+        let process = Arc::make_mut(&mut self.process);
+        if *process.comm != *stat.comm {
+            process.comm = Arc::clone(&stat.comm);
+        }
         process.ppid = Some(stat.ppid);
         process.state = stat.state;
         process.threads = Some(stat.threads);
@@ -113,9 +113,11 @@ impl Row {
             process.voluntary_switches = None;
             process.involuntary_switches = None;
         }
-        if let Some(io) = read(tick, stat.pid, "io", proc_pid::parse_io) {
-            process.read_bytes = Some(io.read_bytes);
-            process.write_bytes = Some(io.write_bytes);
+        // Who may not read it once is not asked at each reading.
+        if details || process.read_bytes.is_some() {
+            let io = read(tick, stat.pid, "io", proc_pid::parse_io);
+            process.read_bytes = io.map(|io| io.read_bytes).or(process.read_bytes);
+            process.write_bytes = io.map(|io| io.write_bytes).or(process.write_bytes);
         }
     }
 

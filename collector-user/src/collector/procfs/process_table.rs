@@ -1,11 +1,12 @@
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use super::process_row::{self, Row};
 use crate::{
-    metric::{ExecEvent, ExitEvent, ExitedTotals, ForkEvent, ProcessEvent},
+    metric::{ExecEvent, ExitEvent, ExitedTotals, ForkEvent, ProcessEvent, ProcessList},
     source::{
         SourceError, Tick,
         procfs::{
@@ -22,6 +23,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct ProcessTable {
     rows: HashMap<u32, Row>,
+    list: ProcessList,
     exited: ExitedTotals,
     scans: u64,
     scanned_at_ns: Option<u64>,
@@ -41,6 +43,7 @@ impl ProcessTable {
     pub(super) fn new() -> Self {
         Self {
             rows: HashMap::new(),
+            list: ProcessList::default(),
             exited: ExitedTotals {
                 processes: Some(0),
                 cpu_ns: Some(0),
@@ -57,11 +60,10 @@ impl ProcessTable {
         }
     }
 
-    /// The processes, in the order of their numbers.
-    pub(super) fn rows(&self) -> Vec<&Row> {
-        let mut rows: Vec<&Row> = self.rows.values().collect();
-        rows.sort_unstable_by_key(|row| row.process.pid);
-        rows
+    /// The processes, in the order of their numbers. What has not changed is
+    /// shared with the list before.
+    pub(super) fn list(&self) -> ProcessList {
+        self.list.clone()
     }
 
     /// The sums over the processes that are gone.
@@ -162,12 +164,14 @@ impl ProcessTable {
                 row
             }
         };
+        self.list.insert_shared(Arc::clone(&row.process));
         self.rows.insert(pid, row);
     }
 
     fn count_exited(&mut self, row: &Row, changes: &mut Changes<'_>) {
         let exited = &mut self.exited;
         let process = &row.process;
+        self.list.remove(process.pid, process.start_time_ns);
         add(&mut exited.processes, Some(1));
         add(&mut exited.cpu_ns, process.cpu_ns);
         add(&mut exited.user_ns, process.user_ns);
