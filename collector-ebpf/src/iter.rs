@@ -6,8 +6,8 @@ use collector_ebpf::{NO_THREAD, TaskEntry};
 use crate::{
     maps::{CPUS, ENTRY_SCRATCH, THREADS},
     task::{
-        Kernel, adopt, effective_user, field, flags, parent, pointer, process_start, read_comm,
-        thread_of,
+        Kernel, adopt, effective_user, field, flags, load_by_helper, offset, parent, pointer,
+        process_start, read_comm, thread_of,
     },
 };
 
@@ -98,9 +98,9 @@ fn fill_memory(entry: &mut TaskEntry, task: *const Kernel) {
     entry.vm_pages = field!(mm, mm_total_vm: u64);
     // The counters of a process that shrinks on many CPUs may be below zero
     // for a while; the kernel shows that as zero too.
-    let file = field!(mm, mm_rss_file: i64);
-    let anon = field!(mm, mm_rss_anon: i64);
-    let shmem = field!(mm, mm_rss_shmem: i64);
+    let file = load_by_helper::<i64>(mm, offset!(mm_rss_file));
+    let anon = load_by_helper::<i64>(mm, offset!(mm_rss_anon));
+    let shmem = load_by_helper::<i64>(mm, offset!(mm_rss_shmem));
     entry.rss_pages = at_least_zero(file) + at_least_zero(anon) + at_least_zero(shmem);
 }
 

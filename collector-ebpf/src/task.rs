@@ -44,6 +44,25 @@ pub(crate) fn load<T: Copy + Default>(base: *const Kernel, offset: u32) -> T {
     unsafe { *base.cast::<u8>().add(offset as usize).cast::<T>() }
 }
 
+/// As [`load`], by a helper: verifiers before 5.13 do not follow a field into
+/// an array of a type that has another name.
+#[inline(always)]
+pub(crate) fn load_by_helper<T: Copy + Default>(base: *const Kernel, offset: u32) -> T {
+    let mut value = T::default();
+    if offset != ABSENT {
+        // SAFETY: the destination has the size of the type; the helper checks
+        // the source.
+        unsafe {
+            generated::bpf_probe_read_kernel(
+                (&raw mut value).cast(),
+                size_of::<T>() as u32,
+                base.cast::<u8>().add(offset as usize).cast(),
+            );
+        }
+    }
+    value
+}
+
 /// The pointer at an offset of a structure; null if the offset is [`ABSENT`].
 #[inline(always)]
 pub(crate) fn load_pointer(base: *const Kernel, offset: u32) -> *const Kernel {

@@ -24,6 +24,29 @@ pub fn cpu_clock_ns(pid: u32) -> io::Result<u64> {
     Ok(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
 }
 
+/// The smallest step in which the scheduler's clock moves.
+///
+/// A few nanoseconds on a machine with a steady cycle counter. In a virtual
+/// machine without one, older kernels charge by the timer tick: milliseconds.
+pub fn cpu_clock_step_ns() -> u64 {
+    let used = || {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+    };
+    (0..8)
+        .map(|_| {
+            let before = used();
+            loop {
+                let after = used();
+                if after != before {
+                    return after - before;
+                }
+            }
+        })
+        .min()
+        .unwrap_or(0)
+}
+
 /// `/proc/PID/schedstat`, summed over the threads of a process: nanoseconds
 /// on a CPU, nanoseconds of waiting for one, and times that it got one.
 ///

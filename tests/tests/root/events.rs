@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, process::Command};
 
-use collector_tests::{Child, EventRecorder};
+use collector_tests::{Child, EventRecorder, cpu_clock_step_ns};
 
 use crate::load;
 
@@ -28,6 +28,7 @@ fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
     assert_eq!(pids.len(), 1_000, "no number came twice");
     let recorded = recorder.wait_for_exits(&pids);
     assert_eq!(scheduler.events_dropped(), 0);
+    let has_fine_clock = cpu_clock_step_ns() < 100_000;
     let (mut charged, mut expected) = (0, 0);
     for (pid, cpu_ns) in &used {
         let exits: Vec<_> = recorded
@@ -37,7 +38,9 @@ fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
             .collect();
         assert_eq!(exits.len(), 1, "exits of {pid}");
         assert_eq!(exits[0].exit_code, Some(0));
-        assert!(exits[0].cpu_ns > Some(0), "{:?}", exits[0]);
+        if has_fine_clock {
+            assert!(exits[0].cpu_ns > Some(0), "{:?}", exits[0]);
+        }
         assert_eq!(&*exits[0].comm, "true", "{:?}", exits[0]);
         assert_eq!(exits[0].ppid, Some(std::process::id()));
         charged += exits[0].cpu_ns.unwrap_or(0);
