@@ -41,7 +41,7 @@ pub struct AgentOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The eBPF backend was asked for, and is not to be had.
-    #[error("the eBPF backend cannot start: {0}")]
+    #[error("the eBPF backend cannot start: {0}; or choose --backend procfs")]
     Ebpf(#[from] LoadError),
     /// The eBPF backend was asked for together with a captured tree.
     #[error(

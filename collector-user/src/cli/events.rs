@@ -59,7 +59,7 @@ pub(super) fn events(start: &Start, args: &EventsArgs) -> Result<ExitCode, Failu
                 Format::Json => out.json_line(&sample)?,
                 Format::Table => {
                     match (&sample.data, &sample.status) {
-                        (Some(event), _) => writeln!(out, "{}", table::event(event))?,
+                        (Some(event), _) => writeln!(out, "{}", table::event(event, out.size()))?,
                         (None, Status::Unavailable { reason, .. }) => {
                             complain(&format!("no events: {reason}"));
                         }

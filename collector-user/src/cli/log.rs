@@ -12,7 +12,7 @@ pub(super) const VARIABLE: &str = "COLLECTOR_LOG";
 /// errors are of use to who runs it.
 const OF_THE_AGENT: &str = "error,collector=info";
 /// What the other subcommands log: they say by themselves what they do.
-const OF_THE_OTHERS: &str = "error,collector=warn";
+const OF_THE_OTHERS: &str = "error";
 
 /// Sends the log to standard error. Records of the `log` crate, which the
 /// eBPF loader uses, are not bridged, and so do not reach a terminal.

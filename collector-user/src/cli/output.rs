@@ -54,6 +54,16 @@ impl Output {
         }
     }
 
+    /// What a line may take where it shall be read at a glance, also when it
+    /// goes to a journal.
+    pub(super) fn line_size(&self) -> Size {
+        const JOURNAL: u16 = 120;
+        Size {
+            width: self.size().width.or(Some(JOURNAL)),
+            height: None,
+        }
+    }
+
     /// One object on one line, at once.
     pub(super) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_writer(&mut self.writer, value)?;

@@ -96,7 +96,7 @@ fn say(agent: &Agent, server: Option<&Server>) -> Result<(), Failure> {
         out,
         "collector {version}, CPUs and processes by {backend}\n"
     )?;
-    write!(out, "{}", table::report(agent.report()))?;
+    write!(out, "{}", table::report(agent.report(), out.line_size()))?;
     writeln!(out)?;
     if let Some(server) = server {
         let address = server.address();

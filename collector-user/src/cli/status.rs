@@ -26,7 +26,7 @@ pub(super) fn status(start: &Start, format: Format) -> Result<ExitCode, Failure>
         match format {
             Format::Json => out.json_line(&json!({ "agent": agent.report(), "bus": status }))?,
             Format::Table => {
-                write!(out, "{}", table::report(agent.report()))?;
+                write!(out, "{}", table::report(agent.report(), out.line_size()))?;
                 writeln!(out, "\n{}", table::value(&status, out.size()))?;
             }
         }

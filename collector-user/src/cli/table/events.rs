@@ -1,13 +1,14 @@
 use collector::metric::{ExecEvent, ExitEvent, ProcessEvent};
 
 use super::format::{self, harmless};
+use crate::cli::output::Size;
 
 /// The titles of the lines that [`event`] makes.
 pub(in crate::cli) const EVENTS_HEADER: &str =
     "TIME             KIND      PID    PPID  COMM             DETAILS";
 
-/// An event on one line.
-pub(in crate::cli) fn event(event: &ProcessEvent) -> String {
+/// An event on one line, which ends where the terminal does.
+pub(in crate::cli) fn event(event: &ProcessEvent, size: Size) -> String {
     let (time, kind, pid, ppid, comm, details) = match event {
         ProcessEvent::Fork(e) => (e.time, "fork", e.pid, e.ppid, &e.comm, String::new()),
         ProcessEvent::Exec(e) => (e.time, "exec", e.pid, e.ppid, &e.comm, exec(e)),
@@ -19,7 +20,11 @@ pub(in crate::cli) fn event(event: &ProcessEvent) -> String {
     let ppid = format::known(ppid, |ppid| ppid.to_string());
     let comm = harmless(comm);
     let line = format!("{time}  {kind:<4}  {pid:>7} {ppid:>7}  {comm:<15}  {details}");
-    line.trim_end().to_owned()
+    let line = line.trim_end();
+    match size.width {
+        Some(width) => line.chars().take(width as usize).collect(),
+        None => line.to_owned(),
+    }
 }
 
 fn exec(event: &ExecEvent) -> String {
@@ -91,7 +96,7 @@ mod tests {
     #[test]
     fn an_exit_says_how_and_what_it_used_as_far_as_that_is_known() {
         assert_eq!(
-            event(&ProcessEvent::Exit(exit_event())),
+            event(&ProcessEvent::Exit(exit_event()), Size::UNBOUNDED),
             "00:00:01.500000  exit       42       1  true             \
              status 3, cpu 1.50ms, switches 2+1"
         );
@@ -109,13 +114,13 @@ mod tests {
             argv: Some(vec!["sh".into(), "-c".into(), "\x1b[2J".into()]),
             argv_truncated: true,
         };
-        let line = event(&ProcessEvent::Exec(exec));
+        let line = event(&ProcessEvent::Exec(exec), Size::UNBOUNDED);
         assert!(line.ends_with("sh -c ?[2J …"), "{line}");
     }
 
     #[test]
     fn the_header_stands_over_the_columns() {
-        let line = event(&ProcessEvent::Exit(exit_event()));
+        let line = event(&ProcessEvent::Exit(exit_event()), Size::UNBOUNDED);
         let details = line.find("status").unwrap();
         assert_eq!(EVENTS_HEADER.find("DETAILS").unwrap(), details);
         assert_eq!(

@@ -12,79 +12,146 @@ pub(in crate::cli) enum Side {
 /// Rows and columns without lines between them. The last column gets what is
 /// left of the width, and is cut where it is longer.
 pub(in crate::cli) struct Grid {
-    table: Table,
-    sides: Vec<Side>,
-    /// What each column but the last needs.
-    widths: Vec<u16>,
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+    /// The columns that go first where there is no room for all.
+    expendable: &'static [&'static str],
 }
+
+struct Column {
+    title: String,
+    side: Side,
+    /// What its longest cell needs.
+    width: usize,
+}
+
+/// The space between two columns.
+const GAP: usize = 2;
+/// What a text in the last column needs at least to tell something.
+const TELLING: usize = 24;
 
 impl Grid {
     /// A grid with a title over each column.
     pub(in crate::cli) fn new(titles: &[(&str, Side)]) -> Self {
-        let mut grid = Self {
-            table: Table::new(),
-            sides: titles.iter().map(|(_, side)| *side).collect(),
-            widths: vec![0; titles.len()],
-        };
-        grid.table.load_style(presets::NOTHING);
-        let header = grid.row(titles.iter().map(|(title, _)| (*title).to_owned()));
-        grid.table.set_header(header);
-        grid
+        let columns = titles.iter().map(|(title, side)| Column {
+            title: (*title).to_owned(),
+            side: *side,
+            width: width(title),
+        });
+        Self {
+            columns: columns.collect(),
+            rows: Vec::new(),
+            expendable: &[],
+        }
+    }
+
+    /// Names the columns that go first where there is no room for all.
+    pub(in crate::cli) fn without_if_narrow(self, expendable: &'static [&'static str]) -> Self {
+        Self { expendable, ..self }
     }
 
     pub(in crate::cli) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
-        let row = self.row(cells);
-        self.table.add_row(row);
+        let cells: Vec<String> = cells.into_iter().collect();
+        for (column, cell) in self.columns.iter_mut().zip(&cells) {
+            column.width = column.width.max(width(cell));
+        }
+        self.rows.push(cells);
     }
 
-    fn row(&mut self, cells: impl IntoIterator<Item = String>) -> Row {
+    /// The lines, none of them wider than the size.
+    pub(in crate::cli) fn render(mut self, size: Size) -> String {
+        if let Some(width) = size.width {
+            self.fit(width as usize);
+        }
+        let Some(last) = self.columns.len().checked_sub(1) else {
+            return String::new();
+        };
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        let titles: Vec<String> = self.columns.iter().map(|c| c.title.clone()).collect();
+        table.set_header(self.row(&titles));
+        for cells in &self.rows {
+            table.add_row(self.row(cells));
+        }
+        if let Some(width) = size.width {
+            table.set_width(width);
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+        }
+        for (index, column) in table.column_iter_mut().enumerate() {
+            let gap = if index == last { 0 } else { GAP as u16 };
+            column.set_padding((0, gap));
+            if size.width.is_some() && index != last {
+                let needed = comfy_table::Width::Fixed(self.columns[index].width as u16 + gap);
+                column.set_constraint(ColumnConstraint::Absolute(needed));
+            }
+        }
+        let lines: Vec<String> = table.lines().map(|line| cut(&line, size)).collect();
+        lines.join("\n")
+    }
+
+    fn row(&self, cells: &[String]) -> Row {
         let mut row = Row::new();
         row.max_height(1);
-        for (index, text) in cells.into_iter().enumerate() {
-            if let Some(width) = self.widths.get_mut(index) {
-                *width = (*width).max(text.chars().count().min(u16::MAX as usize) as u16);
-            }
-            let align = match self.sides.get(index) {
-                Some(Side::Right) => CellAlignment::Right,
-                _ => CellAlignment::Left,
+        for (column, text) in self.columns.iter().zip(cells) {
+            let align = match column.side {
+                Side::Right => CellAlignment::Right,
+                Side::Left => CellAlignment::Left,
             };
             row.add_cell(Cell::new(text).set_alignment(align));
         }
         row
     }
 
-    /// The lines, none of them wider than the size.
-    pub(in crate::cli) fn render(mut self, size: Size) -> String {
-        const GAP: u16 = 2;
-        let last = self.sides.len().saturating_sub(1);
-        for (index, column) in self.table.column_iter_mut().enumerate() {
-            let gap = if index == last { 0 } else { GAP };
-            column.set_padding((0, gap));
-        }
-        if let Some(width) = size.width {
-            self.table.set_width(width);
-            self.table
-                .set_content_arrangement(ContentArrangement::Dynamic);
-            for (index, column) in self.table.column_iter_mut().enumerate() {
-                if index != last {
-                    let needed = self.widths[index] + GAP;
-                    column.set_constraint(ColumnConstraint::Absolute(comfy_table::Width::Fixed(
-                        needed,
-                    )));
-                }
+    /// Leaves columns out until the others have room: first the expendable
+    /// ones, then numbers from the right.
+    fn fit(&mut self, width: usize) {
+        let mut expendable = self.expendable.iter();
+        while self.needed() > width && self.columns.len() > 1 {
+            let named = expendable.next().map(|name| {
+                let mut titles = self.columns.iter().map(|column| &column.title);
+                titles.position(|title| title == name)
+            });
+            let last = self.columns.len() - 1;
+            match named {
+                Some(Some(index)) => self.remove(index),
+                Some(None) => {}
+                None if self.columns[last].side == Side::Right => self.remove(last),
+                None => return,
             }
         }
-        let lines: Vec<String> = self
-            .table
-            .lines()
-            .map(|line| cut(line.trim_end(), size))
-            .collect();
-        lines.join("\n")
     }
+
+    /// The width without which something is cut that should not be.
+    fn needed(&self) -> usize {
+        let Some((last, others)) = self.columns.split_last() else {
+            return 0;
+        };
+        let others: usize = others.iter().map(|column| column.width + GAP).sum();
+        match last.side {
+            Side::Right => others + last.width,
+            Side::Left => others + last.width.min(TELLING),
+        }
+    }
+
+    fn remove(&mut self, index: usize) {
+        self.columns.remove(index);
+        for row in &mut self.rows {
+            if index < row.len() {
+                row.remove(index);
+            }
+        }
+    }
+}
+
+/// How many columns of the terminal a text takes, at the most: a narrow
+/// character takes one.
+fn width(text: &str) -> usize {
+    text.chars().count().min(u16::MAX as usize / 2)
 }
 
 /// A line that is no wider than the terminal, however narrow that is.
 fn cut(line: &str, size: Size) -> String {
+    let line = line.trim_end();
     match size.width {
         Some(width) => line.chars().take(width as usize).collect(),
         None => line.to_owned(),
@@ -134,5 +201,21 @@ mod tests {
         };
         let text = grid().render(size);
         assert!(text.lines().all(|line| line.chars().count() <= 5), "{text}");
+    }
+
+    #[test]
+    fn where_there_is_no_room_expendable_columns_go_first_and_then_numbers_from_the_right() {
+        let titles = ["AAAA", "BBBB", "CCCC", "DDDD"].map(|title| (title, Side::Right));
+        let titles_at = |width| {
+            let grid = Grid::new(&titles).without_if_narrow(&["BBBB"]);
+            let size = Size {
+                width: Some(width),
+                height: None,
+            };
+            grid.render(size)
+        };
+        assert_eq!(titles_at(22), "AAAA  BBBB  CCCC  DDDD");
+        assert_eq!(titles_at(21), "AAAA  CCCC  DDDD");
+        assert_eq!(titles_at(15), "AAAA  CCCC");
     }
 }

@@ -24,7 +24,7 @@ pub(super) use value::value;
 /// as many lines as the size has, and no line break at the end.
 pub(super) fn sample(sample: &AnySample, before: Option<&AnySample>, size: Size) -> String {
     if let Some(event) = sample.downcast::<ProcessEvent>().and_then(|s| s.data) {
-        return events::event(&event);
+        return events::event(&event, size);
     }
     let mut text = header(sample);
     let Some(data) = &sample.data else {

@@ -66,7 +66,8 @@ pub(super) fn table(
         ("RSS", Side::Right),
         ("THR", Side::Right),
         ("COMMAND", Side::Left),
-    ]);
+    ])
+    .without_if_narrow(&["CPU TIME", "THR", "USR%", "SYS%"]);
     // The header of the sample, the totals and the titles take a line each.
     let fit = size
         .height
@@ -117,10 +118,19 @@ fn row(process: &Process, rates: &Rates) -> [String; 12] {
     ]
 }
 
-/// The arguments, or else the name: in brackets for a thread of the kernel.
+/// The arguments without the folder of the program, or else the name: in
+/// brackets for a thread of the kernel.
 fn command(process: &Process) -> String {
     match process.cmdline.as_deref() {
-        Some(cmdline) if !cmdline.is_empty() => format::harmless(cmdline),
+        Some(cmdline) if !cmdline.is_empty() => {
+            let program = cmdline.split(' ').next().unwrap_or(cmdline);
+            let folder = match program.rfind('/') {
+                // A program may name itself as it likes: `/` and `sshd: /x`.
+                Some(slash) if program.starts_with('/') && slash + 1 < program.len() => slash + 1,
+                _ => 0,
+            };
+            format::harmless(&cmdline[folder..])
+        }
         _ if process.kernel_thread == Some(true) => {
             format!("[{}]", format::harmless(&process.comm))
         }

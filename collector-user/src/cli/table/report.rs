@@ -7,7 +7,7 @@ use crate::cli::output::Size;
 
 /// What is attached, what fell back and why, and what is collected; with a
 /// line break at the end.
-pub(in crate::cli) fn report(report: &StartReport) -> String {
+pub(in crate::cli) fn report(report: &StartReport, size: Size) -> String {
     let mut text = String::new();
     if let Some(ebpf) = &report.ebpf {
         let mut grid = Grid::new(&[("PROGRAM", Side::Left), ("FEEDS", Side::Left)]);
@@ -20,7 +20,7 @@ pub(in crate::cli) fn report(report: &StartReport) -> String {
                 ProgramState::Off { reason } => off.push((&program.hook, program.feeds, reason)),
             }
         }
-        let _ = writeln!(text, "{}", grid.render(Size::UNBOUNDED));
+        let _ = writeln!(text, "{}", grid.render(size));
         for (hook, feeds, reason) in off {
             let _ = writeln!(text, "not attached: {hook}, so no {feeds}: {reason}");
         }
@@ -52,7 +52,7 @@ pub(in crate::cli) fn report(report: &StartReport) -> String {
             },
         ]);
     }
-    text.push_str(&grid.render(Size::UNBOUNDED));
+    text.push_str(&grid.render(size));
     text.push('\n');
     text
 }

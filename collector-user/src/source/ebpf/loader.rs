@@ -121,8 +121,15 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     // https://git.kernel.org/torvalds/c/9c2136be0878
     match btf.tracepoint_arguments("sched_switch").as_deref() {
         Some([_, true, true, ..]) => {}
-        Some(_) => return Err(LoadError::Other("this kernel passes other arguments to sched_switch than 5.10 and later do: update it, or choose --backend procfs".to_owned())),
-        None => return Err(LoadError::Other("this kernel has no tracepoint sched_switch: choose --backend procfs".to_owned())),
+        Some(_) => return Err(LoadError::Other(
+            "this kernel passes other arguments to sched_switch than 5.10 and later do: update it"
+                .to_owned(),
+        )),
+        None => {
+            return Err(LoadError::Other(
+                "this kernel has no tracepoint sched_switch".to_owned(),
+            ));
+        }
     }
     drop(btf);
 

@@ -34,25 +34,22 @@ pub struct LoadOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The rights are missing.
-    #[error(
-        "eBPF needs root, or CAP_BPF and CAP_PERFMON: run it with sudo, or choose --backend procfs"
-    )]
+    #[error("eBPF needs root, or CAP_BPF and CAP_PERFMON: run it with sudo")]
     NoPermission,
     /// The rights are there, and the kernel refused all the same.
     #[error(
         "the kernel refuses eBPF in spite of sufficient rights: it is locked down \
-         (see /sys/kernel/security/lockdown), or a container's filter forbids the bpf system call; \
-         choose --backend procfs"
+         (see /sys/kernel/security/lockdown), or a container's filter forbids the bpf system call"
     )]
     Refused,
     /// The kernel does not describe its types.
     #[error(
         "the kernel has no BTF at /sys/kernel/btf/vmlinux: it was built without \
-         CONFIG_DEBUG_INFO_BTF; choose --backend procfs"
+         CONFIG_DEBUG_INFO_BTF"
     )]
     NoBtf,
     /// A field without which nothing works is not where the programs look.
-    #[error("this kernel has no field {0}, without which nothing works: choose --backend procfs")]
+    #[error("this kernel has no field {0}, without which nothing works")]
     MissingField(String),
     /// A program without which nothing works was refused.
     #[error("the program {name}, without which nothing works, does not run: {reason}")]

@@ -1,0 +1,436 @@
+//! The command line as a user meets it: what it prints, where, and with which
+//! status, over a small tree instead of the live `/proc`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and helpers outside of a test function are tests too"
+)]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A host with one CPU and one process.
+fn tree() -> TempDir {
+    let tree = tempfile::tempdir().unwrap();
+    let write = |path: &str, content: &str| {
+        let path = tree.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    };
+    let cpu = "100 0 50 1000 5 0 1 0 0 0";
+    write(
+        "proc/stat",
+        &format!(
+            "cpu  {cpu}\ncpu0 {cpu}\nctxt 77\nprocesses 9\nprocs_running 1\nprocs_blocked 0\n"
+        ),
+    );
+    write("proc/loadavg", "0.50 0.25 0.10 1/2 7\n");
+    write("proc/uptime", "1000.00 900.00\n");
+    write("proc/meminfo", "MemTotal: 1024 kB\nMemFree: 512 kB\n");
+    write("proc/sys/kernel/hostname", "small\n");
+    write("proc/sys/kernel/osrelease", "6.1.0\n");
+    let zeros = "0 ".repeat(30);
+    write(
+        "proc/1/stat",
+        &format!("1 (init) S 0 1 1 0 -1 0 10 0 2 0 30 20 0 0 20 0 1 0 5 4096 1 {zeros}\n"),
+    );
+    write("proc/1/cmdline", "/sbin/init\0--a\x1b[2J\0");
+    tree
+}
+
+fn collector(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
+    command.args(args).env_remove("COLLECTOR_LOG");
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    collector(args).output().unwrap()
+}
+
+fn over(tree: &Path, args: &[&str]) -> Output {
+    let mut command = collector(args);
+    command.arg("--root").arg(tree).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The one line on standard error of a call that fails with this status.
+fn complaint(output: &Output, status: i32) -> String {
+    let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(status), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.starts_with("collector: "), "{stderr}");
+    assert!(output.stdout.is_empty());
+    stderr
+}
+
+/// Waits for the end of a process, but not for ever.
+fn ended(child: &mut std::process::Child) -> Option<i32> {
+    let patience = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if Instant::now() > patience {
+            child.kill().unwrap();
+            panic!("it did not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_snapshot_has_the_host_and_a_sample_of_each_metric() {
+    let tree = tree();
+    let output = over(tree.path(), &["snapshot", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let snapshot: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(snapshot["host"], "small");
+    let metrics = &snapshot["metrics"];
+    assert_eq!(metrics["load_avg"]["data"]["load_1m"], 0.5);
+    assert_eq!(metrics["load_avg"]["status"], "ok");
+    assert_eq!(metrics["cpu_stats"]["backend"], "procfs");
+    assert_eq!(
+        metrics["process_stats"]["data"]["processes"][0]["comm"],
+        "init"
+    );
+    assert_eq!(metrics["sched_latency"]["status"], "unavailable");
+    assert_eq!(metrics["sched_latency"]["data"], Value::Null);
+    let reason = metrics["sched_latency"]["reason"].as_str().unwrap();
+    assert!(reason.contains("captured tree"), "{reason}");
+    assert!(metrics.get("process_events").is_none());
+}
+
+#[test]
+fn a_snapshot_can_be_of_some_metrics_only() {
+    let tree = tree();
+    let args = [
+        "snapshot",
+        "--format",
+        "json",
+        "--metrics",
+        "load_avg,cpu_stats",
+    ];
+    let snapshot: Value = serde_json::from_str(&stdout(&over(tree.path(), &args))).unwrap();
+    let names: Vec<&String> = snapshot["metrics"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["cpu_stats", "load_avg"]);
+}
+
+#[test]
+fn a_table_shows_what_a_process_is_called_and_lets_nothing_steer_the_terminal() {
+    let tree = tree();
+    let output = over(tree.path(), &["watch", "process_stats", "--count", "1"]);
+    let text = stdout(&output);
+    assert!(text.contains("COMMAND"), "{text}");
+    assert!(text.contains("init --a?[2J"), "{text}");
+    assert!(!text.contains('\x1b'), "{text}");
+}
+
+#[test]
+fn watching_prints_as_many_samples_as_were_asked_for() {
+    let tree = tree();
+    let args = [
+        "watch",
+        "load_avg",
+        "--count",
+        "3",
+        "--interval",
+        "100ms",
+        "--format",
+        "json",
+    ];
+    let output = over(tree.path(), &args);
+    assert_eq!(output.status.code(), Some(0));
+    let samples: Vec<Value> = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(samples.len(), 3);
+    let numbers: Vec<u64> = samples
+        .iter()
+        .map(|s| s["sequence"].as_u64().unwrap())
+        .collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+    for field in [
+        "metric",
+        "tier",
+        "backend",
+        "status",
+        "taken_at",
+        "monotonic_ns",
+        "missed",
+    ] {
+        assert!(!samples[0][field].is_null(), "{field}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_heard_enough_is_no_error() {
+    let tree = tree();
+    let mut child = collector(&[
+        "watch",
+        "load_avg",
+        "--interval",
+        "100ms",
+        "--format",
+        "json",
+    ])
+    .arg("--root")
+    .arg(tree.path())
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.starts_with('{'));
+    assert_eq!(ended(&mut child), Some(0));
+    let mut stderr = String::new();
+    child.stderr.unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stderr, "");
+}
+
+#[test]
+fn wrong_usage_is_one_sentence_that_says_what_to_do() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["watch", "proces_stats"], "did you mean process_stats?"),
+        (&["watch", "x"], "the metrics are cpu_info,"),
+        (
+            &["snapshot", "--metrics", "cpu_stats,x"],
+            "there is no metric \"x\"",
+        ),
+        (
+            &["watch", "cpu_stats", "--interval", "0s"],
+            "the shortest is 1ms",
+        ),
+        (
+            &["watch", "cpu_stats", "--interval", "-1"],
+            "write a number and a unit",
+        ),
+        (
+            &["watch", "cpu_stats", "--interval", "1y"],
+            "the longest is 1day",
+        ),
+        (
+            &["watch", "cpu_stats", "--interval", "abc"],
+            "write a number and a unit",
+        ),
+        (&["watch", "cpu_stats", "--count", "0"], "--count"),
+        (&["events", "--duration", "0s"], "the shortest is 1ms"),
+        (&["watch"], "<METRIC>"),
+        (&["wach"], "'watch'"),
+        (&["snapshot", "--bogus"], "collector snapshot --help"),
+        (
+            &["snapshot", "--backend", "bpf"],
+            "choose auto, ebpf or procfs",
+        ),
+        (
+            &["snapshot", "--root", "/no/such/tree"],
+            "--root takes the directory",
+        ),
+        (&["snapshot", "--config", "/no/such/file"], "/no/such/file"),
+    ];
+    for (args, part) in cases {
+        let text = complaint(&output(args), 2);
+        assert!(text.contains(part), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn ebpf_cannot_be_had_of_a_captured_tree() {
+    let tree = tree();
+    let output = over(tree.path(), &["snapshot", "--backend", "ebpf"]);
+    assert!(complaint(&output, 2).contains("leave out --root"));
+}
+
+#[test]
+fn a_log_filter_that_cannot_be_used_names_its_variable() {
+    let output = collector(&["snapshot"])
+        .env("COLLECTOR_LOG", "collector=loud")
+        .output()
+        .unwrap();
+    assert!(complaint(&output, 2).contains("COLLECTOR_LOG"));
+}
+
+fn configuration(text: &str) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collector.toml");
+    fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn a_wrong_configuration_is_named_by_file_key_and_line() {
+    let (_folder, path) = configuration("backend = \"auto\"\n[tiers]\nfasst = \"1s\"\n");
+    for command in [
+        &["config", "check"][..],
+        &["config", "show"],
+        &["run"],
+        &["snapshot"],
+    ] {
+        let mut args = command.to_vec();
+        args.extend(["--config", &path]);
+        let text = complaint(&output(&args), 2);
+        let expected = format!("{path}, line 3: tiers.fasst: there is no such key");
+        assert!(text.contains(&expected), "{text}");
+    }
+}
+
+#[test]
+fn the_configuration_in_force_says_where_each_value_came_from() {
+    let (_folder, path) = configuration("prometheus.processes = 7\n");
+    let output = output(&["config", "show", "--config", &path, "--backend", "procfs"]);
+    let text = stdout(&output);
+    assert!(
+        text.contains("processes = 7                    # line 1"),
+        "{text}"
+    );
+    assert!(text.contains("# option --backend"), "{text}");
+    assert!(
+        text.contains("listen = \"127.0.0.1:9464\"        # default"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_metric_that_is_turned_off_says_so() {
+    let tree = tree();
+    let (_folder, path) = configuration("metrics.load_avg.enabled = false\n");
+    let output = over(
+        tree.path(),
+        &["snapshot", "--config", &path, "--format", "json"],
+    );
+    let snapshot: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert!(snapshot["metrics"].get("load_avg").is_none());
+    let output = over(tree.path(), &["watch", "load_avg", "--config", &path]);
+    assert!(complaint(&output, 2).contains("metrics.load_avg.enabled"));
+}
+
+#[test]
+fn the_doctor_tells_a_tree_that_can_be_read_from_one_that_cannot() {
+    let tree = tree();
+    let (_folder, path) = configuration("prometheus.enabled = false\n");
+    let args = ["doctor", "--format", "json", "--config", &path];
+    let output = over(tree.path(), &args);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["verdict"], "ok");
+
+    let empty = tempfile::tempdir().unwrap();
+    let output = over(empty.path(), &args);
+    assert_eq!(output.status.code(), Some(2));
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let failed = checks
+        .iter()
+        .find(|check| check["status"] == "failed")
+        .unwrap();
+    assert_eq!(failed["name"], "procfs");
+    assert!(failed["mend"].as_str().unwrap().contains("--root"));
+}
+
+#[test]
+fn the_doctor_finds_a_wrong_configuration() {
+    let tree = tree();
+    let (_folder, path) = configuration("x = 1\n");
+    let output = over(tree.path(), &["doctor", "--config", &path]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stdout(&output).contains("line 1: x: there is no such key"));
+}
+
+#[test]
+fn a_port_in_use_is_one_sentence_that_names_the_key() {
+    let tree = tree();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap();
+    let (_folder, path) = configuration(&format!("prometheus.listen = \"{address}\"\n"));
+    let output = over(tree.path(), &["run", "--config", &path]);
+    assert!(complaint(&output, 1).contains("set prometheus.listen"));
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_agent_says_where_to_look_serves_and_stops_on_sigterm() {
+    let tree = tree();
+    let (_folder, path) = configuration("prometheus.listen = \"127.0.0.1:0\"\n");
+    let mut child = collector(&["run", "--config", &path, "--log-format", "json"])
+        .arg("--root")
+        .arg(tree.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.find(|line| line.as_ref().unwrap().starts_with("Prometheus:"));
+    let line = line.unwrap().unwrap();
+    let address = line.split("http://").nth(1).unwrap();
+    let address = address.strip_suffix("/metrics").unwrap();
+
+    assert!(get(address, "/healthz").starts_with("HTTP/1.1 200"));
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !get(address, "/readyz").starts_with("HTTP/1.1 200") {
+        assert!(Instant::now() < patience, "{}", get(address, "/readyz"));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let metrics = get(address, "/metrics");
+    assert!(metrics.contains("text/plain; version=0.0.4"), "{metrics}");
+    assert!(
+        metrics.contains("\nhost_cpu_seconds_total{cpu=\"0\",mode=\"user\"} 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\nhost_process_cpu_seconds_total{pid=\"1\",comm=\"init\"}"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\nhost_memory_free_bytes 524288\n"),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("host_sched"), "{metrics}");
+    assert!(get(address, "/nothing").starts_with("HTTP/1.1 404"));
+
+    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(ended(&mut child), Some(0));
+    let mut log = String::new();
+    child.stderr.unwrap().read_to_string(&mut log).unwrap();
+    for line in log.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        assert!(record["level"].is_string(), "{line}");
+    }
+    assert!(log.contains("stopped"), "{log}");
+}
+
+#[test]
+fn help_goes_to_standard_output() {
+    let output = output(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stdout(&output).contains("doctor"));
+}
