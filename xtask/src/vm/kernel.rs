@@ -68,11 +68,13 @@ pub(crate) fn of_series(series: &str, fetch: bool) -> Result<Kernel> {
 fn fetch_from(archive: Archive, suite: &str, series: &str, cache: &Path) -> Result<Option<Kernel>> {
     let apt = Apt::open(suite, &[(archive, suite)])?;
     let pattern = series.replace('.', "\\.");
-    // Up to 6.x the image is in `linux-image`, from 7.x in `linux-binary`. The
-    // unsigned packages hold the same image, and are not asked for.
-    let pattern = format!("^linux-(image|binary)-{pattern}[.+~-].*cloud-amd64$");
+    // The unsigned packages hold the same image, and are not asked for; nor
+    // are those without a third number, which hold nothing.
+    let pattern = format!("^linux-(image|binary)-{pattern}\\.[0-9].*cloud-amd64$");
     let mut packages = apt.search(&pattern)?;
-    packages.sort_by_key(|name| version_key(name));
+    // Up to 6.x the image is in `linux-image`. From 7.x on that one is empty,
+    // and beside it there is `linux-binary`.
+    packages.sort_by_key(|name| (version_key(name), name.starts_with("linux-binary-")));
     let Some(newest) = packages.pop() else {
         return Ok(None);
     };
