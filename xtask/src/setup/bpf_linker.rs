@@ -19,7 +19,8 @@ const LLVM: &str = "22";
 /// # Errors
 /// When LLVM cannot be had, or the build fails.
 pub(super) fn bring() -> Result<()> {
-    if let Ok(text) = command::output(Command::new("bpf-linker").arg("--version"))
+    if let Some(path) = command::which("bpf-linker")
+        && let Ok(text) = command::output(Command::new(path).arg("--version"))
         && text.split_whitespace().any(|word| word == VERSION)
     {
         println!("bpf-linker: there already");
