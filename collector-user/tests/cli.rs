@@ -309,6 +309,28 @@ fn the_configuration_in_force_says_where_each_value_came_from() {
 }
 
 #[test]
+fn the_configuration_of_the_documentation_is_that_of_the_defaults() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
+    let page = fs::read_to_string(page).unwrap();
+    let toml = page.split("```toml\n").nth(1).unwrap();
+    let (_folder, path) = configuration(toml.split("```").next().unwrap());
+    let values = |args: &[&str]| -> Vec<String> {
+        let output = output(args);
+        assert_eq!(output.status.code(), Some(0));
+        let text = stdout(&output);
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .map(|line| line.split(" #").next().unwrap().trim().to_owned())
+            .collect()
+    };
+    let documented = values(&["config", "show", "--config", &path]);
+    let (_folder, empty) = configuration("");
+    for line in values(&["config", "show", "--config", &empty]) {
+        assert!(documented.contains(&line), "{line}");
+    }
+}
+
+#[test]
 fn a_metric_that_is_turned_off_says_so() {
     let tree = tree();
     let (_folder, path) = configuration("metrics.load_avg.enabled = false\n");

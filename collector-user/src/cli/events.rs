@@ -22,7 +22,7 @@ const WAITING: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
 /// Processes that begin, execute another program, or end.
 pub(super) fn events(start: &Start, args: &EventsArgs) -> Result<ExitCode, Failure> {
     start.metrics(&[METRIC.name.to_owned()])?;
-    start::runtime()?.block_on(async {
+    start::block_on(async {
         let mut stop = StopSignals::listen()?;
         let agent = start.agent()?;
         let options = SubscribeOptions {

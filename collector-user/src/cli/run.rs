@@ -22,11 +22,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// The agent, until it is told to stop.
 pub(super) fn run(start: &Start) -> Result<ExitCode, Failure> {
-    let runtime = start::runtime()?;
-    let result = runtime.block_on(agent(start));
-    // Not waiting for a read that hangs.
-    runtime.shutdown_background();
-    result
+    start::block_on(agent(start))
 }
 
 async fn agent(start: &Start) -> Result<ExitCode, Failure> {

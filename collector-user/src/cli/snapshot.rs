@@ -24,7 +24,7 @@ pub(super) fn snapshot(start: &Start, args: &SnapshotArgs) -> Result<ExitCode, F
             )
         }
     };
-    start::runtime()?.block_on(async {
+    start::block_on(async {
         let agent = start.agent()?;
         let request = SnapshotRequest {
             metrics: names,

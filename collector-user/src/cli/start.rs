@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use collector::{
     agent::{Agent, AgentOptions},
@@ -6,7 +6,7 @@ use collector::{
     metric::{MetricInfo, UnknownMetric, find},
 };
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
 };
 
@@ -57,14 +57,20 @@ impl Start {
     }
 }
 
-/// A runtime with all that a bus needs.
-pub(super) fn runtime() -> Result<Runtime, Failure> {
-    Builder::new_multi_thread()
+/// Runs a subcommand on a runtime with all that a bus needs.
+pub(super) fn block_on(
+    subcommand: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
+    let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("collector")
         .enable_all()
         .build()
-        .map_err(|error| Failure::Failed(format!("cannot start the runtime: {error}")))
+        .map_err(|error| Failure::Failed(format!("cannot start the runtime: {error}")))?;
+    let result = runtime.block_on(subcommand);
+    // Dropping the runtime would wait for a read that hangs.
+    runtime.shutdown_background();
+    result
 }
 
 /// SIGINT and SIGTERM.

@@ -13,7 +13,7 @@ use super::{
 
 /// Every metric once, and what that cost.
 pub(super) fn status(start: &Start, format: Format) -> Result<ExitCode, Failure> {
-    start::runtime()?.block_on(async {
+    start::block_on(async {
         let agent = start.agent()?;
         let request = SnapshotRequest::default();
         agent
@@ -21,13 +21,13 @@ pub(super) fn status(start: &Start, format: Format) -> Result<ExitCode, Failure>
             .snapshot(request)
             .await
             .map_err(Failure::failed)?;
-        let status = serde_json::to_value(agent.bus().status())?;
+        let status = agent.bus().status();
         let mut out = Output::new();
         match format {
             Format::Json => out.json_line(&json!({ "agent": agent.report(), "bus": status }))?,
             Format::Table => {
                 write!(out, "{}", table::report(agent.report(), out.line_size()))?;
-                writeln!(out, "\n{}", table::value(&status, out.size()))?;
+                writeln!(out, "\n{}", table::status(&status, out.line_size()))?;
             }
         }
         out.flush()?;

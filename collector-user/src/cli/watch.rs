@@ -20,7 +20,7 @@ const EVENTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
 /// Metrics again and again.
 pub(super) fn watch(start: &Start, args: &WatchArgs) -> Result<ExitCode, Failure> {
     let metrics = start.metrics(&args.metrics)?;
-    start::runtime()?.block_on(async {
+    start::block_on(async {
         let mut stop = StopSignals::listen()?;
         let agent = start.agent()?;
         let (sender, mut samples) = mpsc::channel(1);

@@ -7,6 +7,7 @@ mod grid;
 mod process_stats;
 mod report;
 mod sched_latency;
+mod status;
 mod value;
 
 use std::fmt::Write as _;
@@ -18,7 +19,9 @@ use super::output::Size;
 pub(super) use events::{EVENTS_HEADER, event};
 pub(super) use grid::{Grid, Side};
 pub(super) use report::report;
-pub(super) use value::value;
+pub(super) use status::status;
+
+use value::value;
 
 /// A sample, with rates since the one before it where there is one. At most
 /// as many lines as the size has, and no line break at the end.

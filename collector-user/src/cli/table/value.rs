@@ -4,7 +4,7 @@ use super::{Grid, Side, format};
 use crate::cli::output::Size;
 
 /// Any data: its single values first, then a table for each of its lists.
-pub(in crate::cli) fn value(value: &Value, size: Size) -> String {
+pub(super) fn value(value: &Value, size: Size) -> String {
     let mut scalars = Vec::new();
     let mut lists = Vec::new();
     walk("", value, &mut scalars, &mut lists);
@@ -91,7 +91,7 @@ fn scalar(name: &str, value: &Value) -> String {
     match value {
         Value::Null => format::UNKNOWN.to_owned(),
         Value::Number(number) => match number.as_u64() {
-            Some(number) if name.ends_with("_bytes") => format::bytes(number),
+            Some(number) if name.ends_with("bytes") => format::bytes(number),
             Some(number) if name.ends_with("_ns") => format::seconds(number),
             _ => number.to_string(),
         },

@@ -61,3 +61,142 @@ impl Exporter {
         text.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeSet,
+        sync::Arc,
+        time::{Duration, SystemTime},
+    };
+
+    use super::*;
+    use crate::metric::{
+        AnyReading, Backend, CpuLatency, CpuTimes, LatencyBucket, LatencyHistogram, LoadAvg,
+        MemoryStats, Process, Reading, Sample, Status,
+    };
+
+    fn sample<R: Reading>(reading: R) -> (&'static str, AnySample) {
+        let data: Arc<dyn AnyReading> = Arc::new(reading);
+        let sample = Sample {
+            metric: &R::METRIC,
+            backend: Some(Backend::Ebpf),
+            status: Status::Ok,
+            taken_at: SystemTime::now(),
+            monotonic_ns: 1,
+            sequence: 1,
+            missed: 0,
+            data: Some(data),
+        };
+        (R::METRIC.name, sample)
+    }
+
+    fn all() -> BTreeMap<&'static str, AnySample> {
+        let cpu = CpuTimes {
+            cpu: Some(0),
+            user_ns: Some(1),
+            guest_ns: Some(1),
+            busy_ns: Some(1),
+            wakeups: Some(1),
+            voluntary_switches: Some(1),
+            ..CpuTimes::default()
+        };
+        let process = |pid| Process {
+            pid,
+            comm: "a \"b\"\n".into(),
+            cpu_ns: Some(1),
+            user_ns: Some(1),
+            rss_bytes: Some(1),
+            ..Process::default()
+        };
+        let runqueue_wait = LatencyHistogram {
+            count: 1,
+            buckets: vec![LatencyBucket {
+                from_ns: 1024,
+                to_ns: 1152,
+                count: 1,
+            }],
+        };
+        let total = CpuLatency {
+            runqueue_wait,
+            ..CpuLatency::default()
+        };
+        BTreeMap::from([
+            sample(CpuStats {
+                cpus: vec![cpu],
+                forks: Some(1),
+                ..CpuStats::default()
+            }),
+            sample(ProcessStats {
+                processes: [process(1), process(2)].into_iter().collect(),
+                ..ProcessStats::default()
+            }),
+            sample(SchedLatency {
+                cpus: Vec::new(),
+                total,
+            }),
+            sample(LoadAvg::default()),
+            sample(MemoryStats {
+                huge_pages_total: Some(1),
+                ..MemoryStats::default()
+            }),
+        ])
+    }
+
+    /// The rules of the format, and of names, that a scraper and a linter hold
+    /// a text to.
+    #[test]
+    fn every_family_has_its_help_and_type_and_stands_in_one_place() {
+        let text = Exporter::new(1).encode(&all());
+        let mut seen = BTreeSet::new();
+        let mut series = BTreeSet::new();
+        let mut family = ("", "");
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                let (name, meaning) = help.split_once(' ').unwrap();
+                assert!(!meaning.is_empty(), "{line}");
+                let kind = lines.next().unwrap();
+                let kind = kind.strip_prefix("# TYPE ").unwrap();
+                let kind = kind.strip_prefix(name).unwrap().trim();
+                assert!(seen.insert(name), "{name} stands twice");
+                assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
+                family = (name, kind);
+                continue;
+            }
+            let name = line.split(['{', ' ']).next().unwrap();
+            let suffix = name.strip_prefix(family.0).unwrap();
+            match family.1 {
+                "histogram" => assert!(["_bucket", "_sum", "_count"].contains(&suffix)),
+                _ => assert_eq!(suffix, ""),
+            }
+            let (labelled, value) = line.rsplit_once(' ').unwrap();
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            assert!(series.insert(labelled), "{labelled} stands twice");
+        }
+        for name in [
+            "host_cpu_seconds_total",
+            "host_process_cpu_seconds_total",
+            "host_load_1m",
+        ] {
+            assert!(seen.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_metric_without_a_reading_is_down_and_has_no_series() {
+        let (name, mut sample) = sample(LoadAvg::default());
+        sample.data = None;
+        sample.status = Status::Unavailable {
+            reason: "none".into(),
+            since: SystemTime::now() - Duration::from_secs(1),
+        };
+        let text = Exporter::new(1).encode(&BTreeMap::from([(name, sample)]));
+        assert!(
+            text.contains("collector_metric_up{metric=\"load_avg\""),
+            "{text}"
+        );
+        assert!(!text.contains("host_"), "{text}");
+        assert!(!text.contains("age_seconds"), "{text}");
+    }
+}
