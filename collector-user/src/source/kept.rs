@@ -106,7 +106,7 @@ impl Slot {
         let idle = state
             .last_read_ns
             .is_some_and(|last| now_ns.saturating_sub(last) > IDLE_NS);
-        if idle && state.file.is_some() {
+        if idle {
             state.file = None;
             state.memory = BytesMut::new();
         }
@@ -151,5 +151,48 @@ impl KeptFile {
 impl Drop for KeptFile {
     fn drop(&mut self) {
         self.open_files.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open() -> OwnedFd {
+        std::fs::File::open("/proc/self/stat").unwrap().into()
+    }
+
+    #[test]
+    fn a_file_that_is_read_no_more_is_closed() {
+        let open_files = Arc::new(AtomicUsize::new(0));
+        let slot = Slot::new("/proc/stat".into());
+        slot.put_file(KeptFile::new(open(), &open_files, 8).unwrap());
+        slot.store(b"content", 1);
+        slot.close_if_idle(1 + IDLE_NS);
+        assert_eq!(open_files.load(Ordering::Relaxed), 1);
+        slot.close_if_idle(2 + IDLE_NS);
+        assert_eq!(open_files.load(Ordering::Relaxed), 0);
+        assert!(slot.take_file().is_none());
+    }
+
+    #[test]
+    fn no_more_files_stay_open_than_may() {
+        let open_files = Arc::new(AtomicUsize::new(0));
+        let first = KeptFile::new(open(), &open_files, 1).unwrap();
+        let refused = KeptFile::new(open(), &open_files, 1);
+        assert!(refused.is_err());
+        drop(first);
+        assert!(KeptFile::new(open(), &open_files, 1).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_kept_only_if_it_is_read_often() {
+        let slot = Slot::new("/proc/stat".into());
+        assert!(!slot.is_read_often(1));
+        slot.store(b"", 1);
+        assert!(slot.is_read_often(1 + OFTEN_NS));
+        assert!(!slot.is_read_often(2 + OFTEN_NS));
+        slot.refuse_to_keep();
+        assert!(!slot.is_read_often(2));
     }
 }

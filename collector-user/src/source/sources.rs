@@ -357,6 +357,20 @@ mod tests {
     }
 
     #[test]
+    fn a_kept_file_that_can_no_longer_be_read_is_opened_anew() {
+        let sources = Sources::live();
+        let (slot, _) = sources.slot("/proc/version");
+        // A directory stands for the file of a device that went.
+        let gone = std::fs::File::open("/proc").unwrap();
+        let kept = KeptFile::new(gone.into(), &sources.shared.open_files, 8).unwrap();
+        slot.put_file(kept);
+        let version = sources.tick().read("/proc/version").unwrap();
+        assert!(version.starts_with(b"Linux version"));
+        assert_eq!(sources.stats().opens, 1);
+        assert_eq!(sources.open_files(), 0);
+    }
+
+    #[test]
     fn the_number_of_remembered_files_is_bounded() {
         let sources = Sources::rooted("/nonexistent".into());
         let tick = sources.tick();
