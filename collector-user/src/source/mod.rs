@@ -8,6 +8,7 @@
 pub mod ebpf;
 mod entries;
 mod error;
+mod held;
 mod kept;
 mod open;
 mod parse;
@@ -20,6 +21,7 @@ mod tick;
 
 pub use entries::Entries;
 pub use error::SourceError;
+pub use held::HeldFile;
 pub use parse::ParseError;
 pub use sources::Sources;
 pub use stats::{FileStats, SourceStats};

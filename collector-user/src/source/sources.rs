@@ -11,7 +11,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    FileStats, SourceError, SourceStats, Tick,
+    FileStats, HeldFile, SourceError, SourceStats, Tick,
+    held::Keeping,
     kept::{IDLE_NS, KeptFile, Slot},
     open::{self, Failure, MAX_FILE_BYTES, Root},
     scratch::ScratchPool,
@@ -23,8 +24,8 @@ use super::{
 /// Files that are read often are kept open and read again from their
 /// beginning, which saves finding and opening them. That is done for files of
 /// the kernel's own file systems only: anywhere else, a file could be replaced
-/// under its name. Files of processes are not kept open, and neither are
-/// directories. A file that can no longer be read, since its device went, is
+/// under its name. Files of processes are kept open only by who holds them as a
+/// [`HeldFile`], and directories are not. A file that can no longer be read, since its device went, is
 /// opened anew.
 ///
 /// Under another root than `/`, absolute links and `..` are resolved inside
@@ -44,6 +45,8 @@ struct Shared {
     scratch: ScratchPool,
     open_files: Arc<AtomicUsize>,
     max_open_files: usize,
+    held_files: Arc<AtomicUsize>,
+    max_held_files: usize,
     last_cleaning_ns: AtomicU64,
     page_size_bytes: OnceLock<Option<u64>>,
 }
@@ -51,6 +54,8 @@ struct Shared {
 const PROC_SUPER_MAGIC: u64 = rustix::fs::PROC_SUPER_MAGIC as u64;
 /// How many files stay open at most.
 const MAX_OPEN_FILES: usize = 256;
+/// How many files are held by their readers at most.
+const MAX_HELD_FILES: usize = 16_384;
 /// How many files are remembered at most.
 const MAX_SLOTS: usize = 8192;
 
@@ -65,9 +70,11 @@ impl Sources {
     pub fn rooted(root: PathBuf) -> Self {
         // Files that stay open must leave room for everything else.
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let max_open_files = limit.map_or(MAX_OPEN_FILES, |limit| {
-            MAX_OPEN_FILES.min(usize::try_from(limit / 4).unwrap_or(MAX_OPEN_FILES))
-        });
+        let at_most = |most: usize| {
+            limit.map_or(most, |limit| {
+                most.min(usize::try_from(limit / 4).unwrap_or(most))
+            })
+        };
         Self {
             shared: Arc::new(Shared {
                 root: Root::new(root),
@@ -75,7 +82,9 @@ impl Sources {
                 total: Counters::default(),
                 scratch: ScratchPool::default(),
                 open_files: Arc::default(),
-                max_open_files,
+                max_open_files: at_most(MAX_OPEN_FILES),
+                held_files: Arc::default(),
+                max_held_files: at_most(MAX_HELD_FILES),
                 last_cleaning_ns: AtomicU64::new(0),
                 page_size_bytes: OnceLock::new(),
             }),
@@ -131,9 +140,11 @@ impl Sources {
         files
     }
 
-    /// How many files are open between ticks.
+    /// How many files are open between ticks, those included that their
+    /// readers hold.
     pub fn open_files(&self) -> usize {
-        self.shared.open_files.load(Ordering::Relaxed)
+        let kept = self.shared.open_files.load(Ordering::Relaxed);
+        kept + self.shared.held_files.load(Ordering::Relaxed)
     }
 
     pub(super) fn tree(&self) -> &Root {
@@ -162,6 +173,42 @@ impl Sources {
         }
         self.shared.scratch.put(scratch);
         result
+    }
+
+    /// Reads a file that its only reader holds.
+    pub(super) fn read_held(&self, held: &mut HeldFile) -> Result<Bytes, SourceError> {
+        let slot = match &held.slot {
+            Some(slot) => Arc::clone(slot),
+            None => Arc::clone(held.slot.insert(self.slot(&held.path).0)),
+        };
+        let mut scratch = self.shared.scratch.take();
+        let kept = held.file.as_ref();
+        let kept = kept.map(|kept| open::read_all(kept.file(), &mut scratch, MAX_FILE_BYTES));
+        let result = if let Some(Ok(())) = kept {
+            Ok(())
+        } else {
+            held.file = None;
+            scratch.clear();
+            self.read_opened(&slot, &held.path, &mut scratch)
+                .map(|file| self.hold(held, file))
+        };
+        let result = result.map(|()| Bytes::copy_from_slice(&scratch));
+        if result.is_ok() {
+            self.count_read(&slot, scratch.len());
+        }
+        self.shared.scratch.put(scratch);
+        result
+    }
+
+    fn hold(&self, held: &mut HeldFile, file: OwnedFd) {
+        match held.keeping {
+            Keeping::NotYet => held.keeping = Keeping::Yes,
+            Keeping::Yes if is_shown_by_the_kernel(&file) => {
+                let limit = self.shared.max_held_files;
+                held.file = KeptFile::new(file, &self.shared.held_files, limit).ok();
+            }
+            Keeping::Yes | Keeping::No => held.keeping = Keeping::No,
+        }
     }
 
     /// Does something else than reading a file, and counts it as one read, and

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Entries, ParseError, SourceError, Sources};
+use super::{Entries, HeldFile, ParseError, SourceError, Sources};
 
 /// One tick: what is read through it is read once, and shared.
 ///
@@ -112,6 +112,23 @@ impl Tick {
         let (content, saved) = self.inner.files.get(path, read);
         if saved {
             sources.saved(path);
+        }
+        content
+    }
+
+    /// The content of a file that is held open by this reader. Others who want
+    /// the file in this tick share it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read).
+    pub fn read_held(&self, file: &mut HeldFile) -> Result<Bytes, SourceError> {
+        let sources = &self.inner.sources;
+        let path = Arc::clone(&file.path);
+        let read = || sources.read_held(file);
+        let (content, saved) = self.inner.files.get(&path, read);
+        if saved {
+            sources.saved(&path);
         }
         content
     }
@@ -275,6 +292,40 @@ mod tests {
         assert_eq!((stats.opens, stats.reads), (2, 5));
         assert_eq!(sources.open_files(), 1);
         assert!(sources.file_stats()[0].kept_open);
+    }
+
+    #[test]
+    fn a_held_file_stays_open_from_its_second_read_until_it_is_dropped() {
+        let sources = Sources::live();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let mut held = HeldFile::new(format!("/proc/{}/schedstat", child.id()));
+        for _ in 0..5 {
+            sources.tick().read_held(&mut held).unwrap();
+        }
+        let stats = sources.stats();
+        assert_eq!((stats.opens, stats.reads), (2, 5));
+        assert_eq!(sources.open_files(), 1);
+        assert_eq!(&*sources.file_stats()[0].path, "/proc/*/schedstat");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let error = sources.tick().read_held(&mut held).unwrap_err();
+        assert!(error.is_not_found(), "{error}");
+        assert_eq!(sources.open_files(), 0);
+    }
+
+    #[test]
+    fn a_held_file_of_a_captured_tree_is_opened_at_each_read() {
+        let root = tree(&[("proc/7/schedstat", "1 2 3\n")]);
+        let sources = sources(&root);
+        let mut held = HeldFile::new("/proc/7/schedstat".to_owned());
+        for _ in 0..4 {
+            assert_eq!(sources.tick().read_held(&mut held).unwrap(), "1 2 3\n");
+        }
+        assert_eq!(sources.stats().opens, 4);
+        assert_eq!(sources.open_files(), 0);
     }
 
     #[test]

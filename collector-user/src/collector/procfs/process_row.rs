@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::{
     metric::Process,
     source::{
-        Tick,
+        HeldFile, Tick,
         procfs::{
             CLOCK_TICKS_PER_SECOND, ProcessDetails,
             proc_pid::{self, ExitStatus, ProgramMark, Schedstat, Stat},
@@ -22,6 +22,8 @@ pub(super) struct Row {
     pub(super) exit_status: Option<ExitStatus>,
     /// Whether it has ended, and only waits for its parent to ask.
     pub(super) is_zombie: bool,
+    /// The file that is read at each scan.
+    pub(super) schedstat_file: HeldFile,
     schedstat: Option<Schedstat>,
     /// Whether it ever had more than one thread.
     had_threads: bool,
@@ -33,7 +35,12 @@ const READ_APART_NS: u64 = 5 * 1_000_000_000 / CLOCK_TICKS_PER_SECOND;
 
 impl Row {
     /// A process that was not known before.
-    pub(super) fn new(tick: &Tick, stat: &Stat, schedstat: Option<Schedstat>) -> Self {
+    pub(super) fn new(
+        tick: &Tick,
+        stat: &Stat,
+        schedstat: Option<Schedstat>,
+        schedstat_file: HeldFile,
+    ) -> Self {
         let mut row = Self {
             process: Arc::new(Process {
                 pid: stat.pid,
@@ -44,6 +51,7 @@ impl Row {
             program: stat.program,
             exit_status: None,
             is_zombie: false,
+            schedstat_file,
             schedstat: None,
             had_threads: false,
         };
@@ -131,6 +139,13 @@ impl Row {
         let whole_ns = stat.user_ns.saturating_add(stat.system_ns);
         (whole_ns <= schedstat.cpu_ns.saturating_add(READ_APART_NS)).then_some(schedstat)
     }
+}
+
+/// Reads `schedstat`; `None` if the process has ended, or the kernel has no such
+/// file.
+pub(super) fn read_schedstat(tick: &Tick, file: &mut HeldFile) -> Option<Schedstat> {
+    let bytes = tick.read_held(file).ok()?;
+    proc_pid::parse_schedstat(&bytes).ok()
 }
 
 /// Reads and parses a file of a process; `None` if that fails: the process has

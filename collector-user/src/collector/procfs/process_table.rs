@@ -8,7 +8,7 @@ use super::process_row::{self, Row};
 use crate::{
     metric::{ExecEvent, ExitEvent, ExitedTotals, ForkEvent, ProcessEvent, ProcessList},
     source::{
-        SourceError, Tick,
+        HeldFile, SourceError, Tick,
         procfs::{
             loadavg,
             proc_pid::{self, ExitStatus},
@@ -114,10 +114,21 @@ impl ProcessTable {
             .is_some_and(|at| now_ns.saturating_sub(at) <= EVENTS_WANTED_NS)
     }
 
-    fn look_at(&mut self, tick: &Tick, pid: u32, known: Option<Row>, changes: &mut Changes<'_>) {
+    fn look_at(
+        &mut self,
+        tick: &Tick,
+        pid: u32,
+        mut known: Option<Row>,
+        changes: &mut Changes<'_>,
+    ) {
         let refresh = u64::from(pid) % REFRESH_EVERY == self.scans % REFRESH_EVERY;
         // Read first, so that what `stat` shows is never older.
-        let schedstat = process_row::read(tick, pid, "schedstat", proc_pid::parse_schedstat);
+        let mut new_file = None;
+        let file = match &mut known {
+            Some(row) => &mut row.schedstat_file,
+            None => new_file.insert(schedstat_file(pid)),
+        };
+        let schedstat = process_row::read_schedstat(tick, file);
         if let Some(row) = &known
             && !refresh
             && schedstat.is_some()
@@ -151,7 +162,8 @@ impl ProcessTable {
                 if let Some(row) = known {
                     self.count_exited(&row, changes);
                 }
-                let row = Row::new(tick, &stat, schedstat);
+                let file = new_file.unwrap_or_else(|| schedstat_file(pid));
+                let row = Row::new(tick, &stat, schedstat, file);
                 let parent = self.rows.get(&stat.ppid);
                 changes.began(&row);
                 // A fork leaves the program where it is in its parent.
@@ -182,6 +194,10 @@ impl ProcessTable {
             changes.exited(row);
         }
     }
+}
+
+fn schedstat_file(pid: u32) -> HeldFile {
+    HeldFile::new(format!("/proc/{pid}/schedstat"))
 }
 
 fn add(sum: &mut Option<u64>, value: Option<u64>) {
