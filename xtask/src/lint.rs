@@ -73,6 +73,7 @@ pub(crate) fn lint(steps: &mut Steps) {
                     "--offline",
                     "--locked",
                     "check",
+                    "--hide-inclusion-graph",
                     "bans",
                     "licenses",
                     "sources",
