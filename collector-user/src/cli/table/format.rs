@@ -3,19 +3,21 @@
 /// What is shown of a value that is not known.
 pub(super) const UNKNOWN: &str = "-";
 
-/// Bytes to three digits: `1.5G`.
+/// Bytes to three digits, small numbers of them exactly: `1.50G`, `1500B`.
 pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "K", "M", "G", "T", "P", "E"];
+    if bytes < 10_000 {
+        return format!("{bytes}B");
+    }
     let mut value = bytes as f64;
     let mut unit = 0;
     while value >= 999.5 && unit + 1 < UNITS.len() {
         value /= 1024.0;
         unit += 1;
     }
-    match (unit, value) {
-        (0, _) => format!("{bytes}B"),
-        (_, ..9.995) => format!("{value:.2}{}", UNITS[unit]),
-        (_, ..99.95) => format!("{value:.1}{}", UNITS[unit]),
+    match value {
+        ..9.995 => format!("{value:.2}{}", UNITS[unit]),
+        ..99.95 => format!("{value:.1}{}", UNITS[unit]),
         _ => format!("{value:.0}{}", UNITS[unit]),
     }
 }
@@ -82,7 +84,8 @@ mod tests {
     fn bytes_have_three_digits_and_a_unit() {
         assert_eq!(bytes(0), "0B");
         assert_eq!(bytes(999), "999B");
-        assert_eq!(bytes(1024), "1.00K");
+        assert_eq!(bytes(1500), "1500B");
+        assert_eq!(bytes(10_240), "10.0K");
         assert_eq!(bytes(1536 * 1024), "1.50M");
         assert_eq!(bytes(100 << 30), "100G");
         assert_eq!(bytes(u64::MAX), "16.0E");

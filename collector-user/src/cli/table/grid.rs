@@ -58,6 +58,12 @@ impl Grid {
         self.rows.push(cells);
     }
 
+    /// How wide it is where nothing bounds it.
+    pub(in crate::cli) fn width(&self) -> usize {
+        let columns = self.columns.iter().map(|column| column.width + GAP);
+        columns.sum::<usize>().saturating_sub(GAP)
+    }
+
     /// The lines, none of them wider than the size.
     pub(in crate::cli) fn render(mut self, size: Size) -> String {
         if let Some(width) = size.width {
@@ -68,6 +74,9 @@ impl Grid {
         };
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
+        // A cell that is too long is cut where the width ends, not where a word
+        // does: no text has this character.
+        table.set_delimiter('\u{0}');
         let titles: Vec<String> = self.columns.iter().map(|c| c.title.clone()).collect();
         table.set_header(self.row(&titles));
         for cells in &self.rows {

@@ -53,6 +53,9 @@ fn walk<'v>(
     }
 }
 
+/// How many rows can be shown side by side.
+const FEW: usize = 4;
+
 /// A table with a column for each field that is known of a row.
 fn list(rows: &[Value], size: Size) -> String {
     let rows: Vec<Vec<(String, String)>> = rows
@@ -75,15 +78,29 @@ fn list(rows: &[Value], size: Size) -> String {
     }
     // What tells a row from the others comes first.
     names.sort_by_key(|name| !matches!(*name, "name" | "cpu" | "node"));
+    let cell = |row: &[(String, String)], name: &str| {
+        let cell = row.iter().find(|(other, _)| other == name);
+        cell.map_or_else(String::new, |(_, text)| text.clone())
+    };
     let titles: Vec<(&str, Side)> = names.iter().map(|name| (*name, Side::Left)).collect();
     let mut grid = Grid::new(&titles);
     for row in &rows {
-        grid.add(names.iter().map(|name| {
-            let cell = row.iter().find(|(other, _)| other == name);
-            cell.map_or_else(String::new, |(_, text)| text.clone())
-        }));
+        grid.add(names.iter().map(|name| cell(row, name)));
     }
-    grid.render(size)
+    let is_wide = size
+        .width
+        .is_some_and(|width| grid.width() > width as usize);
+    if !is_wide || rows.len() > FEW {
+        return grid.render(size);
+    }
+    // A few rows that are too wide are shown side by side.
+    let titles = vec![("", Side::Left); 1 + rows.len()];
+    let mut grid = Grid::new(&titles);
+    for name in names {
+        let cells = rows.iter().map(|row| cell(row, name));
+        grid.add([name.to_owned()].into_iter().chain(cells));
+    }
+    grid.render(size).trim_start().to_owned()
 }
 
 /// A single value, in the unit that its name tells.
@@ -131,11 +148,24 @@ mod tests {
 
     #[test]
     fn single_values_come_first_in_the_unit_of_their_name() {
-        let data = json!({ "total_bytes": 2048, "wait_ns": 1500, "name": "x\u{7}", "none": null });
+        let data = json!({ "total_bytes": 20480, "wait_ns": 1500, "name": "x\u{7}", "none": null });
         let text = value(&data, Size::UNBOUNDED);
-        for part in ["2.00K", "1.50us", "x?", "none         -"] {
+        for part in ["20.0K", "1.50us", "x?", "none         -"] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn a_few_rows_that_are_too_wide_are_shown_side_by_side() {
+        let long = "x".repeat(20);
+        let data = json!({ "disks": [{ "name": "a", "model": long, "vendor": long }] });
+        let size = Size {
+            width: Some(40),
+            height: None,
+        };
+        let text = value(&data, size);
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(text.contains(&format!("vendor  {long}")), "{text}");
     }
 
     #[test]
