@@ -68,8 +68,8 @@ impl Row {
         self.had_threads || self.schedstat.is_none() || self.schedstat != schedstat
     }
 
-    /// Takes over what is new. With `details`, what hardly ever changes is
-    /// read too.
+    /// Takes over what is new, and reads what else may be. With `details`, what
+    /// hardly ever changes is read too.
     pub(super) fn update(
         &mut self,
         tick: &Tick,
@@ -77,6 +77,7 @@ impl Row {
         schedstat: Option<Schedstat>,
         details: bool,
     ) {
+        let has_run = self.has_run(schedstat);
         self.had_threads |= stat.threads > 1;
         self.is_zombie = stat.has_ended();
         self.exit_status = stat.exit_status;
@@ -105,7 +106,7 @@ impl Row {
         process.rss_bytes = page_bytes.map(|bytes| stat.rss_pages.saturating_mul(bytes));
         // The switches in `status` are those of the leading thread.
         let single = !self.had_threads;
-        if single || details || page_bytes.is_none() {
+        if details || single && has_run || page_bytes.is_none() {
             let status = read(tick, stat.pid, "status", proc_pid::parse_status).unwrap_or_default();
             process.voluntary_switches = status.voluntary_switches.filter(|_| single);
             process.involuntary_switches = status.involuntary_switches.filter(|_| single);
@@ -117,12 +118,12 @@ impl Row {
                 replace(&mut process.cmdline, details.cmdline_text());
                 replace(&mut process.cgroup, details.cgroup);
             }
-        } else {
+        } else if !single {
             process.voluntary_switches = None;
             process.involuntary_switches = None;
         }
         // Who may not read it once is not asked at each reading.
-        if details || process.read_bytes.is_some() {
+        if details || has_run && process.read_bytes.is_some() {
             let io = read(tick, stat.pid, "io", proc_pid::parse_io);
             process.read_bytes = io.map(|io| io.read_bytes).or(process.read_bytes);
             process.write_bytes = io.map(|io| io.write_bytes).or(process.write_bytes);

@@ -30,10 +30,12 @@ use crate::{
 ///
 /// # Cost
 ///
-/// Grows with the number of processes: one read for each that has one thread
-/// and did not run since the last reading, four for one that ran, six for a new
-/// one. What hardly ever changes, and memory of those that did not run, is read
-/// again at each tenth reading.
+/// Grows with the number of processes: one read, of a file that is held open,
+/// for each that has one thread and did not run since the last reading; four
+/// reads for one that ran, six for a new one. Memory and state of those that did
+/// not run are read again at each tenth reading, arguments, user and cgroup at
+/// each sixtieth. Of 1,090 processes, most of them asleep, on a machine with two
+/// CPUs: about 8 ms a reading, and 150 ms the first one.
 #[derive(Debug)]
 pub struct ProcfsProcessStats {
     table: Arc<Mutex<ProcessTable>>,
@@ -198,6 +200,24 @@ mod tests {
         let rows = |stats: &ProcessStats| stats.processes.shared().cloned().collect::<Vec<_>>();
         assert!(Arc::ptr_eq(&rows(&first)[0], &rows(&second)[0]));
         assert_eq!(second.processes[1].cpu_ns, Some(36_000_001));
+    }
+
+    #[test]
+    fn the_memory_of_a_process_that_did_not_run_is_read_again_within_ten_readings() {
+        let root = tempfile::tempdir().unwrap();
+        let mut collector = ProcfsProcessStats::new();
+        write_process(root.path(), 20, 1, 3, "35000001 777 9\n");
+        collect(&mut collector, root.path());
+        let status = root.path().join("proc/20/status");
+        let swapped = fs::read_to_string(&status)
+            .unwrap()
+            .replace("12 kB", "4 kB");
+        fs::write(&status, swapped).unwrap();
+        let rss: Vec<_> = (0..10)
+            .map(|_| collect(&mut collector, root.path()).processes[0].rss_bytes)
+            .collect();
+        assert_eq!(rss[0], Some(12 * 1024));
+        assert_eq!(rss[9], Some(4 * 1024));
     }
 
     #[test]

@@ -31,9 +31,11 @@ pub(super) struct ProcessTable {
     events: VecDeque<ProcessEvent>,
 }
 
-/// What hardly ever changes is read again at each so-manieth scan, a part of
-/// the processes at each.
+/// Memory and state of a process that has not run are read again at each
+/// so-manieth scan, a part of the processes at each.
 const REFRESH_EVERY: u64 = 10;
+/// What hardly ever changes is read again at each so-manieth scan.
+const DETAILS_EVERY: u64 = 60;
 /// Events are kept for one who asked for them not longer ago than this.
 const EVENTS_WANTED_NS: u64 = 5_000_000_000;
 /// How many events wait at most; then the oldest are dropped.
@@ -121,7 +123,8 @@ impl ProcessTable {
         mut known: Option<Row>,
         changes: &mut Changes<'_>,
     ) {
-        let refresh = u64::from(pid) % REFRESH_EVERY == self.scans % REFRESH_EVERY;
+        let is_due = |every: u64| u64::from(pid) % every == self.scans % every;
+        let (refresh, details) = (is_due(REFRESH_EVERY), is_due(DETAILS_EVERY));
         // Read first, so that what `stat` shows is never older.
         let mut new_file = None;
         let file = match &mut known {
@@ -149,7 +152,7 @@ impl ProcessTable {
             Some(mut row) if row.process.start_time_ns == stat.start_time_ns => {
                 let executed = stat.program.differs_from(row.program);
                 let was_zombie = row.is_zombie;
-                row.update(tick, &stat, schedstat, refresh || executed);
+                row.update(tick, &stat, schedstat, details || executed);
                 if executed {
                     changes.executed(tick, &row);
                 }
