@@ -26,8 +26,17 @@ use crate::{
 pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     let maker: *const Kernel = ctx.arg(0);
     let child: *const Kernel = ctx.arg(1);
-    // A record left behind at this address is of a task that is gone.
-    adopt(child, u64::from(BPF_ANY));
+    // The iterator may have come by already: the child is in its list before
+    // this tracepoint. Any other record at this address is of a task that is
+    // gone, and is replaced.
+    let is_known = match THREADS.get_ptr_mut(thread_of(child)) {
+        // SAFETY: the pointer is to an element, and the child does not run yet.
+        Some(thread) => unsafe { (*thread).tid == field!(child, task_pid: u32) },
+        None => false,
+    };
+    if !is_known {
+        adopt(child, u64::from(BPF_ANY));
+    }
 
     let tgid = field!(child, task_tgid: u32);
     if field!(child, task_pid: u32) != tgid {

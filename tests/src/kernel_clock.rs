@@ -24,27 +24,24 @@ pub fn cpu_clock_ns(pid: u32) -> io::Result<u64> {
     Ok(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
 }
 
-/// The smallest step in which the scheduler's clock moves.
+/// The largest step in which the scheduler's clock moves.
 ///
-/// A few nanoseconds on a machine with a steady cycle counter. In a virtual
-/// machine without one, older kernels charge by the timer tick: milliseconds.
+/// Some microseconds on a machine with a steady cycle counter: those of an
+/// interrupt. In a virtual machine without one it may stand still until the
+/// next timer tick: milliseconds.
 pub fn cpu_clock_step_ns() -> u64 {
     let used = || {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
         now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
     };
-    (0..8)
-        .map(|_| {
-            let before = used();
-            loop {
-                let after = used();
-                if after != before {
-                    return after - before;
-                }
-            }
-        })
-        .min()
-        .unwrap_or(0)
+    let end = used() + 50_000_000;
+    let (mut before, mut largest) = (used(), 0);
+    while before < end {
+        let after = used();
+        largest = largest.max(after - before);
+        before = after;
+    }
+    largest
 }
 
 /// `/proc/PID/schedstat`, summed over the threads of a process: nanoseconds

@@ -12,7 +12,7 @@ use collector::{
     metric::{CpuTimes, ProcessStats},
     source::{Sources, ebpf::Scheduler, procfs::proc_stat},
 };
-use collector_tests::{Child, helper};
+use collector_tests::{Child, EventRecorder, helper};
 
 use crate::load;
 
@@ -46,6 +46,8 @@ fn context_switches() -> u64 {
 #[test]
 fn what_the_processes_used_is_what_the_cpus_did() {
     let scheduler = load();
+    let recorder = EventRecorder::default();
+    scheduler.send_events_to(recorder.clone());
     // Processes that burn, that come and go, and that pass the CPU around.
     let stop = Arc::new(AtomicBool::new(false));
     let burning =
@@ -77,6 +79,11 @@ fn what_the_processes_used_is_what_the_cpus_did() {
     let ended = churn.join().expect("it does not panic");
     burning.signal(libc::SIGKILL);
     burning.wait().expect("it is a child");
+
+    for exit in recorder.recorded().exits {
+        let is_told = exit.exit_code.is_some() || exit.signal.is_some();
+        assert!(is_told, "how it ended is not known: {exit:?}");
+    }
 
     let grown =
         |field: fn(&CpuTimes) -> Option<u64>| sum(&cpus_after, field) - sum(&cpus_before, field);

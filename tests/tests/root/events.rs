@@ -28,7 +28,7 @@ fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
     assert_eq!(pids.len(), 1_000, "no number came twice");
     let recorded = recorder.wait_for_exits(&pids);
     assert_eq!(scheduler.events_dropped(), 0);
-    let has_fine_clock = cpu_clock_step_ns() < 100_000;
+    let has_fine_clock = cpu_clock_step_ns() < 1_000_000;
     let (mut charged, mut expected) = (0, 0);
     for (pid, cpu_ns) in &used {
         let exits: Vec<_> = recorded

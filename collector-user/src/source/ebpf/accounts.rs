@@ -71,6 +71,16 @@ pub(crate) struct Details {
     pub(crate) vm_bytes: Option<u64>,
 }
 
+/// A thread that has a CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Running {
+    pub(crate) thread: u32,
+    /// Since when it has it.
+    pub(crate) since_ns: u64,
+    /// What it had used before.
+    pub(crate) cpu_ns: u64,
+}
+
 /// When things happened: the programs stamp by `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
@@ -450,13 +460,16 @@ impl Accounts {
         }
     }
 
-    /// The reading. `running` tells which thread has a CPU, and since when.
-    pub(crate) fn reading(&mut self, now_ns: u64, running: &[(u32, u64)]) -> ProcessStats {
+    /// The reading. `running` tells who had a CPU at this time.
+    pub(crate) fn reading(&mut self, now_ns: u64, running: &[Running]) -> ProcessStats {
         let mut in_flight: BTreeMap<Key, InFlight> = BTreeMap::new();
-        for &(index, since) in running {
-            if let Some(seen) = self.seen.get(index as usize) {
+        for running in running {
+            // If it has used more by now, it has left its CPU and was charged.
+            if let Some(seen) = self.seen.get(running.thread as usize)
+                && seen.counters.cpu_ns == running.cpu_ns
+            {
                 let entry = in_flight.entry(seen.process).or_default();
-                entry.cpu_ns += now_ns.saturating_sub(since);
+                entry.cpu_ns += now_ns.saturating_sub(running.since_ns);
                 entry.is_running = true;
             }
         }
@@ -652,13 +665,22 @@ mod tests {
     fn time_in_flight_is_shown_and_a_total_never_shrinks() {
         let mut accounts = accounts();
         accounts.update(0, &thread(10, 10, 100));
-        let shown = |accounts: &mut Accounts, now, running: &[(u32, u64)]| {
+        let shown = |accounts: &mut Accounts, now, running: &[Running]| {
             accounts.reading(now, running).processes[0].cpu_ns
         };
-        assert_eq!(shown(&mut accounts, 1_000, &[(0, 600)]), Some(500));
+        let running = Running {
+            thread: 0,
+            since_ns: 600,
+            cpu_ns: 100,
+        };
+        assert_eq!(shown(&mut accounts, 1_000, &[running]), Some(500));
         // The kernel charged less than the clock said: time was stolen.
         accounts.update(0, &thread(10, 10, 450));
-        assert_eq!(shown(&mut accounts, 1_100, &[]), Some(500));
+        assert_eq!(
+            shown(&mut accounts, 1_100, &[running]),
+            Some(500),
+            "it has been charged"
+        );
         accounts.update(0, &thread(10, 10, 700));
         assert_eq!(shown(&mut accounts, 1_200, &[]), Some(700));
     }

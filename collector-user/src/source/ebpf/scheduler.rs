@@ -162,7 +162,9 @@ impl Scheduler {
             let mut events = state.drain(now_ns(), SystemTime::now());
             events.extend(state.pass_if_due(SystemTime::now())?);
             state.look_up(tick);
-            (events, state.process_stats(now_ns()))
+            let (reading, latest) = state.process_stats(now_ns(), SystemTime::now());
+            events.extend(latest);
+            (events, reading)
         };
         self.inner.shared.publish(events);
         Ok(reading)

@@ -10,7 +10,7 @@ use aya::{
 use collector_ebpf::{BUCKETS, Cpu, NO_THREAD, TOUCHED_PAGE, Thread, bucket_bounds};
 
 use super::{
-    accounts::{Accounts, Clock, Details, LookUp},
+    accounts::{Accounts, Clock, Details, LookUp, Running},
     event_record::EventRecord,
     loader::Loaded,
     mapped::MappedArray,
@@ -49,6 +49,7 @@ pub(super) struct State {
     recent: Vec<u32>,
     to_read: Vec<u32>,
     freed: Vec<u32>,
+    running: Vec<Running>,
 }
 
 impl State {
@@ -77,6 +78,7 @@ impl State {
             recent: Vec::new(),
             to_read: Vec::new(),
             freed: Vec::new(),
+            running: Vec::new(),
         }
     }
 
@@ -177,12 +179,32 @@ impl State {
         }
     }
 
-    pub(super) fn process_stats(&mut self, now_ns: u64) -> ProcessStats {
-        let running: Vec<(u32, u64)> = (0..self.cpus.len())
-            .filter_map(|index| self.cpus.running(index))
-            .filter(|&(thread, _since)| thread != NO_THREAD)
-            .collect();
-        self.accounts.reading(now_ns, &running)
+    /// The reading, and the events that were found on the way to it.
+    pub(super) fn process_stats(
+        &mut self,
+        now_ns: u64,
+        wall: SystemTime,
+    ) -> (ProcessStats, Vec<ProcessEvent>) {
+        // First who is running, with what each had used before it got its CPU;
+        // then all that changed. So a thread that leaves its CPU in between is
+        // found by its record, and its time in flight is left out.
+        self.running.clear();
+        for cpu in 0..self.cpus.len() {
+            if let Some((thread, since_ns)) = self.cpus.running(cpu)
+                && thread != NO_THREAD
+                && let Some(record) = self.threads.read(thread)
+                && self.cpus.running(cpu) == Some((thread, since_ns))
+            {
+                self.accounts.update(thread, &record);
+                self.running.push(Running {
+                    thread,
+                    since_ns,
+                    cpu_ns: record.cpu_ns,
+                });
+            }
+        }
+        let events = self.drain(now_ns, wall);
+        (self.accounts.reading(now_ns, &self.running), events)
     }
 
     pub(super) fn cpu_times(&self, now_ns: u64) -> Vec<CpuTimes> {
