@@ -136,6 +136,12 @@ impl Agent {
         &self.report
     }
 
+    /// Lifecycle events that the ring buffer of the programs had no room for,
+    /// since the start; zero with the procfs backend, which has none.
+    pub fn events_dropped(&self) -> u64 {
+        self.scheduler.as_ref().map_or(0, Scheduler::events_dropped)
+    }
+
     /// Ends every collection, and detaches the programs.
     pub async fn stop(self) {
         self.bus.shutdown().await;

@@ -2,7 +2,7 @@ use std::{io::Write as _, num::NonZeroUsize, process::ExitCode};
 
 use collector::{
     bus::{Delivery, SubscribeOptions},
-    metric::{MetricInfo, ProcessEvent, Reading, Status},
+    metric::{MetricInfo, ProcessEvent, Reading, Sample, Status},
 };
 
 use super::{
@@ -34,12 +34,7 @@ pub(super) fn events(start: &Start, args: &EventsArgs) -> Result<ExitCode, Failu
         let end = args
             .duration
             .map(|duration| tokio::time::Instant::now() + duration.duration());
-        let mut out = Output::new();
-        if args.output.format == Format::Table {
-            writeln!(out, "{}", table::EVENTS_HEADER)?;
-            out.flush()?;
-        }
-        let mut missed = 0;
+        let mut list = List::begin(args.output.format)?;
         loop {
             let at_end = async {
                 match end {
@@ -53,29 +48,69 @@ pub(super) fn events(start: &Start, args: &EventsArgs) -> Result<ExitCode, Failu
                 () = at_end => break,
                 sample = subscription.recv() => sample,
             };
-            let Some(sample) = sample else { break };
-            missed += sample.missed;
-            match args.output.format {
-                Format::Json => out.json_line(&sample)?,
-                Format::Table => {
-                    match (&sample.data, &sample.status) {
-                        (Some(event), _) => writeln!(out, "{}", table::event(event, out.size()))?,
-                        (None, Status::Unavailable { reason, .. }) => {
-                            complain(&format!("no events: {reason}"));
-                        }
-                        (None, _) => {}
-                    }
-                    out.flush()?;
-                }
+            match sample {
+                Some(sample) => list.show(&sample)?,
+                None => break,
             }
         }
-        out.flush()?;
+        let dropped = agent.events_dropped();
         agent.stop().await;
-        if missed > 0 {
+        // Those that came in time are shown, also if they were not read in time.
+        while let Some(sample) = subscription.recv().await {
+            list.show(&sample)?;
+        }
+        if list.missed > 0 {
             complain(&format!(
-                "{missed} events were missed: they came faster than they were shown"
+                "{} events were missed: they came faster than they were shown",
+                list.missed
+            ));
+        }
+        if dropped > 0 {
+            complain(&format!(
+                "{dropped} events were missed: the kernel made them faster than they were read"
             ));
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// The events that were shown, one a line.
+struct List {
+    out: Output,
+    format: Format,
+    missed: u64,
+}
+
+impl List {
+    fn begin(format: Format) -> Result<Self, Failure> {
+        let mut out = Output::new();
+        if format == Format::Table {
+            writeln!(out, "{}", table::EVENTS_HEADER)?;
+            out.flush()?;
+        }
+        Ok(Self {
+            out,
+            format,
+            missed: 0,
+        })
+    }
+
+    fn show(&mut self, sample: &Sample<ProcessEvent>) -> Result<(), Failure> {
+        self.missed += sample.missed;
+        if self.format == Format::Json {
+            return self.out.json_line(sample);
+        }
+        match (&sample.data, &sample.status) {
+            (Some(event), _) => {
+                let line = table::event(event, self.out.size());
+                writeln!(self.out, "{line}")?;
+                self.out.flush()?;
+            }
+            (None, Status::Unavailable { reason, .. }) => {
+                complain(&format!("no events: {reason}"));
+            }
+            (None, _) => {}
+        }
+        Ok(())
+    }
 }
