@@ -6,7 +6,7 @@
 //! what changes slowly is read from `/proc` and `/sys`.
 //!
 //! The modules depend on each other one way:
-//! `cli` → `manager`, `export` → `bus` → `collector` → `source`, and
+//! `cli` → `agent`, `manager`, `export` → `bus` → `collector` → `source`, and
 //! [`metric`], the data, depends on none of them.
 
 pub mod agent;
