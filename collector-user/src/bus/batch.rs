@@ -94,7 +94,7 @@ impl Batch {
         };
         let batch = Arc::new(Self {
             core: Arc::clone(core),
-            tick: (core.mode == Mode::Bus).then(|| core.sources.tick()),
+            tick: (core.mode == Mode::Bus).then(|| core.sources.tick_at(at.wall, at.monotonic_ns)),
             at,
             now,
             queue: Mutex::new(Queue {
@@ -176,7 +176,8 @@ impl Batch {
         let tick = if let Some(tick) = &self.tick {
             tick
         } else {
-            own = self.core.sources.tick();
+            let now = self.core.clock.now();
+            own = self.core.sources.tick_at(now.wall, now.monotonic_ns);
             &own
         };
         // A panic may leave the collector's own state half-changed, but nothing

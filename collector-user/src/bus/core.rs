@@ -144,7 +144,6 @@ impl Core {
     pub(super) fn note_batch(&self, batch: &Arc<Batch>, ticks: u64) {
         self.ticks.fetch_add(ticks, Ordering::Relaxed);
         lock(&self.batches).push(Arc::downgrade(batch));
-        self.changed.notify_one();
     }
 
     /// Helps the batches that have stalled; the answer is when to look again.

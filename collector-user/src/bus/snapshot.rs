@@ -72,6 +72,8 @@ pub(super) async fn take(
         wanted.push((topic, max_age, how));
     }
     Batch::launch(core, jobs, at, now);
+    // The scheduler looks after the deadlines.
+    core.changed.notify_one();
 
     let mut metrics = BTreeMap::new();
     for (topic, max_age, how) in wanted {

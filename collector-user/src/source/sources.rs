@@ -6,6 +6,7 @@ use std::{
         Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::SystemTime,
 };
 
 use bytes::Bytes;
@@ -114,9 +115,15 @@ impl Sources {
 
     /// Begins a tick: what is read through it is read once.
     pub fn tick(&self) -> Tick {
-        let tick = Tick::new(self.clone());
-        self.clean(tick.monotonic_ns());
-        tick
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let monotonic_ns = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+        self.tick_at(SystemTime::now(), monotonic_ns)
+    }
+
+    /// Begins a tick at a time that the caller has read from its own clock.
+    pub fn tick_at(&self, began_at: SystemTime, monotonic_ns: u64) -> Tick {
+        self.clean(monotonic_ns);
+        Tick::new(self.clone(), began_at, monotonic_ns)
     }
 
     /// What reading has cost since the start.

@@ -71,13 +71,12 @@ impl<T: Clone> Once<T> {
 }
 
 impl Tick {
-    pub(super) fn new(sources: Sources) -> Self {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    pub(super) fn new(sources: Sources, began_at: SystemTime, monotonic_ns: u64) -> Self {
         Self {
             inner: Arc::new(Inner {
                 sources,
-                began_at: SystemTime::now(),
-                monotonic_ns: now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64,
+                began_at,
+                monotonic_ns,
                 files: Once::new(),
                 directories: Once::new(),
                 links: Once::new(),
