@@ -149,16 +149,12 @@ impl Core {
     /// Helps the batches that have stalled; the answer is when to look again.
     pub(super) fn unstall(&self, now: u64) -> Option<u64> {
         let mut next = None;
-        let mut kept = Vec::new();
         lock(&self.batches).retain(|batch| {
             let Some(batch) = batch.upgrade() else {
                 return false;
             };
             let again = batch.unstall(now);
             next = earlier(next, again);
-            // Dropped only after the lock: the last use of a batch may be the
-            // last use of the bus.
-            kept.push(batch);
             again.is_some()
         });
         next

@@ -1,8 +1,10 @@
 use std::{num::NonZeroUsize, sync::Arc};
 
+use tokio_stream::StreamExt as _;
+
 use super::support::{Happening, Quick, builder, millis, pass, quick, secs, time_of, times};
 use crate::{
-    bus::{SubscribeError, SubscribeOptions, every},
+    bus::{SubscribeError, SubscribeOptions, every, testing::MockCollector},
     metric::{Backend, Status},
 };
 
@@ -172,4 +174,47 @@ async fn what_cannot_be_subscribed_to_is_an_error() {
         bus.publisher::<Quick>().unwrap_err(),
         SubscribeError::NotPublished("quick")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_is_a_stream() {
+    let bus = builder().collector(quick()).build();
+    let typed = bus.subscribe::<Quick>(every(secs(1))).unwrap();
+    let untyped = bus.subscribe_any("quick", every(secs(2))).unwrap();
+    let typed: Vec<_> = typed.take(3).map(|sample| time_of(&sample)).collect().await;
+    assert_eq!(typed, [secs(0), secs(1), secs(2)]);
+    let untyped: Vec<_> = untyped.take(2).collect().await;
+    assert_eq!(untyped[0].downcast::<Quick>().unwrap().missed, 1);
+    assert!(untyped[0].downcast::<Happening>().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_give_up_waiting_for_a_sample_loses_none() {
+    let bus = builder().collector(quick()).build();
+    let options = every(secs(1)).queue(three());
+    let mut one = bus.subscribe::<Quick>(options).unwrap();
+    let mut got = Vec::new();
+    while got.len() < 5 {
+        if let Ok(sample) = tokio::time::timeout(millis(300), one.recv()).await {
+            got.push(sample.unwrap().sequence);
+        }
+    }
+    assert_eq!(got, [1, 2, 3, 4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bus_ends_with_the_last_who_holds_it() {
+    let held = Arc::new(());
+    let holds = Arc::clone(&held);
+    let collector = MockCollector::new(move |call| {
+        drop(Arc::clone(&holds));
+        Ok(Quick(call))
+    });
+    let bus = builder().collector(collector).build();
+    let mut one = bus.subscribe::<Quick>(every(secs(1))).unwrap();
+    drop(bus);
+    assert_eq!(times(&mut one, 3).await, [secs(0), secs(1), secs(2)]);
+    drop(one);
+    pass(secs(1)).await;
+    assert_eq!(Arc::strong_count(&held), 1);
 }

@@ -1,0 +1,77 @@
+//! A metric of one's own, on the same bus as the others: how many files are
+//! open on this host.
+//!
+//! `cargo run --package collector --example own_metric`
+
+use std::time::Duration;
+
+use collector::{
+    bus::{Bus, every},
+    collector::{CollectError, Collector, LoadAvgCollector},
+    metric::{Kind, MetricInfo, Reading, Tier},
+    source::Tick,
+};
+use serde::Serialize;
+
+/// How many files are open, and how many may be.
+#[derive(Debug, Serialize)]
+struct OpenFiles {
+    open: u64,
+    limit: u64,
+}
+
+impl Reading for OpenFiles {
+    const METRIC: MetricInfo = MetricInfo {
+        name: "open_files",
+        tier: Tier::System,
+        kind: Kind::State,
+        help: "How many files are open on this host, and how many may be",
+    };
+
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}
+
+struct OpenFilesCollector;
+
+impl Collector for OpenFilesCollector {
+    type Reading = OpenFiles;
+
+    fn sources(&self) -> &'static [&'static str] {
+        &["/proc/sys/fs/file-nr"]
+    }
+
+    fn collect(&mut self, tick: &Tick) -> Result<OpenFiles, CollectError> {
+        let content = tick.read("/proc/sys/fs/file-nr")?;
+        let text = String::from_utf8_lossy(&content);
+        // Open files, an unused field, and the limit:
+        // https://docs.kernel.org/admin-guide/sysctl/fs.html#file-max-file-nr
+        let mut numbers = text.split_ascii_whitespace().map(str::parse);
+        match (numbers.next(), numbers.nth(1)) {
+            (Some(Ok(open)), Some(Ok(limit))) => Ok(OpenFiles { open, limit }),
+            _ => Err(CollectError::other(format!("no three numbers: {text:?}"))),
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let bus = Bus::builder()
+        .collector(OpenFilesCollector)
+        .collector(LoadAvgCollector)
+        .build();
+    let mut files = bus.subscribe::<OpenFiles>(every(Duration::from_millis(500)))?;
+    for _ in 0..4 {
+        let Some(sample) = files.recv().await else {
+            break;
+        };
+        println!("{}", serde_json::to_string(&sample)?);
+    }
+    let snapshot = bus
+        .snapshot(collector::bus::SnapshotRequest::default())
+        .await?;
+    println!("{}", serde_json::to_string_pretty(&snapshot)?);
+    bus.shutdown().await;
+    Ok(())
+}
