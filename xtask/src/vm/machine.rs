@@ -18,6 +18,11 @@ pub(crate) const QEMU: &str = "qemu-system-x86_64";
 /// random.
 const OLDEST_QEMU: u32 = 9;
 
+/// `panic=-1`: at once after a panic, a reboot, which ends the machine.
+/// `tsc=reliable`: the clocks of the guest's processors are one, the host's;
+/// kernels doubt that, and then may count time in ticks of 4 ms.
+const COMMAND_LINE: &str = "console=ttyS0 panic=-1 tsc=reliable quiet";
+
 /// What runs the guest's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accelerator {
@@ -96,8 +101,7 @@ pub(crate) fn start(
         .arg(&kernel.image)
         .arg("-initrd")
         .arg(initramfs)
-        // At once after a panic, a reboot, which ends the machine.
-        .args(["-append", "console=ttyS0 panic=-1 quiet"])
+        .args(["-append", COMMAND_LINE])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(complaints);
