@@ -1,0 +1,79 @@
+//! What readings say that they take, beside what the allocator gave for them.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use collector::{
+    collector::{Collector, CollectorSet, add_procfs, add_tiers_1_and_2},
+    metric::Reading,
+    source::Sources,
+};
+
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: every call is passed on to `System` as it is; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// The bytes that each metric says it has on the heap, and those it has.
+struct Measured {
+    sources: Sources,
+    rows: Vec<(&'static str, usize, usize)>,
+}
+
+impl CollectorSet for Measured {
+    fn add<C: Collector>(mut self, mut collector: C) -> Self {
+        // What a collector and the sources keep for themselves is there after
+        // some ticks, and is not of the reading.
+        for _ in 0..3 {
+            drop(collector.collect(&self.sources.tick()));
+        }
+        let before = BYTES.load(Ordering::Relaxed);
+        let reading = collector.collect(&self.sources.tick());
+        let taken = BYTES.load(Ordering::Relaxed).saturating_sub(before);
+        if let Ok(reading) = &reading {
+            let name = C::Reading::METRIC.name;
+            self.rows.push((name, reading.heap_bytes(), taken));
+        }
+        self
+    }
+}
+
+#[test]
+fn a_reading_takes_about_as_much_as_it_says() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+    for tree in ["vm", "numa-server", "arm64-board"] {
+        let measured = Measured {
+            sources: Sources::rooted(fixtures.join(tree)),
+            rows: Vec::new(),
+        };
+        let (measured, _poller) = add_procfs(add_tiers_1_and_2(measured));
+        assert!(measured.rows.len() > 5, "{tree}: {:?}", measured.rows);
+        for (metric, said, taken) in measured.rows {
+            let says = format!("{tree}: {metric} says {said} bytes and takes {taken}");
+            assert!(taken <= said + said / 10 + 64, "{says}");
+            // Readings of processes share the rows that have not changed, and
+            // each of them counts all of its own.
+            assert!(said <= taken || metric == "process_stats", "{says}");
+        }
+    }
+}
