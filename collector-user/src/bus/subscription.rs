@@ -100,7 +100,11 @@ impl AnySubscription {
     }
 
     fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<AnySample>> {
+        // Who reads a long queue in one go lets other tasks of its thread run
+        // in between, as with the channels of tokio.
+        let turn = std::task::ready!(tokio::task::coop::poll_proceed(context));
         let taken = std::task::ready!(self.mailbox.poll_take(context));
+        turn.made_progress();
         Poll::Ready(taken.map(|taken| Sample {
             missed: taken.missed,
             ..taken.item

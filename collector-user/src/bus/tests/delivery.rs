@@ -1,4 +1,10 @@
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio_stream::StreamExt as _;
 
@@ -183,6 +189,8 @@ async fn a_subscription_is_a_stream() {
     let untyped = bus.subscribe_any("quick", every(secs(2))).unwrap();
     let typed: Vec<_> = typed.take(3).map(|sample| time_of(&sample)).collect().await;
     assert_eq!(typed, [secs(0), secs(1), secs(2)]);
+    // The samples of one tick are delivered to one after the other.
+    pass(millis(1)).await;
     let untyped: Vec<_> = untyped.take(2).collect().await;
     assert_eq!(untyped[0].downcast::<Quick>().unwrap().missed, 1);
     assert!(untyped[0].downcast::<Happening>().is_none());
@@ -217,4 +225,25 @@ async fn the_bus_ends_with_the_last_who_holds_it() {
     drop(one);
     pass(secs(1)).await;
     assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_a_long_queue_lets_others_run_in_between() {
+    let bus = builder().producer::<Happening>(Backend::Ebpf).build();
+    let publisher = bus.publisher::<Happening>().unwrap();
+    let mut events = bus.subscribe::<Happening>(every(secs(1))).unwrap();
+    for event in 1..=1_000 {
+        publisher.publish(Happening(event));
+    }
+    let others_ran = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&others_ran);
+    let reads = tokio::spawn(async move {
+        for _ in 1..=1_000 {
+            events.recv().await.unwrap();
+        }
+        seen.load(Ordering::SeqCst)
+    });
+    let other = tokio::spawn(async move { others_ran.store(true, Ordering::SeqCst) });
+    assert!(reads.await.unwrap(), "the other had to wait for all");
+    other.await.unwrap();
 }

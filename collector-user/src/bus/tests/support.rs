@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     bus::{
         Bus, BusBuilder, Subscription,
-        testing::{MockCollector, TestClock},
+        testing::{Gate, MockCollector, TestClock},
     },
     metric::{Kind, MetricInfo, Reading, Sample, Tier},
 };
@@ -84,4 +84,14 @@ pub(super) async fn times<R: Reading>(
 /// Lets tokio's clock run on by so much, and what is due on the way happen.
 pub(super) async fn pass(duration: Duration) {
     tokio::time::sleep(duration).await;
+}
+
+/// Opens a gate when the test ends, however it ends: the runtime of a test
+/// waits for the collection that is held up.
+pub(super) struct OpensAtEnd(pub(super) Gate);
+
+impl Drop for OpensAtEnd {
+    fn drop(&mut self) {
+        self.0.open();
+    }
 }
