@@ -138,7 +138,12 @@ impl Schedule {
 
     /// A collection begins.
     pub(super) fn started(&mut self, now: u64) {
-        self.last_start = Some(now);
+        // A timer is always a little late. Counted from there, the floor would
+        // rule out the next due time of a pace that is as fast as the floor.
+        let due = self.pace().map_or(now, |pace| now / pace * pace);
+        let was_due = self.aligned.is_some_and(|aligned| aligned <= now);
+        let in_time = was_due && now - due <= self.floor / 4;
+        self.last_start = Some(if in_time { due } else { now });
         self.at_once = None;
         self.realign(now);
     }
@@ -195,4 +200,32 @@ impl Schedule {
 /// The first multiple of `interval` after `now`.
 pub(super) fn multiple_after(interval: u64, now: u64) -> u64 {
     (now / interval + 1).saturating_mul(interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn schedule() -> Schedule {
+        let mut schedule = Schedule::new(Duration::from_millis(100));
+        assert_eq!(schedule.want(100 * MS, 950 * MS), None);
+        assert_eq!(schedule.next(), Some(1_000 * MS));
+        schedule
+    }
+
+    #[test]
+    fn a_tick_that_is_a_little_late_does_not_cost_the_next_one() {
+        let mut schedule = schedule();
+        schedule.started(1_002 * MS);
+        assert_eq!(schedule.next(), Some(1_100 * MS));
+    }
+
+    #[test]
+    fn after_a_tick_that_is_very_late_the_floor_is_kept() {
+        let mut schedule = schedule();
+        schedule.started(1_060 * MS);
+        assert_eq!(schedule.next(), Some(1_200 * MS));
+    }
 }
