@@ -44,6 +44,18 @@ pub fn cpu_clock_step_ns() -> u64 {
     largest
 }
 
+/// For how long an emulated CPU may be held up by its host in the middle of
+/// anything, as seen by its guest; nothing where the CPU is real.
+///
+/// Tests that compare two looks at different clocks add this to what they
+/// allow. `cargo xtask test-vm` says in `COLLECTOR_TEST_VM` how a guest runs.
+pub fn emulation_slack_ns() -> u64 {
+    match std::env::var("COLLECTOR_TEST_VM").as_deref() {
+        Ok("tcg") => 200_000_000,
+        _ => 0,
+    }
+}
+
 /// `/proc/PID/schedstat`, summed over the threads of a process: nanoseconds
 /// on a CPU, nanoseconds of waiting for one, and times that it got one.
 ///

@@ -4,7 +4,9 @@ use collector::{
     metric::Process,
     source::{Sources, ebpf::Scheduler},
 };
-use collector_tests::{Child, EventRecorder, cpu_clock_ns, cpu_clock_step_ns, helper, schedstat};
+use collector_tests::{
+    Child, EventRecorder, cpu_clock_ns, cpu_clock_step_ns, emulation_slack_ns, helper, schedstat,
+};
 
 use crate::load;
 
@@ -50,7 +52,7 @@ fn assert_charged_as_getrusage(test: &str) {
         exit.cpu_ns.unwrap_or(0),
         usage.cpu.as_nanos() as u64,
         0.01,
-        100_000,
+        100_000 + emulation_slack_ns(),
     );
     let split = exit.user_ns.unwrap_or(0) + exit.system_ns.unwrap_or(0);
     assert_close(
@@ -99,7 +101,7 @@ fn a_process_shows_its_time_while_it_runs() {
         let after = cpu_clock_ns(child.pid()).expect("it runs");
         // Between the two looks at the clock, with a margin for steal time,
         // which the kernel takes off only when it next looks at its own clock.
-        let margin = 1_000_000 + after / 100 + 2 * step;
+        let margin = 1_000_000 + after / 100 + 2 * step + emulation_slack_ns();
         assert!(
             shown + margin >= before && shown <= after + margin,
             "{shown} is not from {before} to {after}"

@@ -31,10 +31,10 @@ fn sum(cpus: &[CpuTimes], field: impl Fn(&CpuTimes) -> Option<u64>) -> u64 {
 }
 
 fn look(scheduler: &Scheduler) -> (u64, Vec<CpuTimes>) {
-    let reading = scheduler
-        .process_stats(&Sources::live().tick())
+    let look = scheduler
+        .look(&Sources::live().tick())
         .expect("a reading is had");
-    (charged_ns(&reading), scheduler.cpu_times())
+    (charged_ns(&look.processes), look.cpus)
 }
 
 fn context_switches() -> u64 {
@@ -66,10 +66,6 @@ fn what_the_processes_used_is_what_the_cpus_did() {
         })
     };
     thread::sleep(Duration::from_secs(1));
-    // The first look reads much of /proc, which takes a while. Later ones take
-    // so little that the CPUs do nothing to speak of between its two halves.
-    look(&scheduler);
-
     let switches_before = context_switches();
     let (charged_before, cpus_before) = look(&scheduler);
     thread::sleep(Duration::from_secs(10));

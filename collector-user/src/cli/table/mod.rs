@@ -59,7 +59,7 @@ fn header(sample: &AnySample) -> String {
     let time = humantime::format_rfc3339_seconds(sample.taken_at);
     let mut text = format!("{}  {time}", sample.metric.name);
     if let Some(backend) = sample.backend {
-        let _ = write!(text, "  {backend}");
+        let _ = write!(text, "  backend: {backend}");
     }
     match &sample.status {
         Status::Ok => {}

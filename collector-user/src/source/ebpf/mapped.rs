@@ -86,32 +86,6 @@ impl<T: Record> MappedArray<T> {
     }
 }
 
-impl MappedArray<Cpu> {
-    /// The record of the thread that has a CPU, or [`NO_THREAD`], and since
-    /// when it has it. `None` before the first switch.
-    ///
-    /// [`NO_THREAD`]: collector_ebpf::NO_THREAD
-    pub(crate) fn running(&self, cpu: u32) -> Option<(u32, u64)> {
-        let element = self.element(cpu)?;
-        // The kernel writes the two one after the other: a switch in between
-        // shows in the second look at the time.
-        for _ in 0..4 {
-            // SAFETY: the element is within the mapping and aligned.
-            let (since, thread, still) = unsafe {
-                (
-                    ptr::read_volatile(&raw const (*element).since_ns),
-                    ptr::read_volatile(&raw const (*element).thread),
-                    ptr::read_volatile(&raw const (*element).since_ns),
-                )
-            };
-            if since == still {
-                return (since != 0).then_some((thread, since));
-            }
-        }
-        None
-    }
-}
-
 impl MappedArray<Thread> {
     /// Marks a record as free, before it is given away again: until then it
     /// would show the thread that had it.

@@ -1,9 +1,9 @@
 //! The eBPF programs: loaded, attached, and read through their maps.
 //!
-//! [`Scheduler`] is all that the rest of the crate sees. Inside: [`btf`] and
-//! [`offsets`] find the kernel's fields, [`loader`] loads and attaches,
-//! [`mapped`] and [`task_iter`] read, [`accounts`] adds threads up to
-//! processes without knowing of maps, and [`state`] brings these together.
+//! [`Scheduler`] is all that the rest of the crate sees. Inside: `btf` and
+//! `offsets` find the kernel's fields, `loader` loads and attaches, `mapped`
+//! and `task_iter` read, `accounts` adds threads up to processes without
+//! knowing of maps, and `state` brings these together.
 
 mod account;
 mod accounts;
@@ -21,6 +21,7 @@ mod task_iter;
 
 pub use report::{LoadReport, MissingField, ProgramReport, ProgramState};
 pub use scheduler::{EventSink, Scheduler};
+pub use state::Look;
 
 /// How the programs are loaded.
 #[derive(Clone, Debug, Default)]

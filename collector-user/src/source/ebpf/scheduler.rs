@@ -8,7 +8,10 @@ use std::{
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
-use super::{LoadError, LoadOptions, LoadReport, loader, state::State};
+use super::{
+    LoadError, LoadOptions, LoadReport, loader,
+    state::{Look, State},
+};
 use crate::{
     metric::{CpuTimes, ProcessEvent, ProcessStats, SchedLatency},
     source::Tick,
@@ -157,17 +160,27 @@ impl Scheduler {
     ///
     /// When the pass over all tasks that is due fails.
     pub fn process_stats(&self, tick: &Tick) -> io::Result<ProcessStats> {
-        let (events, reading) = {
+        self.look(tick).map(|look| look.processes)
+    }
+
+    /// Every process and every CPU, as of one time: what the processes used,
+    /// alive and gone, has grown by as much as the CPUs were busy.
+    ///
+    /// # Errors
+    ///
+    /// As [`process_stats`](Self::process_stats).
+    pub fn look(&self, tick: &Tick) -> io::Result<Look> {
+        let (events, look) = {
             let mut state = self.inner.shared.state();
             let mut events = state.drain(now_ns(), SystemTime::now());
             events.extend(state.pass_if_due(SystemTime::now())?);
             state.look_up(tick);
-            let (reading, latest) = state.process_stats(now_ns(), SystemTime::now());
+            let (look, latest) = state.look(now_ns(), SystemTime::now());
             events.extend(latest);
-            (events, reading)
+            (events, look)
         };
         self.inner.shared.publish(events);
-        Ok(reading)
+        Ok(look)
     }
 
     /// For each CPU that has switched tasks: what the programs know of it.

@@ -7,7 +7,7 @@ use aya::{
     Ebpf,
     maps::{MapData, Queue, RingBuf},
 };
-use collector_ebpf::{BUCKETS, Cpu, NO_THREAD, TOUCHED_PAGE, Thread, bucket_bounds};
+use collector_ebpf::{BUCKETS, Cpu, TOUCHED_PAGE, Thread, bucket_bounds};
 
 use super::{
     accounts::{Accounts, Clock, Details, LookUp, Running},
@@ -33,6 +33,16 @@ const PASS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How many processes are looked up in `/proc` at one tick.
 const LOOK_UPS_A_TICK: usize = 512;
+
+/// Processes and CPUs at one time, so that the sums of both agree.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Every process.
+    pub processes: ProcessStats,
+    /// What the programs know of each CPU that has switched tasks. The fields
+    /// that only `/proc/stat` has are empty.
+    pub cpus: Vec<CpuTimes>,
+}
 
 /// The maps, and what was made of them.
 pub(super) struct State {
@@ -179,57 +189,53 @@ impl State {
         }
     }
 
-    /// The reading, and the events that were found on the way to it.
-    pub(super) fn process_stats(
-        &mut self,
-        now_ns: u64,
-        wall: SystemTime,
-    ) -> (ProcessStats, Vec<ProcessEvent>) {
+    /// Processes and CPUs at one time, and the events that were found on the
+    /// way.
+    pub(super) fn look(&mut self, now_ns: u64, wall: SystemTime) -> (Look, Vec<ProcessEvent>) {
         // First who is running, with what each had used before it got its CPU;
         // then all that changed. So a thread that leaves its CPU in between is
         // found by its record, and its time in flight is left out.
         self.running.clear();
-        for cpu in 0..self.cpus.len() {
-            if let Some((thread, since_ns)) = self.cpus.running(cpu)
-                && thread != NO_THREAD
-                && let Some(record) = self.threads.read(thread)
-                && self.cpus.running(cpu) == Some((thread, since_ns))
-            {
-                self.accounts.update(thread, &record);
+        let mut cpus = Vec::with_capacity(self.cpus.len() as usize);
+        for index in 0..self.cpus.len() {
+            let Some((cpu, record)) = self.running(index) else {
+                continue;
+            };
+            cpus.extend(cpu_times(index, &cpu, now_ns));
+            if let Some(record) = record {
+                self.accounts.update(cpu.thread, &record);
                 self.running.push(Running {
-                    thread,
-                    since_ns,
+                    thread: cpu.thread,
+                    since_ns: cpu.since_ns,
                     cpu_ns: record.cpu_ns,
                 });
             }
         }
         let events = self.drain(now_ns, wall);
-        (self.accounts.reading(now_ns, &self.running), events)
+        let processes = self.accounts.reading(now_ns, &self.running);
+        (Look { processes, cpus }, events)
+    }
+
+    /// What a CPU did, with the record of the thread that has it, both from
+    /// before the same switch.
+    fn running(&self, index: u32) -> Option<(Cpu, Option<Thread>)> {
+        let mut cpu = self.cpus.read(index)?;
+        // A switch in between shows in the second look; many in a row would
+        // only make one CPU's time in flight a little wrong.
+        for _ in 0..8 {
+            let thread = self.threads.read(cpu.thread);
+            let again = self.cpus.read(index)?;
+            if again.since_ns == cpu.since_ns && again.thread == cpu.thread {
+                return Some((cpu, thread));
+            }
+            cpu = again;
+        }
+        Some((cpu, None))
     }
 
     pub(super) fn cpu_times(&self, now_ns: u64) -> Vec<CpuTimes> {
         (0..self.cpus.len())
-            .filter_map(|index| Some((index, self.cpus.read(index)?)))
-            .filter(|(_index, cpu)| cpu.since_ns != 0)
-            .map(|(index, cpu)| {
-                let in_flight = now_ns.saturating_sub(cpu.since_ns);
-                let (busy, idle) = if cpu.tid == 0 {
-                    (0, in_flight)
-                } else {
-                    (in_flight, 0)
-                };
-                CpuTimes {
-                    cpu: Some(index),
-                    busy_ns: Some(cpu.busy_ns + busy),
-                    idle_task_ns: Some(cpu.idle_ns + idle),
-                    unattributed_ns: Some(cpu.unattributed_ns),
-                    voluntary_switches: Some(cpu.voluntary_switches),
-                    involuntary_switches: Some(cpu.involuntary_switches),
-                    idle_switches: Some(cpu.idle_switches),
-                    wakeups: Some(cpu.wakeups),
-                    ..CpuTimes::default()
-                }
-            })
+            .filter_map(|index| cpu_times(index, &self.cpus.read(index)?, now_ns))
             .collect()
     }
 
@@ -271,6 +277,31 @@ impl State {
             total: row(None, &total),
         }
     }
+}
+
+/// What the programs know of a CPU, up to now; nothing before its first
+/// switch.
+fn cpu_times(index: u32, cpu: &Cpu, now_ns: u64) -> Option<CpuTimes> {
+    if cpu.since_ns == 0 {
+        return None;
+    }
+    let in_flight = now_ns.saturating_sub(cpu.since_ns);
+    let (busy, idle) = if cpu.tid == 0 {
+        (0, in_flight)
+    } else {
+        (in_flight, 0)
+    };
+    Some(CpuTimes {
+        cpu: Some(index),
+        busy_ns: Some(cpu.busy_ns + busy),
+        idle_task_ns: Some(cpu.idle_ns + idle),
+        unattributed_ns: Some(cpu.unattributed_ns),
+        voluntary_switches: Some(cpu.voluntary_switches),
+        involuntary_switches: Some(cpu.involuntary_switches),
+        idle_switches: Some(cpu.idle_switches),
+        wakeups: Some(cpu.wakeups),
+        ..CpuTimes::default()
+    })
 }
 
 /// What `/proc` tells of a process; nothing if its number belongs to another

@@ -1,0 +1,173 @@
+//! The two backends, asked about the same processes at the same time.
+
+use collector::{
+    collector::{
+        Collector,
+        procfs::{ProcfsCpuStats, ProcfsProcessStats},
+    },
+    metric::{Process, ProcessStats},
+    source::{Sources, ebpf::Scheduler},
+};
+use collector_tests::{Child, cpu_clock_step_ns, emulation_slack_ns, helper};
+
+use crate::load;
+
+/// What `/proc` tells times to: a clock tick.
+const TICK_NS: u64 = 10_000_000;
+
+fn stopped_child(test: &str) -> Child {
+    let child = Child::spawn(&mut helper(test).expect("this binary is known")).expect("it starts");
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    child.signal(libc::SIGSTOP);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    child
+}
+
+fn both(scheduler: &Scheduler) -> (ProcessStats, ProcessStats) {
+    let tick = Sources::live().tick();
+    let ebpf = scheduler.process_stats(&tick).expect("a reading is had");
+    let procfs = ProcfsProcessStats::new()
+        .collect(&tick)
+        .expect("a reading is had");
+    (ebpf, procfs)
+}
+
+#[test]
+fn both_backends_tell_the_same_of_a_child_within_a_tick() {
+    let scheduler = load();
+    let child = stopped_child("helpers::burn_for_ever");
+    let (ebpf, procfs) = both(&scheduler);
+    let of = |reading: &ProcessStats| -> Process {
+        reading
+            .processes
+            .get(child.pid())
+            .expect("it is shown")
+            .clone()
+    };
+    let (ebpf, procfs) = (of(&ebpf), of(&procfs));
+    child.signal(libc::SIGKILL);
+    child.wait().expect("it is a child");
+
+    let margin = TICK_NS + cpu_clock_step_ns();
+    for (what, ebpf, procfs) in [
+        ("cpu_ns", ebpf.cpu_ns, procfs.cpu_ns),
+        ("user_ns", ebpf.user_ns, procfs.user_ns),
+        ("system_ns", ebpf.system_ns, procfs.system_ns),
+    ] {
+        let (ebpf, procfs) = (ebpf.expect(what), procfs.expect(what));
+        assert!(
+            ebpf.abs_diff(procfs) <= margin,
+            "{what}: {ebpf} by eBPF, {procfs} by procfs"
+        );
+    }
+    assert!(ebpf.start_time_ns.abs_diff(procfs.start_time_ns) < TICK_NS);
+    assert_eq!(
+        (
+            ebpf.ppid,
+            ebpf.uid,
+            ebpf.threads,
+            ebpf.state,
+            ebpf.kernel_thread
+        ),
+        (
+            procfs.ppid,
+            procfs.uid,
+            procfs.threads,
+            procfs.state,
+            procfs.kernel_thread
+        )
+    );
+    assert_eq!((&ebpf.comm, &ebpf.cmdline), (&procfs.comm, &procfs.cmdline));
+    assert_eq!(ebpf.cgroup, procfs.cgroup);
+}
+
+#[test]
+fn both_backends_show_the_same_processes() {
+    let scheduler = load();
+    let (ebpf, procfs) = both(&scheduler);
+    // What begins or ends between the two looks is in one of them only.
+    let mut missing = Vec::new();
+    for process in &procfs.processes {
+        let is_settled = Sources::live()
+            .tick()
+            .read(&format!("/proc/{}/stat", process.pid))
+            .is_ok_and(|stat| !stat.windows(3).any(|part| part == b" Z "));
+        // A host may keep its first process away from eBPF.
+        if process.pid != 1 && is_settled && ebpf.processes.get(process.pid).is_none() {
+            missing.push((process.pid, process.comm.clone()));
+        }
+    }
+    // A process made after the first look is in the second only.
+    missing.retain(|(pid, _comm)| {
+        let reading = scheduler
+            .process_stats(&Sources::live().tick())
+            .expect("a reading is had");
+        reading.processes.get(*pid).is_none()
+    });
+    assert!(missing.is_empty(), "not shown by eBPF: {missing:?}");
+}
+
+#[test]
+fn what_procfs_cannot_know_is_empty() {
+    let tick = Sources::live().tick();
+    let cpus = ProcfsCpuStats.collect(&tick).expect("a reading is had");
+    assert_eq!(cpus.total.busy_ns, None);
+    assert_eq!(cpus.total.voluntary_switches, None);
+    let processes = ProcfsProcessStats::new()
+        .collect(&tick)
+        .expect("a reading is had");
+    assert!(
+        processes
+            .processes
+            .iter()
+            .all(|process| process.blocked_ns.is_none())
+    );
+}
+
+#[test]
+fn the_busy_time_of_the_cpus_is_that_of_proc_stat() {
+    let scheduler = load();
+    let look = || {
+        let tick = Sources::live().tick();
+        let proc = ProcfsCpuStats
+            .collect(&tick)
+            .expect("a reading is had")
+            .total;
+        let busy = [
+            proc.user_ns,
+            proc.nice_ns,
+            proc.system_ns,
+            proc.irq_ns,
+            proc.softirq_ns,
+        ];
+        let counted = scheduler.cpu_times();
+        let switches: u64 = counted.iter().filter_map(|cpu| cpu.busy_ns).sum();
+        (busy.iter().flatten().sum::<u64>(), switches)
+    };
+    let children: Vec<Child> = (0..2)
+        .map(|_| {
+            Child::spawn(&mut helper("helpers::burn_for_ever").expect("this binary is known"))
+                .expect("it starts")
+        })
+        .collect();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let before = look();
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let after = look();
+    for child in children {
+        child.signal(libc::SIGKILL);
+        child.wait().expect("it is a child");
+    }
+    let (proc, counted) = (after.0 - before.0, after.1 - before.1);
+    // /proc/stat is sampled at the timer tick, and counts interrupts and the
+    // time of the idle task's own work apart.
+    let difference = proc.abs_diff(counted) as f64 / proc as f64;
+    println!(
+        "{proc} ns by /proc/stat, {counted} ns counted ({:.2} %)",
+        difference * 100.0
+    );
+    assert!(
+        difference < 0.03,
+        "{proc} ns by /proc/stat, {counted} ns counted"
+    );
+}
