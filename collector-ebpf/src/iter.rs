@@ -31,7 +31,7 @@ struct IterMeta {
 /// and tells user space what the switch path does not.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
-fn all_tasks(ctx: *mut c_void) -> i32 {
+extern "C" fn all_tasks(ctx: *mut c_void) -> i32 {
     let ctx: *const IterTask = ctx.cast();
     // SAFETY: the kernel passes this structure; after the last task the
     // pointer to the task is null.

@@ -12,6 +12,15 @@
 //! back. See `docs/architecture.md`.
 #![no_std]
 #![no_main]
+#![expect(
+    clippy::inline_always,
+    reason = "a call between functions of a program costs more than most of these functions, \
+              and the verifier follows pointers to kernel structures through them less well"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the macros of the programs give the context by value"
+)]
 
 mod iter;
 mod lifecycle;

@@ -41,7 +41,7 @@ pub(crate) fn load<T: Copy + Default>(base: *const Kernel, offset: u32) -> T {
     }
     // SAFETY: the loader took the offset from the kernel's BTF, and the
     // verifier checks the access against it.
-    unsafe { *base.cast::<u8>().add(offset as usize).cast::<T>() }
+    unsafe { *base.byte_add(offset as usize).cast::<T>() }
 }
 
 /// As [`load`], by a helper: verifiers before 5.13 do not follow a field into
@@ -56,7 +56,7 @@ pub(crate) fn load_by_helper<T: Copy + Default>(base: *const Kernel, offset: u32
             generated::bpf_probe_read_kernel(
                 (&raw mut value).cast(),
                 size_of::<T>() as u32,
-                base.cast::<u8>().add(offset as usize).cast(),
+                base.byte_add(offset as usize).cast(),
             );
         }
     }
@@ -70,12 +70,7 @@ pub(crate) fn load_pointer(base: *const Kernel, offset: u32) -> *const Kernel {
         return ptr::null();
     }
     // SAFETY: as for `load`.
-    unsafe {
-        *base
-            .cast::<u8>()
-            .add(offset as usize)
-            .cast::<*const Kernel>()
-    }
+    unsafe { *base.byte_add(offset as usize).cast::<*const Kernel>() }
 }
 
 /// The offset of a field, or [`ABSENT`].
@@ -178,7 +173,7 @@ pub(crate) fn read_comm(task: *const Kernel, comm: *mut [u8; COMM_LEN]) {
             generated::bpf_probe_read_kernel(
                 comm.cast(),
                 COMM_LEN as u32,
-                task.cast::<u8>().add(offset as usize).cast(),
+                task.byte_add(offset as usize).cast(),
             );
         }
     }
