@@ -11,6 +11,7 @@ use collector_ebpf::{
 };
 
 use crate::{
+    debug::debug_log,
     maps::{EVENTS, EXEC_SCRATCH, THREADS},
     task::{
         Kernel, adopt, effective_user, field, flags, group_dead, parent, pointer, process_start,
@@ -39,7 +40,15 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     }
 
     let tgid = field!(child, task_tgid: u32);
-    if field!(child, task_pid: u32) != tgid {
+    let tid = field!(child, task_pid: u32);
+    debug_log!(
+        &ctx,
+        "fork: thread {} of process {}, record {}",
+        tid,
+        tgid,
+        thread_of(child)
+    );
+    if tid != tgid {
         return 0;
     }
     let Some(mut entry) = EVENTS.reserve_untyped::<ForkEvent>(0) else {
@@ -89,6 +98,7 @@ pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
             0,
         )
     };
+    debug_log!(&ctx, "exec: process {}", field!(task, task_tgid: u32));
     if refused != 0 {
         dropped();
     }
@@ -162,6 +172,7 @@ pub(crate) fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
             }
         }
     }
+    debug_log!(&ctx, "exit: thread {}", field!(task, task_pid: u32));
     0
 }
 

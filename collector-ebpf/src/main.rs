@@ -22,6 +22,7 @@
     reason = "the macros of the programs give the context by value"
 )]
 
+mod debug;
 mod iter;
 mod lifecycle;
 mod maps;

@@ -39,7 +39,13 @@ impl Test {
         };
         steps.check("setup", || setup::bring(purpose));
         lint::lint(&mut steps);
-        steps.check("committed eBPF object", || BuildEbpf { check: true }.run());
+        steps.check("committed eBPF object", || {
+            BuildEbpf {
+                check: true,
+                debug_log: false,
+            }
+            .run()
+        });
         steps.tests("tests of xtask", || {
             command::run_tests(command::cargo().args(["test", "--locked", "--package", "xtask"]))
         });

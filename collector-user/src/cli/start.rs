@@ -52,7 +52,9 @@ impl Start {
 
     /// Starts the agent, on the runtime that this is called on.
     pub(super) fn agent(&self) -> Result<Agent, Failure> {
-        let options = AgentOptions::new(&self.config, self.root.clone());
+        let mut options = AgentOptions::new(&self.config, self.root.clone());
+        // For those who work on the programs: see `cargo xtask build-ebpf --help`.
+        options.ebpf.object = std::env::var_os("COLLECTOR_EBPF_OBJECT").map(PathBuf::from);
         Ok(Agent::start(options)?)
     }
 }

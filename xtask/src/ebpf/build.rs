@@ -13,14 +13,14 @@ use crate::{command, workspace};
 /// little-endian machines only.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";
 
-/// Builds the programs, and returns the path of the object with all its
+/// Builds the programs with these features, and returns the path of the object with all its
 /// debugging information.
 ///
 /// # Errors
 /// When rust-src or bpf-linker is missing, or the build fails.
-pub(crate) fn build() -> Result<PathBuf> {
+pub(crate) fn build(features: &str) -> Result<PathBuf> {
     check_tools()?;
-    command::run(&mut cargo("build")?)?;
+    command::run(&mut cargo("build", features)?)?;
     Ok(folder().join(TARGET).join("release/collector-ebpf"))
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn build() -> Result<PathBuf> {
 /// # Errors
 /// When there is a warning.
 pub(crate) fn clippy() -> Result<()> {
-    command::run(cargo("clippy")?.args(["--", "--deny=warnings"]))
+    command::run(cargo("clippy", "debug-log")?.args(["--", "--deny=warnings"]))
 }
 
 /// Whether the tools are here.
@@ -55,7 +55,7 @@ pub(crate) fn check_tools() -> Result<()> {
 }
 
 /// `cargo VERB` for the programs, for their target, with a `core` of its own.
-fn cargo(verb: &str) -> Result<Command> {
+fn cargo(verb: &str, features: &str) -> Result<Command> {
     let mut cargo = command::cargo();
     cargo
         // `-Z build-std` is the one unstable thing that is needed, beside the
@@ -66,7 +66,7 @@ fn cargo(verb: &str) -> Result<Command> {
         .args([verb, "--locked", "--release", "-Z", "build-std=core"])
         .args(["--target", TARGET, "--target-dir"])
         .arg(folder())
-        .args(["--package", "collector-ebpf", "--features", "programs"])
+        .args(["--package", "collector-ebpf", "--features", features])
         .args(["--bin", "collector-ebpf"]);
     Ok(cargo)
 }

@@ -25,6 +25,9 @@ pub(crate) struct BuildEbpf {
     /// Write nothing; fail if the committed object is not what the source gives
     #[arg(long)]
     pub(crate) check: bool,
+    /// Build programs that log what they do, into target/ebpf; the committed object stays as it is
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) debug_log: bool,
 }
 
 /// The committed object, one for all little-endian architectures: no program
@@ -40,10 +43,23 @@ impl BuildEbpf {
     /// When a tool is missing, the build fails, or, with `--check`, the object
     /// differs from the committed one.
     pub(crate) fn run(&self) -> Result<()> {
-        let built = build::build()?;
+        let built = build::build(if self.debug_log {
+            "debug-log"
+        } else {
+            "programs"
+        })?;
         let object = strip::strip(&fs::read(&built).with_context(|| built.display().to_string())?)
             .with_context(|| format!("cannot strip {}", workspace::show(&built)))?;
 
+        if self.debug_log {
+            let path = built.with_file_name("collector-debug-log.bpf.o");
+            fs::write(&path, &object).with_context(|| path.display().to_string())?;
+            let shown = workspace::show(&path);
+            println!(
+                "{shown} written; use it with COLLECTOR_EBPF_OBJECT={shown} COLLECTOR_LOG=debug"
+            );
+            return Ok(());
+        }
         let path = committed();
         let shown = workspace::show(&path);
         let old = fs::read(&path).ok();

@@ -11,6 +11,7 @@ use super::{
     LoadError, LoadOptions, LoadReport, ProgramReport, ProgramState,
     btf::{Btf, BtfError},
     counters::Known,
+    debug_log::DebugLog,
     mapped::MappedArray,
     offsets::KernelOffsets,
 };
@@ -66,6 +67,7 @@ pub(super) struct Loaded {
     pub(super) events: RingBuf<MapData>,
     pub(super) known: Known,
     pub(super) report: LoadReport,
+    pub(super) debug_log: Option<DebugLog>,
 }
 
 /// The sizes of the maps on this host.
@@ -134,6 +136,15 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     drop(btf);
 
     let sizes = Sizes::choose(possible_cpus()?, pid_max());
+    let object = match &options.object {
+        None => None,
+        Some(path) => Some(fs::read(path).map_err(|error| {
+            LoadError::Other(format!(
+                "cannot read the object {}: {error}",
+                path.display()
+            ))
+        })?),
+    };
     let mut ebpf = EbpfLoader::new()
         .override_global("FIELD_OFFSETS", offsets.words.as_slice(), true)
         .map_max_entries("CPUS", sizes.cpus)
@@ -142,9 +153,10 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         .map_max_entries("FREE", sizes.threads)
         .map_max_entries("TOUCHED", sizes.threads / TOUCHED_PAGE as u32)
         .map_max_entries("EVENTS", EVENTS_BYTES)
-        .load(OBJECT)
+        .load(object.as_deref().unwrap_or(OBJECT))
         .map_err(|error| describe(&error))?;
 
+    let debug_log = DebugLog::of(&mut ebpf);
     let mut free: Queue<_, u32> =
         Queue::try_from(take(&mut ebpf, "FREE")?).map_err(|error| map_error(&error))?;
     for index in 0..sizes.threads {
@@ -190,6 +202,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         .map_err(mapped)?,
         events: RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(|error| map_error(&error))?,
         free,
+        debug_log,
         known,
         report: LoadReport {
             programs,

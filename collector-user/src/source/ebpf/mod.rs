@@ -9,6 +9,7 @@ mod account;
 mod accounts;
 mod btf;
 mod counters;
+mod debug_log;
 mod event_record;
 mod loader;
 mod mapped;
@@ -19,6 +20,8 @@ mod scheduler;
 mod state;
 mod task_iter;
 
+use std::path::PathBuf;
+
 pub use report::{LoadReport, MissingField, ProgramReport, ProgramState};
 pub use scheduler::{EventSink, Scheduler};
 pub use state::Look;
@@ -26,6 +29,10 @@ pub use state::Look;
 /// How the programs are loaded.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
+    /// Load this object instead of the one that is built in: one that logs,
+    /// made by `cargo xtask build-ebpf --debug-log`. Its lines are logged at
+    /// the level `debug`.
+    pub object: Option<PathBuf>,
     /// Programs, and paths of kernel fields, to be treated as if the kernel
     /// did not have them; for tests.
     pub pretend_missing: Vec<String>,

@@ -11,6 +11,7 @@ use collector_ebpf::{BUCKETS, Cpu, TOUCHED_PAGE, Thread, bucket_bounds};
 
 use super::{
     accounts::{Accounts, Clock, Details, LookUp, Running},
+    debug_log::DebugLog,
     event_record::EventRecord,
     loader::Loaded,
     mapped::MappedArray,
@@ -60,6 +61,7 @@ pub(super) struct State {
     to_read: Vec<u32>,
     freed: Vec<u32>,
     running: Vec<Running>,
+    debug_log: Option<DebugLog>,
 }
 
 impl State {
@@ -72,6 +74,7 @@ impl State {
             free,
             events,
             known,
+            debug_log,
             report: _,
         } = loaded;
         let page_size = rustix::param::page_size() as u64;
@@ -89,6 +92,7 @@ impl State {
             to_read: Vec::new(),
             freed: Vec::new(),
             running: Vec::new(),
+            debug_log,
         }
     }
 
@@ -96,6 +100,9 @@ impl State {
     pub(super) fn drain(&mut self, now_ns: u64, wall: SystemTime) -> Vec<ProcessEvent> {
         // The events first: a thread that is told to have ended has its final
         // counters in its record by then.
+        if let Some(log) = &mut self.debug_log {
+            log.flush();
+        }
         let mut records = Vec::new();
         self.to_read.clear();
         while let Some(item) = self.events.next() {
