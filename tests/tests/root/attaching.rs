@@ -31,6 +31,7 @@ fn a_program_that_is_missing_turns_off_only_what_it_feeds() {
     ] {
         let options = LoadOptions {
             pretend_missing: vec![missing.to_owned()],
+            ..LoadOptions::default()
         };
         let scheduler =
             Scheduler::load(&options).unwrap_or_else(|error| panic!("without {missing}: {error}"));
@@ -64,6 +65,7 @@ fn a_program_that_is_missing_turns_off_only_what_it_feeds() {
 fn without_the_program_that_all_need_loading_fails_and_says_which() {
     let options = LoadOptions {
         pretend_missing: vec!["sched_switch".to_owned()],
+        ..LoadOptions::default()
     };
     let error = Scheduler::load(&options).expect_err("it cannot work");
     assert!(error.to_string().contains("sched_switch"), "{error}");
@@ -76,6 +78,7 @@ fn a_field_that_is_missing_leaves_its_counters_empty() {
             "task_struct.utime".to_owned(),
             "task_struct.min_flt".to_owned(),
         ],
+        ..LoadOptions::default()
     };
     let scheduler = Scheduler::load(&options).unwrap_or_else(|error| panic!("{error}"));
     let missing: Vec<&str> = scheduler

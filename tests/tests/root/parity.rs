@@ -169,7 +169,7 @@ fn the_busy_time_of_the_cpus_is_that_of_proc_stat() {
         difference * 100.0
     );
     assert!(
-        difference < 0.03,
+        difference < 0.03 || proc.abs_diff(counted) < 4 * emulation_slack_ns(),
         "{proc} ns by /proc/stat, {counted} ns counted"
     );
 }

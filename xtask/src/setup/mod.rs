@@ -1,6 +1,7 @@
 //! Brings what the other tasks need, by the first way that works.
 
 mod bpf_linker;
+mod cargo_deny;
 mod rust_src;
 mod tools;
 
@@ -15,7 +16,7 @@ use anyhow::{Result, bail};
 ///
 /// Building and running collector needs none of it.
 ///
-/// Takes about 4 minutes on a fresh Debian or Ubuntu machine, as root, and less
+/// Takes about 8 minutes on a fresh Debian or Ubuntu machine, as root, and less
 /// than a second when everything is there.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -30,7 +31,7 @@ pub(crate) struct Setup {
 pub(crate) enum Purpose {
     /// `build-ebpf`: the sources of Rust's core, and bpf-linker
     Build,
-    /// `test` and `test-vm`: the same, and QEMU, busybox and stress-ng
+    /// `test` and `test-vm`: the same, and QEMU, busybox, stress-ng and cargo-deny
     Test,
 }
 
@@ -53,6 +54,7 @@ pub(crate) fn bring(purpose: Purpose) -> Result<()> {
     let mut steps: Vec<fn() -> Result<()>> = vec![rust_src::bring, bpf_linker::bring];
     if purpose == Purpose::Test {
         steps.push(tools::bring);
+        steps.push(cargo_deny::bring);
     }
     let failures: Vec<String> = steps
         .into_iter()
