@@ -9,6 +9,8 @@ use collector::source::{
     ebpf::{LoadOptions, ProgramState, Scheduler},
 };
 
+use collector_tests::{Child, helper};
+
 use crate::load;
 
 #[test]
@@ -104,6 +106,16 @@ fn a_field_that_is_missing_leaves_its_counters_empty() {
             .iter()
             .any(|process| process.cpu_ns > Some(0))
     );
+}
+
+#[test]
+fn in_a_pid_namespace_of_its_own_loading_fails_and_says_why() {
+    let child = Child::spawn(
+        &mut helper("helpers::load_in_a_pid_namespace").expect("this binary is known"),
+    )
+    .expect("it starts");
+    let usage = child.wait().expect("it is a child");
+    assert!(usage.status.success(), "{:?}", usage.status);
 }
 
 #[test]

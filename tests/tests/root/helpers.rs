@@ -2,6 +2,7 @@
 
 use std::{process::Command, thread};
 
+use collector::source::ebpf::{LoadOptions, Scheduler};
 use collector_tests::burn_cpu_ms;
 
 /// Burns 300 ms of CPU.
@@ -28,6 +29,37 @@ fn burn_in_threads() {
             .join()
             .expect("the thread does not panic");
     }
+}
+
+/// In a PID namespace of its own, the programs cannot be loaded, and the error
+/// says so.
+#[test]
+#[ignore = "run by other tests as a child process"]
+fn load_in_a_pid_namespace() {
+    let program = std::env::current_exe().expect("the path is known");
+    // SAFETY: the call takes no pointer; it is the children of this process
+    // that will be in the new namespace.
+    let made = unsafe { libc::unshare(libc::CLONE_NEWPID) };
+    assert_eq!(made, 0, "root may make one");
+    let status = Command::new(program)
+        .args([
+            "--exact",
+            "helpers::loading_fails_here",
+            "--ignored",
+            "--test-threads=1",
+        ])
+        .status()
+        .expect("it starts");
+    assert!(status.success(), "{status:?}");
+}
+
+/// See [`load_in_a_pid_namespace`].
+#[test]
+#[ignore = "run by other tests as a child process"]
+fn loading_fails_here() {
+    let error = Scheduler::load(&LoadOptions::default());
+    let error = error.expect_err("the numbers of processes would be wrong");
+    assert!(error.to_string().contains("PID namespace"), "{error}");
 }
 
 /// Another program, called from a thread that is not the leading one: that

@@ -107,7 +107,10 @@ fn btf(patient: &Patient) -> Check {
 
 fn lockdown(patient: &Patient) -> Check {
     let Ok(text) = std::fs::read_to_string("/sys/kernel/security/lockdown") else {
-        return fine("lockdown", "the kernel has none");
+        return fine(
+            "lockdown",
+            "not told: the kernel has none, or /sys/kernel/security is not mounted",
+        );
     };
     // The mode in force stands between brackets: `none [integrity] confidentiality`.
     let mode = text

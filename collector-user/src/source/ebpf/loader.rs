@@ -114,6 +114,9 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     if !super::rights::may_load_programs() {
         return Err(LoadError::NoPermission);
     }
+    if !super::rights::is_in_the_hosts_pid_namespace() {
+        return Err(LoadError::PidNamespace);
+    }
     let btf = Btf::of_this_kernel().map_err(|error| match error {
         BtfError::Io(error) if error.kind() == io::ErrorKind::NotFound => LoadError::NoBtf,
         error => LoadError::Other(error.to_string()),

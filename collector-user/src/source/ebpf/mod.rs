@@ -50,6 +50,12 @@ pub enum LoadError {
          (see /sys/kernel/security/lockdown), or a container's filter forbids the bpf system call"
     )]
     Refused,
+    /// This process is in a PID namespace of its own.
+    #[error(
+        "this process is in a PID namespace of its own, where processes have other numbers than \
+         the programs tell: run it in that of the host (--pid=host, hostPID: true)"
+    )]
+    PidNamespace,
     /// The kernel does not describe its types.
     #[error(
         "the kernel has no BTF at /sys/kernel/btf/vmlinux: it was built without \

@@ -18,6 +18,22 @@ pub(super) fn may_load_programs() -> bool {
         })
 }
 
+/// Whether this process has the PID namespace that the kernel began with. The
+/// programs tell numbers of that one, and the iterator shows the tasks of this
+/// process' own.
+///
+/// The number of that namespace is part of the kernel's interface since 3.8:
+/// `PROC_PID_INIT_INO` of
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L44>.
+pub(super) fn is_in_the_hosts_pid_namespace() -> bool {
+    const FIRST: &str = "pid:[4026531836]";
+    match fs::read_link("/proc/self/ns/pid") {
+        Ok(namespace) => namespace.as_os_str() == FIRST,
+        // A kernel without namespaces has but one.
+        Err(_) => true,
+    }
+}
+
 fn effective_capabilities(status: &str) -> Option<u64> {
     let line = status
         .lines()
