@@ -33,6 +33,10 @@ impl EventSink for Nobody {
 
 /// How often `/proc` is looked at while somebody wants events.
 const POLL: Duration = Duration::from_secs(1);
+/// How long after a multiple of that on the monotonic clock: a collection of
+/// the processes that is due at that time has ended, and the poller takes what
+/// it saw, so that no process is looked at twice.
+const AFTER_TICK: Duration = Duration::from_millis(250);
 /// How often it is asked whether somebody does.
 const ASK: Duration = Duration::from_millis(250);
 
@@ -67,7 +71,31 @@ pub(super) fn poll(
                 }
                 Err(error) => publisher.unavailable(&error.to_string()),
             }
-            tokio::time::sleep(POLL).await;
+            let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+            let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
+            tokio::time::sleep(until_next_poll(now)).await;
         }
     });
+}
+
+/// How long it is from a time on the monotonic clock to the next poll.
+fn until_next_poll(now: Duration) -> Duration {
+    let (now, poll, after) = (now.as_nanos(), POLL.as_nanos(), AFTER_TICK.as_nanos());
+    let since_last = (now + poll - after) % poll;
+    Duration::from_nanos((poll - since_last) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polls_come_once_a_second_a_little_after_the_tick() {
+        let until = |ms| until_next_poll(Duration::from_millis(ms)).as_millis();
+        assert_eq!(until(7_000), 250);
+        assert_eq!(until(7_249), 1);
+        assert_eq!(until(7_250), 1_000);
+        assert_eq!(until(7_999), 251);
+        assert_eq!(until(0), 250);
+    }
 }
