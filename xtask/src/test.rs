@@ -33,7 +33,7 @@ impl Test {
     pub(crate) fn run(&self) -> Result<()> {
         let mut steps = Steps::default();
         let purpose = if self.no_vm {
-            Purpose::Build
+            Purpose::Host
         } else {
             Purpose::Test
         };

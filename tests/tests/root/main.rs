@@ -15,6 +15,7 @@ mod conservation;
 mod doctor;
 mod events;
 mod helpers;
+mod opens;
 mod parity;
 
 use collector::source::ebpf::{LoadOptions, Scheduler};

@@ -31,6 +31,8 @@ pub(crate) struct Setup {
 pub(crate) enum Purpose {
     /// `build-ebpf`: the sources of Rust's core, and bpf-linker
     Build,
+    /// `test --no-vm`: the same, and strace
+    Host,
     /// `test` and `test-vm`: the same, and QEMU, busybox, stress-ng and cargo-deny
     Test,
 }
@@ -52,6 +54,9 @@ impl Setup {
 /// As for [`Setup::run`].
 pub(crate) fn bring(purpose: Purpose) -> Result<()> {
     let mut steps: Vec<fn() -> Result<()>> = vec![rust_src::bring, bpf_linker::bring];
+    if purpose != Purpose::Build {
+        steps.push(tools::bring_for_host);
+    }
     if purpose == Purpose::Test {
         steps.push(tools::bring);
         steps.push(cargo_deny::bring);

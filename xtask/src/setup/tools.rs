@@ -1,11 +1,28 @@
-//! The programs that tests run: an emulator, a guest's shell, a load.
+//! The programs that tests run: an emulator, a guest's shell, a load, and one
+//! that looks at system calls.
 
 use anyhow::{Context as _, Result};
 
 use crate::apt::{Apt, codename, own_suites};
 use crate::{command, vm};
 
-/// Installs what is missing.
+/// Installs strace if it is missing: tests on this host need it.
+///
+/// # Errors
+/// When the package cannot be had.
+pub(super) fn bring_for_host() -> Result<()> {
+    if command::which("strace").is_some() {
+        println!("strace: there already");
+        return Ok(());
+    }
+    println!("installing strace");
+    let apt = Apt::open("own", &own_suites()).context("install strace")?;
+    apt.install(&["strace"], None).context("install strace")?;
+    println!("strace: there now");
+    Ok(())
+}
+
+/// Installs what is missing of the other programs.
 ///
 /// # Errors
 /// When a package cannot be had.
