@@ -17,6 +17,7 @@ mod events;
 mod helpers;
 mod opens;
 mod parity;
+mod stopped;
 
 use collector::source::ebpf::{LoadOptions, Scheduler};
 
