@@ -456,3 +456,34 @@ fn help_goes_to_standard_output() {
     assert_eq!(output.status.code(), Some(0));
     assert!(stdout(&output).contains("doctor"));
 }
+
+#[test]
+fn the_modes_are_measured_with_the_same_consumers() {
+    let tree = tree();
+    let args = ["status", "--modes", "--for", "2s", "--format", "json"];
+    let measured: Value = serde_json::from_str(&stdout(&over(tree.path(), &args))).unwrap();
+    let modes: Vec<(&str, f64)> = measured["a_minute"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|cost| {
+            (
+                cost["mode"].as_str().unwrap(),
+                cost["reads"].as_f64().unwrap(),
+            )
+        })
+        .collect();
+    let names: Vec<&str> = modes.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["bus", "cache", "independent"]);
+    assert!(
+        modes[2].1 > 2.0 * modes[0].1,
+        "each for itself reads more: {modes:?}"
+    );
+}
+
+#[test]
+fn a_time_without_a_measurement_is_wrong_usage() {
+    let tree = tree();
+    let complaint = complaint(&over(tree.path(), &["status", "--for", "2s"]), 2);
+    assert!(complaint.contains("--modes"), "{complaint}");
+}

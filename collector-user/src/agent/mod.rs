@@ -13,7 +13,7 @@ pub use backend::{BackendChoice, Fallback};
 pub use report::{MetricRow, StartReport};
 
 use crate::{
-    bus::{Bus, SubscribeError},
+    bus::{Bus, Mode, SubscribeError},
     config::Config,
     metric::{ProcessEvent, Reading as _},
     source::{
@@ -35,6 +35,8 @@ pub struct AgentOptions {
     pub disabled: Vec<&'static str>,
     /// How the eBPF programs are loaded.
     pub ebpf: LoadOptions,
+    /// How much consumers share.
+    pub mode: Mode,
 }
 
 /// The agent cannot start.
@@ -81,6 +83,7 @@ impl AgentOptions {
                 .map(|(name, _)| *name)
                 .collect(),
             ebpf: LoadOptions::default(),
+            mode: Mode::Bus,
         }
     }
 }
@@ -105,7 +108,7 @@ impl Agent {
         let (plan, poller) = plan.with_all(&accounting);
         let has_events = plan.has(&ProcessEvent::METRIC);
         let (builder, metrics) = plan.finish();
-        let bus = builder.build();
+        let bus = builder.mode(options.mode).build();
         let report = StartReport::new(&accounting, metrics);
         let scheduler = match accounting {
             Accounting::Ebpf(scheduler) => Some(scheduler),

@@ -6,6 +6,7 @@ mod doctor;
 mod error;
 mod events;
 mod log;
+mod modes;
 mod output;
 mod run;
 mod snapshot;
@@ -48,7 +49,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Snapshot(args) => snapshot::snapshot(&start, &args),
         Command::Watch(args) => watch::watch(&start, &args),
         Command::Events(args) => events::events(&start, &args),
-        Command::Status(args) => status::status(&start, args.format),
+        Command::Status(args) if args.modes => {
+            modes::modes(&start, args.duration.duration(), args.format.format)
+        }
+        Command::Status(args) => status::status(&start, args.format.format),
         Command::Config { .. } | Command::Doctor(_) => Ok(ExitCode::SUCCESS),
     }
 }

@@ -2,6 +2,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use collector::{
     agent::{Agent, AgentOptions},
+    bus::Mode,
     config::Config,
     metric::{MetricInfo, UnknownMetric, find},
 };
@@ -52,7 +53,13 @@ impl Start {
 
     /// Starts the agent, on the runtime that this is called on.
     pub(super) fn agent(&self) -> Result<Agent, Failure> {
+        self.agent_in(Mode::Bus)
+    }
+
+    /// As [`agent`](Self::agent), with another way for consumers to share.
+    pub(super) fn agent_in(&self, mode: Mode) -> Result<Agent, Failure> {
         let mut options = AgentOptions::new(&self.config, self.root.clone());
+        options.mode = mode;
         // For those who work on the programs: see `cargo xtask build-ebpf --help`.
         options.ebpf.object = std::env::var_os("COLLECTOR_EBPF_OBJECT").map(PathBuf::from);
         Ok(Agent::start(options)?)

@@ -4,6 +4,7 @@ mod cpu_stats;
 mod events;
 mod format;
 mod grid;
+mod modes;
 mod process_stats;
 mod report;
 mod sched_latency;
@@ -18,6 +19,7 @@ use super::output::Size;
 
 pub(super) use events::{EVENTS_HEADER, event};
 pub(super) use grid::{Grid, Side};
+pub(super) use modes::modes;
 pub(super) use report::report;
 pub(super) use status::status;
 

@@ -1,0 +1,127 @@
+use std::{io::Write as _, process::ExitCode, time::Duration};
+
+use collector::{
+    agent::Agent,
+    bus::{Bus, BusStatus, Mode, every},
+    manager::{HardwareManager, MetricsManager},
+    metric::Tier,
+};
+use serde::Serialize;
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{
+    args::Format,
+    error::Failure,
+    output::Output,
+    start::{self, Start},
+    table,
+};
+
+/// Consumers beside the two managers.
+const SUBSCRIBERS: u64 = 10;
+
+/// What one mode cost, a minute.
+#[derive(Debug, Serialize)]
+pub(super) struct ModeCost {
+    pub(super) mode: &'static str,
+    pub(super) collections: f64,
+    pub(super) opens: f64,
+    pub(super) reads: f64,
+    pub(super) reads_saved: f64,
+    pub(super) read_bytes: f64,
+    /// CPU time of this process: the collections, the deliveries, and the
+    /// threads that handle lifecycle events.
+    pub(super) cpu_ms: f64,
+}
+
+/// Measures each mode in turn, with the same consumers.
+pub(super) fn modes(
+    start: &Start,
+    duration: Duration,
+    format: Format,
+) -> Result<ExitCode, Failure> {
+    start::block_on(async {
+        let mut costs = Vec::new();
+        for (mode, name) in [
+            (Mode::Bus, "bus"),
+            (Mode::Cache, "cache"),
+            (Mode::Independent, "independent"),
+        ] {
+            eprintln!("measuring {name} for {} s", duration.as_secs_f64());
+            let agent = start.agent_in(mode)?;
+            costs.push(measure(&agent, name, duration).await?);
+            agent.stop().await;
+        }
+        let mut out = Output::new();
+        match format {
+            Format::Json => out.json_line(&serde_json::json!({
+                "consumers": { "managers": 2, "subscribers": SUBSCRIBERS },
+                "measured_ns": duration.as_nanos() as u64,
+                "a_minute": costs,
+            }))?,
+            Format::Table => write!(out, "{}", table::modes(&costs, out.line_size()))?,
+        }
+        out.flush()?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn measure(
+    agent: &Agent,
+    mode: &'static str,
+    duration: Duration,
+) -> Result<ModeCost, Failure> {
+    let bus = agent.bus();
+    let begun = Instant::now();
+    let (before, cpu_before) = (bus.status(), cpu_ms());
+    let _metrics = MetricsManager::start(bus, |metric| metric.tier.default_interval())
+        .map_err(Failure::failed)?;
+    let _hardware = HardwareManager::start(bus, Tier::Hardware.default_interval());
+    let mut subscribers = JoinSet::new();
+    for number in 0..SUBSCRIBERS {
+        for metric in bus.metrics() {
+            let interval = Duration::from_secs(match metric.tier {
+                Tier::Fast => 1 + number % 5,
+                Tier::System => 10,
+                Tier::Hardware => 60,
+            });
+            subscribers.spawn(follow(bus.clone(), metric.name, interval));
+        }
+        // They come one after the other, as consumers do.
+        tokio::time::sleep(Duration::from_millis(37)).await;
+    }
+    tokio::time::sleep_until(begun + duration).await;
+    let (after, cpu_after) = (bus.status(), cpu_ms());
+    let minutes = begun.elapsed().as_secs_f64() / 60.0;
+    let collections = |status: &BusStatus| -> u64 {
+        status
+            .metrics
+            .iter()
+            .map(|metric| metric.counters.collections)
+            .sum()
+    };
+    let a_minute = |before: u64, after: u64| after.saturating_sub(before) as f64 / minutes;
+    Ok(ModeCost {
+        mode,
+        collections: a_minute(collections(&before), collections(&after)),
+        opens: a_minute(before.sources.opens, after.sources.opens),
+        reads: a_minute(before.sources.reads, after.sources.reads),
+        reads_saved: a_minute(before.sources.reads_saved, after.sources.reads_saved),
+        read_bytes: a_minute(before.sources.bytes, after.sources.bytes),
+        cpu_ms: (cpu_after - cpu_before) / minutes,
+    })
+}
+
+/// Receives one metric until it is aborted.
+async fn follow(bus: Bus, metric: &'static str, interval: Duration) {
+    // A metric that is not there has no samples to be followed.
+    if let Ok(mut subscription) = bus.subscribe_any(metric, every(interval)) {
+        while subscription.recv().await.is_some() {}
+    }
+}
+
+/// CPU time of this process so far.
+fn cpu_ms() -> f64 {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    used.tv_sec as f64 * 1e3 + used.tv_nsec as f64 / 1e6
+}
