@@ -83,6 +83,59 @@ fn both_backends_tell_the_same_of_a_child_within_a_tick() {
     assert_eq!(ebpf.cgroup, procfs.cgroup);
 }
 
+/// The `procfs` crate shares no line with the parsers here, so it is asked what
+/// the files say.
+#[test]
+fn both_backends_tell_what_the_procfs_crate_reads_of_a_child() {
+    let scheduler = load();
+    let child = stopped_child("helpers::burn_for_ever");
+    let (ebpf, procfs) = both(&scheduler);
+    let read = procfs::process::Process::new(child.pid() as i32).expect("it is there");
+    let stat = read.stat().expect("its stat can be read");
+    let status = read.status().expect("its status can be read");
+    let cmdline = read.cmdline().expect("its arguments can be read");
+    let readings = [("eBPF", ebpf), ("procfs", procfs)].map(|(backend, reading)| {
+        let row = reading.processes.get(child.pid()).expect("it is shown");
+        (backend, row.clone())
+    });
+    child.signal(libc::SIGKILL);
+    child.wait().expect("it is a child");
+
+    let tick_ns = 1_000_000_000 / procfs::ticks_per_second();
+    let margin = 2 * TICK_NS + cpu_clock_step_ns();
+    for (backend, row) in readings {
+        for (what, told, ticks) in [
+            ("cpu_ns", row.cpu_ns, stat.utime + stat.stime),
+            ("user_ns", row.user_ns, stat.utime),
+            ("system_ns", row.system_ns, stat.stime),
+        ] {
+            let (told, read) = (told.expect(what), ticks * tick_ns);
+            assert!(
+                told.abs_diff(read) <= margin,
+                "{what}: {told} by {backend}, {read} by the crate"
+            );
+        }
+        let started = stat.starttime * tick_ns;
+        assert!(
+            row.start_time_ns.abs_diff(started) < TICK_NS,
+            "{backend}: began at {}, by the crate at {started}",
+            row.start_time_ns
+        );
+        assert_eq!(
+            (row.ppid, row.uid, row.threads, &*row.comm),
+            (
+                Some(stat.ppid as u32),
+                Some(status.euid),
+                Some(stat.num_threads as u32),
+                stat.comm.as_str()
+            ),
+            "{backend}"
+        );
+        assert_eq!(row.cmdline.as_deref(), Some(cmdline.join(" ").as_str()));
+        assert_eq!(stat.state, 'T');
+    }
+}
+
 #[test]
 fn both_backends_show_the_same_processes() {
     let scheduler = load();
