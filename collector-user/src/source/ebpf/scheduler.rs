@@ -98,6 +98,7 @@ impl Scheduler {
     /// When there is no eBPF to be had: the procfs backend is then the way.
     pub fn load(options: &LoadOptions) -> Result<Self, LoadError> {
         let loaded = loader::load(options)?;
+        give_memory_back();
         let failed = |call: &str, error: io::Error| LoadError::Other(format!("{call}: {error}"));
         let report = loaded.report.clone();
         let events_fd = loaded
@@ -234,6 +235,16 @@ fn pump_events(shared: &Shared, events: &OwnedFd, stop: &OwnedFd) {
         }
         std::thread::sleep(GATHER);
         shared.drain();
+    }
+}
+
+/// Gives the memory back that the kernel's description of its types took: tens
+/// of megabytes, in pieces that the allocator would keep.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call has no precondition.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
