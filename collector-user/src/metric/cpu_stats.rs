@@ -21,6 +21,10 @@ pub struct CpuStats {
     /// Records of lifecycle events that the kernel side could not hand over,
     /// because the ring buffer was full. eBPF only.
     pub events_dropped: Option<u64>,
+    /// Threads for which the kernel side had no free record: their time is in
+    /// `unattributed_ns` until the next pass over all tasks finds them. eBPF
+    /// only.
+    pub threads_dropped: Option<u64>,
 }
 
 /// The times and switches of one CPU, or of all.

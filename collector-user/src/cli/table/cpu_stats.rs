@@ -97,6 +97,9 @@ fn totals(now: &CpuStats, before: Option<(&CpuStats, f64)>) -> String {
     if let Some(dropped @ 1..) = now.events_dropped {
         let _ = write!(text, ", {dropped} events dropped");
     }
+    if let Some(dropped @ 1..) = now.threads_dropped {
+        let _ = write!(text, ", {dropped} threads without a record");
+    }
     if before.is_none() {
         text.push_str("; totals since boot, rates come with the second sample");
     }

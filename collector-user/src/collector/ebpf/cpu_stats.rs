@@ -50,6 +50,7 @@ impl Collector for CpuStatsCollector {
             }
         }
         reading.events_dropped = Some(self.scheduler.events_dropped());
+        reading.threads_dropped = Some(self.scheduler.threads_dropped());
         Ok(reading)
     }
 }

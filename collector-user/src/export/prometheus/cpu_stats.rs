@@ -103,6 +103,13 @@ const SINGLES: &[Single] = &[
         ),
         |stats| stats.events_dropped,
     ),
+    (
+        Family::counter(
+            "collector_threads_dropped_total",
+            "Threads for which the eBPF programs had no free record.",
+        ),
+        |stats| stats.threads_dropped,
+    ),
 ];
 
 pub(super) fn encode(text: &mut Text, stats: &CpuStats) {

@@ -196,6 +196,11 @@ impl Scheduler {
         self.inner.shared.state().events_dropped()
     }
 
+    /// Threads for which there was no free record, since the start.
+    pub fn threads_dropped(&self) -> u64 {
+        self.inner.shared.state().threads_dropped()
+    }
+
     /// The histograms of each CPU, and of all.
     pub fn sched_latency(&self) -> SchedLatency {
         self.inner.shared.state().sched_latency()

@@ -250,6 +250,10 @@ impl State {
         self.sum(|cpu| cpu.events_dropped)
     }
 
+    pub(super) fn threads_dropped(&self) -> u64 {
+        self.sum(|cpu| cpu.threads_dropped)
+    }
+
     fn sum(&self, field: impl Fn(&Cpu) -> u64) -> u64 {
         (0..self.cpus.len())
             .filter_map(|index| self.cpus.read(index))
