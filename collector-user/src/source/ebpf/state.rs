@@ -1,6 +1,6 @@
 use std::{
     io,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use aya::{
@@ -54,7 +54,7 @@ pub(super) struct State {
     free: Queue<MapData, u32>,
     events: RingBuf<MapData>,
     accounts: Accounts,
-    last_pass: Option<SystemTime>,
+    last_pass: Option<Instant>,
     unknown_tasks: u64,
     /// What the last drain found: to be read once more by the next.
     recent: Vec<u32>,
@@ -153,13 +153,9 @@ impl State {
     /// because a task was seen that is not known.
     pub(super) fn pass_if_due(&mut self, now: SystemTime) -> io::Result<Vec<ProcessEvent>> {
         let unknown = self.sum(|cpu| cpu.unknown_tasks);
-        let is_due = match self.last_pass {
-            None => true,
-            // An error is a clock that was set back.
-            Some(last) => now
-                .duration_since(last)
-                .is_ok_and(|age| age >= PASS_INTERVAL),
-        };
+        let is_due = self
+            .last_pass
+            .is_none_or(|last| last.elapsed() >= PASS_INTERVAL);
         if is_due || self.accounts.needs_pass() || unknown != self.unknown_tasks {
             self.unknown_tasks = unknown;
             return self.pass(now);
@@ -170,7 +166,7 @@ impl State {
     /// Goes through all tasks.
     pub(super) fn pass(&mut self, now: SystemTime) -> io::Result<Vec<ProcessEvent>> {
         let is_first = self.last_pass.is_none();
-        self.last_pass = Some(now);
+        self.last_pass = Some(Instant::now());
         let Self {
             ebpf,
             accounts,
