@@ -171,16 +171,23 @@ impl Scheduler {
     ///
     /// As [`process_stats`](Self::process_stats).
     pub fn look(&self, tick: &Tick) -> io::Result<Look> {
-        let (events, look) = {
-            let mut state = self.inner.shared.state();
-            let mut events = state.drain(now_ns(), SystemTime::now());
-            events.extend(state.pass_if_due(SystemTime::now())?);
-            state.look_up(tick);
-            let (look, latest) = state.look(now_ns(), SystemTime::now());
-            events.extend(latest);
-            (events, look)
-        };
+        // What happened has been taken out of the ring buffer: it is handed on
+        // whether or not the rest succeeds.
+        let mut events = Vec::new();
+        let look = self.look_with(tick, &mut events);
         self.inner.shared.publish(events);
+        look
+    }
+
+    /// As [`look`](Self::look), with the state locked; adds the events that
+    /// were found.
+    fn look_with(&self, tick: &Tick, events: &mut Vec<ProcessEvent>) -> io::Result<Look> {
+        let mut state = self.inner.shared.state();
+        events.extend(state.drain(now_ns(), SystemTime::now()));
+        events.extend(state.pass_if_due(SystemTime::now())?);
+        state.look_up(tick);
+        let (look, latest) = state.look(now_ns(), SystemTime::now());
+        events.extend(latest);
         Ok(look)
     }
 

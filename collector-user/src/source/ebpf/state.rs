@@ -98,11 +98,11 @@ impl State {
 
     /// Reads what changed since the last time.
     pub(super) fn drain(&mut self, now_ns: u64, wall: SystemTime) -> Vec<ProcessEvent> {
-        // The events first: a thread that is told to have ended has its final
-        // counters in its record by then.
         if let Some(log) = &mut self.debug_log {
             log.flush();
         }
+        // The events first: a thread that is told to have ended has its final
+        // counters in its record by then.
         let mut records = Vec::new();
         self.to_read.clear();
         while let Some(item) = self.events.next() {
