@@ -1,5 +1,8 @@
 use crate::BUCKETS;
 
+/// [`CpuCounters::off_ns`] of a task that got its CPU before it had a record.
+pub const UNSEEN: u64 = u64::MAX;
+
 /// What one CPU did since the programs were attached: an element of the map
 /// `CPUS`.
 ///
@@ -8,6 +11,16 @@ use crate::BUCKETS;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Cpu {
+    /// Who has it, and how often it changed hands: all that a tick reads.
+    pub counters: CpuCounters,
+    /// How long the waits and slices were: read when somebody asks for them.
+    pub latency: Latency,
+}
+
+/// Who has a CPU now, and the counters of that CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuCounters {
     /// When the current task got this CPU, by `bpf_ktime_get_ns`; 0 before the
     /// first switch.
     pub since_ns: u64,
@@ -20,6 +33,12 @@ pub struct Cpu {
     pub thread: u32,
     /// The number of the current task; 0 is the idle task.
     pub tid: u32,
+    /// How long the current task had been off every CPU before it got this
+    /// one, asleep or waiting; 0 if that is not known, or [`UNSEEN`].
+    pub off_ns: u64,
+    /// How long the current task had waited for this CPU: only where the
+    /// kernel does not count that itself.
+    pub wait_ns: u64,
     /// Time charged to tasks.
     pub busy_ns: u64,
     /// Time in which the idle task had the CPU.
@@ -32,7 +51,8 @@ pub struct Cpu {
     pub involuntary_switches: u64,
     /// Switches away from the idle task.
     pub idle_switches: u64,
-    /// Tasks woken by code that ran on this CPU.
+    /// Tasks woken by code that ran on this CPU: only where the wakeups are
+    /// watched.
     pub wakeups: u64,
     /// Events for which the ring buffer had no room.
     pub events_dropped: u64,
@@ -40,13 +60,29 @@ pub struct Cpu {
     pub threads_dropped: u64,
     /// Tasks that ran here without a record.
     pub unknown_tasks: u64,
-    /// Durations that were left out because a clock had gone backwards or
-    /// the start was not known.
+    /// Slices of which it is not known what came before them, because the
+    /// task had got its CPU unseen.
     pub discarded: u64,
-    /// Durations from the wakeup or the preemption until the CPU was got.
-    pub runqueue_wait: [u64; BUCKETS],
-    /// Durations from getting the CPU until leaving it.
-    pub on_cpu: [u64; BUCKETS],
-    /// Durations from going to sleep until the wakeup.
-    pub off_cpu: [u64; BUCKETS],
+}
+
+/// The durations on one CPU, counted when a task leaves it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Latency {
+    /// From the wakeup or the preemption until the CPU was got.
+    pub runqueue_wait: Histogram,
+    /// From getting the CPU until leaving it.
+    pub on_cpu: Histogram,
+    /// From going to sleep until the wakeup.
+    pub off_cpu: Histogram,
+}
+
+/// Durations, by how long they were.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Histogram {
+    /// The sum of the durations, in ns.
+    pub sum_ns: u64,
+    /// How many fell into each bucket: see [`bucket_of`](crate::bucket_of).
+    pub buckets: [u64; BUCKETS],
 }

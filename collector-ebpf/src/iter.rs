@@ -1,7 +1,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated};
-use collector_ebpf::{NO_THREAD, TaskEntry};
+use collector_ebpf::{NO_THREAD, TaskEntry, UNSEEN};
 
 use crate::{
     maps::{CPUS, ENTRY_SCRATCH, THREADS},
@@ -74,7 +74,7 @@ fn fill(entry: &mut TaskEntry, task: *const Kernel) {
     fill_ended(entry, task);
 
     entry.is_new = 0;
-    entry.thread = thread_of(task);
+    entry.thread = thread_of(task, entry.tid);
     // A task in an exit state will not run again, or leaves its CPU for the
     // last time just now: there is nothing left to be measured.
     if entry.thread == NO_THREAD && entry.exit_state == 0 {
@@ -144,12 +144,14 @@ fn note_running(entry: &TaskEntry, task: *const Kernel) {
     ) {
         // SAFETY: both pointers are to elements.
         unsafe {
+            let cpu = &raw mut (*cpu).counters;
             if (*cpu).task == task as u64 {
                 (*cpu).thread = entry.thread;
             } else if (*cpu).since_ns == 0 {
                 (*cpu).task = task as u64;
                 (*cpu).tid = (*thread).tid;
                 (*cpu).thread = entry.thread;
+                (*cpu).off_ns = UNSEEN;
                 (*cpu).since_ns = aya_ebpf::helpers::bpf_ktime_get_ns();
             }
         }

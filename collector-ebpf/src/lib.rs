@@ -11,7 +11,7 @@ mod offsets;
 mod task_entry;
 mod thread;
 
-pub use cpu::Cpu;
+pub use cpu::{Cpu, CpuCounters, Histogram, Latency, UNSEEN};
 pub use event::{
     ARGV_MAX, EVENT_EXEC, EVENT_FORK, EVENT_THREAD_END, EventHeader, ExecEvent, FILENAME_MAX,
     ForkEvent, ThreadEndEvent,

@@ -30,9 +30,10 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     // The iterator may have come by already: the child is in its list before
     // this tracepoint. Any other record at this address is of a task that is
     // gone, and is replaced.
-    let is_known = match THREADS.get_ptr_mut(thread_of(child)) {
+    let tid = field!(child, task_pid: u32);
+    let is_known = match THREADS.get_ptr_mut(thread_of(child, tid)) {
         // SAFETY: the pointer is to an element, and the child does not run yet.
-        Some(thread) => unsafe { (*thread).tid == field!(child, task_pid: u32) },
+        Some(thread) => unsafe { (*thread).tid == tid },
         None => false,
     };
     if !is_known {
@@ -40,13 +41,12 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     }
 
     let tgid = field!(child, task_tgid: u32);
-    let tid = field!(child, task_pid: u32);
     debug_log!(
         &ctx,
         "fork: thread {} of process {}, record {}",
         tid,
         tgid,
-        thread_of(child)
+        thread_of(child, tid)
     );
     if tid != tgid {
         return 0;
@@ -80,9 +80,10 @@ pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let bprm: *const Kernel = ctx.arg(2);
     // If another thread than the leading one called execve, it has taken over
     // the number of the leading one.
-    if let Some(thread) = THREADS.get_ptr_mut(thread_of(task)) {
+    let tid = field!(task, task_pid: u32);
+    if let Some(thread) = THREADS.get_ptr_mut(thread_of(task, tid)) {
         // SAFETY: the pointer is to an element, and its task is this one.
-        unsafe { (*thread).tid = field!(task, task_pid: u32) };
+        unsafe { (*thread).tid = tid };
     }
     let Some(event) = EXEC_SCRATCH.get_ptr_mut(0) else {
         return 0;
@@ -162,7 +163,7 @@ unsafe fn fill_exec(event: *mut ExecEvent, task: *const Kernel, bprm: *const Ker
 #[btf_tracepoint(function = "sched_process_exit")]
 pub(crate) fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     let task: *const Kernel = ctx.arg(0);
-    if let Some(thread) = THREADS.get_ptr_mut(thread_of(task)) {
+    if let Some(thread) = THREADS.get_ptr_mut(thread_of(task, field!(task, task_pid: u32))) {
         let dead = group_dead(task);
         if dead != 0 {
             // SAFETY: the pointer is to an element, and its task is this one.
@@ -181,6 +182,6 @@ pub(crate) fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
 fn dropped() {
     if let Some(cpu) = this_cpu() {
         // SAFETY: the pointer is to this CPU's element.
-        unsafe { (*cpu).events_dropped += 1 };
+        unsafe { (*cpu).counters.events_dropped += 1 };
     }
 }

@@ -1,3 +1,5 @@
+use core::cell::UnsafeCell;
+
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
     btf_maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
@@ -24,6 +26,29 @@ pub(crate) static THREADS: Array<Thread, 4096, MMAPABLE> = Array::new();
 /// last switch.
 #[btf_map]
 pub(crate) static THREAD_OF: HashMap<u64, u32, 4096> = HashMap::new();
+
+/// How many places [`RECENT`] has: as many as there are task numbers in a row
+/// on most hosts, and 256 KiB.
+const RECENT_PLACES: usize = 1 << 16;
+
+/// A table that programs on all CPUs write to.
+#[repr(transparent)]
+struct Shared<T>(UnsafeCell<T>);
+
+// SAFETY: it is only read and written as single words.
+unsafe impl<T> Sync for Shared<T> {}
+
+/// The element of `THREADS` that a task with this number had when it was last
+/// looked for. Not to be trusted: see [`thread_of`](crate::task::thread_of).
+static RECENT: Shared<[u32; RECENT_PLACES]> = Shared(UnsafeCell::new([0; RECENT_PLACES]));
+
+/// The place in [`RECENT`] of a task's number.
+#[inline(always)]
+pub(crate) fn recent(tid: u32) -> *mut u32 {
+    let place = tid as usize % RECENT_PLACES;
+    // SAFETY: the place is within the table.
+    unsafe { RECENT.0.get().cast::<u32>().add(place) }
+}
 
 /// The free elements of `THREADS`. User space fills it.
 #[btf_map]

@@ -56,7 +56,7 @@ offsets! {
     task_min_flt: ["task_struct.min_flt"], Some("minor_faults");
     task_maj_flt: ["task_struct.maj_flt"], Some("major_faults");
     // Only with CONFIG_SCHED_INFO; without it the programs measure the wait.
-    task_run_delay: ["task_struct.sched_info.run_delay"], Some("runqueue_ns before the start");
+    task_run_delay: ["task_struct.sched_info.run_delay"], Some("runqueue_ns of processes that were there before; the rest comes from sched_wakeup then");
     task_comm: ["task_struct.comm"], Some("comm");
     task_real_parent: ["task_struct.real_parent"], Some("ppid");
     task_cred: ["task_struct.cred"], Some("uid");

@@ -1,6 +1,7 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
 use collector_ebpf::{
-    BUCKETS, Cpu, EVENT_THREAD_END, NO_THREAD, THREAD_DEAD, Thread, ThreadEndEvent, bucket_of,
+    ABSENT, Cpu, CpuCounters, EVENT_THREAD_END, Histogram, NO_THREAD, THREAD_DEAD, Thread,
+    ThreadEndEvent, UNSEEN, bucket_of,
 };
 
 use crate::{
@@ -26,7 +27,7 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
         // on this CPU.
         let cpu = unsafe { &mut *cpu };
         leave(cpu, prev, now);
-        enter(cpu, next, now);
+        enter(&mut cpu.counters, next, now);
     }
     0
 }
@@ -34,68 +35,81 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
 /// Charges the task that leaves the CPU.
 #[inline(always)]
 fn leave(cpu: &mut Cpu, prev: *const Kernel, now: u64) {
+    let counters = &mut cpu.counters;
     // If another task was noted, a switch was not seen: then it is not known
     // since when this one has had the CPU.
-    let is_noted = cpu.task == prev as u64;
-    let began = if is_noted { cpu.since_ns } else { 0 };
-    if field!(prev, task_pid: u32) == 0 {
-        cpu.idle_switches += 1;
+    let is_noted = counters.task == prev as u64;
+    let began = if is_noted { counters.since_ns } else { 0 };
+    let tid = field!(prev, task_pid: u32);
+    if tid == 0 {
+        counters.idle_switches += 1;
         if began != 0 {
-            cpu.idle_ns += now.wrapping_sub(began);
+            counters.idle_ns += now.wrapping_sub(began);
         }
         return;
     }
-    let index = if is_noted && cpu.thread != NO_THREAD {
-        cpu.thread
+    let index = if is_noted && counters.thread != NO_THREAD {
+        counters.thread
     } else {
-        thread_of(prev)
+        thread_of(prev, tid)
     };
     let Some(thread) = THREADS.get_ptr_mut(index) else {
-        leave_unknown(cpu, prev, now, began);
+        leave_unknown(counters, prev, now, began);
         return;
     };
     // SAFETY: the pointer is to an element; only this CPU writes to it while
     // the task is leaving.
     let thread = unsafe { &mut *thread };
-    let charged = thread.cpu_ns;
-    let voluntary = thread.voluntary_switches;
+    let before = (
+        thread.cpu_ns,
+        thread.runqueue_ns,
+        thread.voluntary_switches,
+        thread.task_state,
+    );
     // SAFETY: as above.
     unsafe { copy_counters(prev, thread) };
-    cpu.busy_ns += thread.cpu_ns.wrapping_sub(charged);
-    if thread.voluntary_switches == voluntary {
-        cpu.involuntary_switches += 1;
-    } else {
-        cpu.voluntary_switches += 1;
-    }
-    if offset!(task_run_delay) == collector_ebpf::ABSENT {
-        thread.runqueue_ns += thread.wait_ns;
-    } else {
-        thread.runqueue_ns = field!(prev, task_run_delay: u64);
-    }
-    thread.wait_ns = 0;
-    if began != 0 {
-        count(&mut cpu.on_cpu, now.wrapping_sub(began));
-    }
-
     let state = field!(prev, task_state: u32);
     thread.task_state = state;
-    if state == 0 {
-        thread.slept_at_ns = 0;
-        thread.queued_at_ns = now;
+    thread.left_at_ns = now;
+    counters.busy_ns += thread.cpu_ns.wrapping_sub(before.0);
+    if thread.voluntary_switches == before.2 {
+        counters.involuntary_switches += 1;
     } else {
-        thread.slept_at_ns = now;
-        thread.queued_at_ns = 0;
+        counters.voluntary_switches += 1;
+    }
+
+    // The kernel adds a wait to the task's counter when it ends, so the last
+    // one is what the counter has grown by since the task left its last CPU.
+    let wait = if offset!(task_run_delay) == ABSENT {
+        thread.runqueue_ns += counters.wait_ns;
+        counters.wait_ns
+    } else {
+        thread.runqueue_ns = field!(prev, task_run_delay: u64);
+        thread.runqueue_ns.wrapping_sub(before.1)
+    };
+    if began == 0 || counters.off_ns == UNSEEN {
+        counters.discarded += 1;
+    } else {
+        count(&mut cpu.latency.on_cpu, now.wrapping_sub(began));
+        count(&mut cpu.latency.runqueue_wait, wait);
+        // What was not waited for was slept; a task that was preempted did
+        // not sleep.
+        if before.3 != 0 && counters.off_ns > wait {
+            let slept = counters.off_ns - wait;
+            thread.blocked_ns += slept;
+            count(&mut cpu.latency.off_cpu, slept);
+        }
     }
     touch(index);
     if state & TASK_DEAD != 0 {
-        end(cpu, prev, thread, index, now);
+        end(counters, prev, thread, index, now);
     }
 }
 
 /// Charges a task that has no record: it was there before the programs and
 /// has not been found yet, or there was no free record when it was made.
 #[inline(always)]
-fn leave_unknown(cpu: &mut Cpu, prev: *const Kernel, now: u64, began: u64) {
+fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u64) {
     cpu.unknown_tasks += 1;
     if field!(prev, task_state: u32) == 0 {
         cpu.involuntary_switches += 1;
@@ -109,18 +123,19 @@ fn leave_unknown(cpu: &mut Cpu, prev: *const Kernel, now: u64, began: u64) {
     }
 }
 
-/// Notes who has the CPU now, and ends that task's wait.
+/// Notes who has the CPU now.
 #[inline(always)]
-fn enter(cpu: &mut Cpu, next: *const Kernel, now: u64) {
+fn enter(cpu: &mut CpuCounters, next: *const Kernel, now: u64) {
     let tid = field!(next, task_pid: u32);
     cpu.task = next as u64;
     cpu.tid = tid;
     cpu.thread = NO_THREAD;
     cpu.since_ns = now;
+    cpu.off_ns = UNSEEN;
     if tid == 0 {
         return;
     }
-    let index = thread_of(next);
+    let index = thread_of(next, tid);
     let Some(thread) = THREADS.get_ptr_mut(index) else {
         return;
     };
@@ -128,27 +143,23 @@ fn enter(cpu: &mut Cpu, next: *const Kernel, now: u64) {
     // SAFETY: the pointer is to an element; only this CPU writes to it while
     // the task is arriving.
     let thread = unsafe { &mut *thread };
-    let queued = thread.queued_at_ns;
-    let slept = thread.slept_at_ns;
-    if queued == 0 {
-        // Nobody saw the wakeup: how long the task slept and waited is not
-        // known.
-        cpu.discarded += 1;
+    // The clocks of two CPUs may differ by a little.
+    cpu.off_ns = if thread.left_at_ns == 0 {
+        0
     } else {
-        if slept != 0 && queued >= slept {
-            thread.blocked_ns += queued - slept;
-            count(&mut cpu.off_cpu, queued - slept);
-        }
-        if now >= queued {
-            thread.wait_ns = now - queued;
-            count(&mut cpu.runqueue_wait, now - queued);
+        now.saturating_sub(thread.left_at_ns)
+    };
+    thread.left_at_ns = 0;
+    if offset!(task_run_delay) == ABSENT {
+        cpu.wait_ns = if thread.woken_at_ns != 0 {
+            now.saturating_sub(thread.woken_at_ns)
+        } else if thread.task_state == 0 {
+            cpu.off_ns
         } else {
-            // The clocks of two CPUs may differ by a little.
-            count(&mut cpu.runqueue_wait, 0);
-        }
+            0
+        };
+        thread.woken_at_ns = 0;
     }
-    thread.slept_at_ns = 0;
-    thread.queued_at_ns = 0;
 }
 
 /// Ends the record of a thread that will not run again.
@@ -156,8 +167,9 @@ fn enter(cpu: &mut Cpu, next: *const Kernel, now: u64) {
 /// This is the last that the task does: only from here on its counters are
 /// final, and only from here on its `task_struct` may be freed.
 #[inline(always)]
-fn end(cpu: &mut Cpu, prev: *const Kernel, thread: &mut Thread, index: u32, now: u64) {
+fn end(cpu: &mut CpuCounters, prev: *const Kernel, thread: &mut Thread, index: u32, now: u64) {
     thread.state = THREAD_DEAD;
+    thread.task = 0;
     let _ = THREAD_OF.remove(prev as u64);
     let Some(mut entry) = EVENTS.reserve_untyped::<ThreadEndEvent>(0) else {
         cpu.events_dropped += 1;
@@ -178,8 +190,9 @@ fn end(cpu: &mut Cpu, prev: *const Kernel, thread: &mut Thread, index: u32, now:
 
 /// Counts a duration.
 #[inline(always)]
-fn count(histogram: &mut [u64; BUCKETS], ns: u64) {
-    if let Some(bucket) = histogram.get_mut(bucket_of(ns)) {
+fn count(histogram: &mut Histogram, ns: u64) {
+    histogram.sum_ns += ns;
+    if let Some(bucket) = histogram.buckets.get_mut(bucket_of(ns)) {
         *bucket += 1;
     }
 }

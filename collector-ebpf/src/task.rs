@@ -5,7 +5,7 @@ use collector_ebpf::{
     ABSENT, COMM_LEN, Cpu, GROUP_DEAD, KERNEL_THREAD, NO_THREAD, Offsets, THREAD_LIVE, Thread,
 };
 
-use crate::maps::{CPUS, FREE, THREAD_OF, THREADS, touch};
+use crate::maps::{CPUS, FREE, THREAD_OF, THREADS, recent, touch};
 
 /// Where the fields are in the structures of the running kernel. The loader
 /// fills this in and freezes it, so that the verifier knows each offset and
@@ -108,13 +108,32 @@ pub(crate) fn this_cpu() -> Option<*mut Cpu> {
 }
 
 /// The element of `THREADS` of a task, or [`NO_THREAD`].
+///
+/// Looks where a task of this number was found last, and only if another one
+/// is there by now in the hash map: numbers are given out in a row, so few
+/// share a place.
 #[inline(always)]
-pub(crate) fn thread_of(task: *const Kernel) -> u32 {
+pub(crate) fn thread_of(task: *const Kernel, tid: u32) -> u32 {
+    let recent = recent(tid);
+    // SAFETY: the place is within the table. Another CPU may write to it: then
+    // one or the other is read, and either is checked.
+    let index = unsafe { recent.read_volatile() };
+    if let Some(thread) = THREADS.get_ptr_mut(index) {
+        // SAFETY: the pointer is to an element. If it is that of another task
+        // its address differs, and if it is free it has none.
+        if unsafe { (&raw const (*thread).task).read_volatile() } == task as u64 {
+            return index;
+        }
+    }
     match THREAD_OF.get_ptr(task as u64) {
         // SAFETY: the pointer is to a live element; should the element be
         // removed and used again meanwhile, the value read is that of another
         // task, which only the last switch of this one could bring about.
-        Some(thread) => unsafe { *thread },
+        // The place is within the table.
+        Some(thread) => unsafe {
+            recent.write_volatile(*thread);
+            *thread
+        },
         None => NO_THREAD,
     }
 }
@@ -233,7 +252,7 @@ pub(crate) fn adopt(task: *const Kernel, flag: u64) -> u32 {
     let Ok(Some(index)) = FREE.pop() else {
         if let Some(cpu) = this_cpu() {
             // SAFETY: the pointer is to this CPU's element.
-            unsafe { (*cpu).threads_dropped += 1 };
+            unsafe { (*cpu).counters.threads_dropped += 1 };
         }
         return NO_THREAD;
     };
@@ -251,19 +270,22 @@ pub(crate) fn adopt(task: *const Kernel, flag: u64) -> u32 {
         (*thread).exit_code = 0;
         copy_counters(task, thread);
         (*thread).runqueue_ns = field!(task, task_run_delay: u64);
-        (*thread).wait_ns = 0;
         (*thread).blocked_ns = 0;
-        (*thread).slept_at_ns = 0;
-        (*thread).queued_at_ns = 0;
+        (*thread).left_at_ns = 0;
+        (*thread).woken_at_ns = 0;
+        (*thread).task = task as u64;
         (*thread).state = THREAD_LIVE;
     }
     if THREAD_OF.insert(task as u64, index, flag).is_err() {
         // Another CPU was faster, or the map is full, which it is not before
         // `FREE` is empty.
         // SAFETY: as above.
-        unsafe { (*thread).state = collector_ebpf::THREAD_FREE };
+        unsafe {
+            (*thread).task = 0;
+            (*thread).state = collector_ebpf::THREAD_FREE;
+        }
         let _ = FREE.push(index, 0);
-        return thread_of(task);
+        return thread_of(task, field!(task, task_pid: u32));
     }
     touch(index);
     index

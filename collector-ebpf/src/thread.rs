@@ -46,12 +46,8 @@ pub struct Thread {
     /// Time in kernel mode as the timer tick saw it: `stime`.
     pub system_ns: u64,
     /// Time that it could run and waited for a CPU, up to the last time that
-    /// it left one: `sched_info.run_delay` where the kernel keeps it, else the
-    /// sum of `wait_ns`.
+    /// it left one: `sched_info.run_delay` where the kernel keeps it.
     pub runqueue_ns: u64,
-    /// The wait before it got the CPU that it has now; not yet in
-    /// `runqueue_ns`.
-    pub wait_ns: u64,
     /// Time asleep, from leaving a CPU until the wakeup.
     pub blocked_ns: u64,
     /// `nvcsw`.
@@ -62,10 +58,13 @@ pub struct Thread {
     pub minor_faults: u64,
     /// `maj_flt`.
     pub major_faults: u64,
-    /// When it went to sleep; 0 while it runs or could run.
-    pub slept_at_ns: u64,
-    /// Since when it waits for a CPU; 0 while it runs or sleeps.
-    pub queued_at_ns: u64,
+    /// When it left its CPU; 0 while it has one, or if that is not known.
+    pub left_at_ns: u64,
+    /// When it was woken; 0 while it has a CPU or sleeps. Only where the
+    /// wakeups are watched.
+    pub woken_at_ns: u64,
+    /// The address of its `task_struct`; 0 once it has left its last CPU.
+    pub task: u64,
 }
 
 const _: () = assert!(

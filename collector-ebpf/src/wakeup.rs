@@ -2,10 +2,13 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfT
 
 use crate::{
     maps::{THREADS, touch},
-    task::{Kernel, this_cpu, thread_of},
+    task::{Kernel, field, this_cpu, thread_of},
 };
 
 /// A task that slept may run.
+///
+/// Attached only where the kernel does not count the waits of a task itself:
+/// to be run at each wakeup costs as much again as the switch.
 ///
 /// Also fires for a task that was about to sleep and has not left its CPU
 /// yet; then there is no wait to be measured.
@@ -27,18 +30,18 @@ fn woken(task: *const Kernel, is_new: bool) {
     if let Some(cpu) = this_cpu() {
         // SAFETY: the pointer is to this CPU's element; both programs run with
         // interrupts off.
-        unsafe { (*cpu).wakeups += 1 };
+        unsafe { (*cpu).counters.wakeups += 1 };
     }
-    let index = thread_of(task);
+    let index = thread_of(task, field!(task, task_pid: u32));
     let Some(thread) = THREADS.get_ptr_mut(index) else {
         return;
     };
     // SAFETY: the pointer is to an element; the task is not on a CPU, and the
     // lock under which it is woken keeps other wakers and CPUs away.
     unsafe {
-        if is_new || ((*thread).slept_at_ns != 0 && (*thread).queued_at_ns == 0) {
-            (*thread).queued_at_ns = bpf_ktime_get_ns();
-            (*thread).task_state = 0;
+        let is_off = (*thread).left_at_ns != 0 && (*thread).task_state != 0;
+        if (*thread).woken_at_ns == 0 && (is_new || is_off) {
+            (*thread).woken_at_ns = bpf_ktime_get_ns();
             touch(index);
         }
     }

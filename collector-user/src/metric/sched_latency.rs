@@ -20,7 +20,7 @@ pub struct CpuLatency {
     /// The number of the CPU; `None` in the total.
     pub cpu: Option<u32>,
     /// From the wakeup, or the preemption, of a task until it got this CPU.
-    pub runqueue_wait: LatencyHistogram,
+    pub runqueue_wait: Option<LatencyHistogram>,
     /// From getting this CPU until leaving it.
     pub on_cpu: Option<LatencyHistogram>,
     /// From going to sleep until the wakeup, of tasks that then ran here.
@@ -82,9 +82,11 @@ impl Reading for SchedLatency {
 
     fn heap_bytes(&self) -> usize {
         let of = |cpu: &CpuLatency| {
-            let buckets = cpu.runqueue_wait.buckets.capacity()
-                + cpu.on_cpu.as_ref().map_or(0, |h| h.buckets.capacity())
-                + cpu.off_cpu.as_ref().map_or(0, |h| h.buckets.capacity());
+            let buckets: usize = [&cpu.runqueue_wait, &cpu.on_cpu, &cpu.off_cpu]
+                .into_iter()
+                .flatten()
+                .map(|histogram| histogram.buckets.capacity())
+                .sum();
             buckets * size_of::<LatencyBucket>()
         };
         self.cpus.capacity() * size_of::<CpuLatency>()

@@ -47,12 +47,20 @@ pub(super) fn checks(patient: &Patient) -> Vec<Check> {
         .iter()
         .filter(|p| attached(&p.state))
         .count();
-    let found = format!("{count} of {} programs attached", report.programs.len());
+    let needed = report
+        .programs
+        .iter()
+        .filter(|p| !matches!(p.state, ProgramState::Unneeded { .. }))
+        .count();
+    let found = format!("{count} of {needed} programs attached");
     let mut checks = vec![fine("ebpf", found)];
     for program in &report.programs {
         let name = format!("program {}", program.name);
         checks.push(match &program.state {
             ProgramState::Attached => fine(name, format!("{}: {}", program.hook, program.feeds)),
+            ProgramState::Unneeded { reason } => {
+                fine(name, format!("{}: not needed: {reason}", program.hook))
+            }
             ProgramState::Off { reason } => Check::wrong(
                 name,
                 State::Fallback,

@@ -17,6 +17,7 @@ pub(in crate::cli) fn report(report: &StartReport, size: Size) -> String {
                 ProgramState::Attached => {
                     grid.add([program.hook.clone(), program.feeds.to_owned()]);
                 }
+                ProgramState::Unneeded { .. } => {}
                 ProgramState::Off { reason } => off.push((&program.hook, program.feeds, reason)),
             }
         }

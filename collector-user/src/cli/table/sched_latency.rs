@@ -42,13 +42,9 @@ pub(super) fn table(now: &SchedLatency, before: Option<&SchedLatency>, size: Siz
 fn of_cpu(name: &str, now: &CpuLatency, before: Option<&CpuLatency>) -> Vec<Vec<String>> {
     let off = |cpu: &CpuLatency| cpu.off_cpu.clone();
     let on = |cpu: &CpuLatency| cpu.on_cpu.clone();
-    let wait = Some(now.runqueue_wait.clone());
+    let wait = |cpu: &CpuLatency| cpu.runqueue_wait.clone();
     let kinds = [
-        (
-            "run-queue wait",
-            wait,
-            before.map(|b| b.runqueue_wait.clone()),
-        ),
+        ("run-queue wait", wait(now), before.and_then(wait)),
         ("on CPU", on(now), before.and_then(on)),
         ("off CPU", off(now), before.and_then(off)),
     ];
@@ -120,7 +116,7 @@ mod tests {
     #[test]
     fn a_histogram_that_the_kernel_does_not_keep_has_no_row() {
         let total = CpuLatency {
-            runqueue_wait: histogram(&[(1000, 9)]),
+            runqueue_wait: Some(histogram(&[(1000, 9)])),
             ..CpuLatency::default()
         };
         let now = SchedLatency {

@@ -118,7 +118,7 @@ mod tests {
             }],
         };
         let total = CpuLatency {
-            runqueue_wait,
+            runqueue_wait: Some(runqueue_wait),
             ..CpuLatency::default()
         };
         BTreeMap::from([

@@ -23,7 +23,7 @@ const OFF_CPU: Family = Family::histogram(
 /// series a CPU.
 pub(super) fn encode(text: &mut Text, latency: &SchedLatency) {
     let total = &latency.total;
-    histogram(text, &WAIT, Some(&total.runqueue_wait));
+    histogram(text, &WAIT, total.runqueue_wait.as_ref());
     histogram(text, &ON_CPU, total.on_cpu.as_ref());
     histogram(text, &OFF_CPU, total.off_cpu.as_ref());
 }
@@ -99,7 +99,7 @@ mod tests {
         };
         let latency = SchedLatency {
             total: CpuLatency {
-                runqueue_wait,
+                runqueue_wait: Some(runqueue_wait),
                 ..CpuLatency::default()
             },
             cpus: Vec::new(),

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use collector_ebpf::KERNEL_THREAD;
+use collector_ebpf::{KERNEL_THREAD, Thread};
 
 use super::counters::{Counters, Known, Split};
 use crate::metric::{Process, ProcessState};
@@ -124,6 +124,18 @@ impl Account {
             read_bytes: if known.io { self.read_bytes } else { None },
             write_bytes: if known.io { self.write_bytes } else { None },
         }
+    }
+}
+
+/// Since when a thread waits for a CPU, if it does: it was preempted, or the
+/// wakeups are watched and one was seen.
+pub(crate) const fn waits_since(thread: &Thread) -> Option<u64> {
+    if thread.woken_at_ns != 0 {
+        Some(thread.woken_at_ns)
+    } else if thread.task_state == 0 && thread.left_at_ns != 0 {
+        Some(thread.left_at_ns)
+    } else {
+        None
     }
 }
 

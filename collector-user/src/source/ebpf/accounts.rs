@@ -3,11 +3,13 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 use collector_ebpf::{GROUP_DEAD, NO_THREAD, THREAD_DEAD, THREAD_FREE, TaskEntry, Thread};
 
 use super::{
-    account::{Account, InFlight, Key, process_state},
+    account::{Account, InFlight, Key, process_state, waits_since},
     counters::{Counters, Known, Split, exited_totals},
     event_record::{EventRecord, Exec, comm_text},
 };
-use crate::metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent, ProcessList, ProcessStats};
+use crate::metric::{
+    ExecEvent, ExitEvent, ForkEvent, ProcessEvent, ProcessList, ProcessState, ProcessStats,
+};
 
 /// All processes, added up from the records of their threads.
 ///
@@ -160,8 +162,12 @@ impl Accounts {
         }
         let growth = seen.counters.advance(&Counters::of(thread));
         account.counters.add(&growth);
+        let waits_since = waits_since(thread);
         if thread.tid == thread.tgid {
-            account.state = Some(process_state(thread.task_state));
+            account.state = Some(match waits_since {
+                Some(_) => ProcessState::Running,
+                None => process_state(thread.task_state),
+            });
         }
         changed(account, process, &mut self.changed);
         if thread.flags & GROUP_DEAD != 0 {
@@ -170,8 +176,8 @@ impl Accounts {
         if thread.state == THREAD_DEAD {
             seen.is_dead = true;
             self.dead.push(index);
-        } else if thread.queued_at_ns != 0 {
-            self.waiting.push((index, thread.queued_at_ns));
+        } else if let Some(since_ns) = waits_since {
+            self.waiting.push((index, since_ns));
         }
     }
 

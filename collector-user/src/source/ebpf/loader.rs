@@ -19,6 +19,9 @@ use super::{
 /// The compiled programs: built by `cargo xtask build-ebpf`.
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("collector.bpf.o");
 
+/// The kernel's own count of a task's waits.
+const RUN_DELAY: &str = "task_struct.sched_info.run_delay";
+
 /// The programs on tracepoints, and what each one feeds. The first one is
 /// needed by all others.
 const TRACEPOINTS: [(&str, &str); 6] = [
@@ -26,14 +29,8 @@ const TRACEPOINTS: [(&str, &str); 6] = [
         "sched_switch",
         "cpu_stats, process_stats, sched_latency; exit in process_events",
     ),
-    (
-        "sched_wakeup",
-        "blocked_ns; runqueue_wait and off_cpu in sched_latency",
-    ),
-    (
-        "sched_wakeup_new",
-        "the first wait of a new task in sched_latency",
-    ),
+    (WAKEUPS[0], WAKEUPS_FEED),
+    (WAKEUPS[1], WAKEUPS_FEED),
     (
         "sched_process_fork",
         "fork in process_events; new processes at once",
@@ -47,6 +44,11 @@ const TRACEPOINTS: [(&str, &str); 6] = [
         "exit_code and signal of exit in process_events",
     ),
 ];
+
+/// The programs that watch when tasks are woken: only of use where the kernel
+/// does not keep [`RUN_DELAY`], since they cost about as much as the switch.
+const WAKEUPS: [&str; 2] = ["sched_wakeup", "sched_wakeup_new"];
+const WAKEUPS_FEED: &str = "runqueue_ns, blocked_ns; runqueue_wait and off_cpu in sched_latency";
 
 /// The iterator, and what it feeds.
 const ITERATOR: (&str, &str) = (
@@ -166,7 +168,8 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         free.push(index, 0).map_err(|error| map_error(&error))?;
     }
     let kernel_btf = AyaBtf::from_sys_fs().map_err(|error| LoadError::Other(error.to_string()))?;
-    let programs = attach_all(&mut ebpf, &kernel_btf, options)?;
+    let counts_waits = offsets.has(RUN_DELAY);
+    let programs = attach_all(&mut ebpf, &kernel_btf, options, counts_waits)?;
     drop(kernel_btf);
 
     let is_attached = |name: &str| {
@@ -174,11 +177,12 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
             .iter()
             .any(|program| program.name == name && program.state == ProgramState::Attached)
     };
-    let wakeups = is_attached("sched_wakeup") && is_attached("sched_wakeup_new");
+    let wakeups = WAKEUPS.iter().all(|name| is_attached(name));
     let known = Known {
         split: offsets.has("task_struct.utime") && offsets.has("task_struct.stime"),
-        runqueue: wakeups || offsets.has("task_struct.sched_info.run_delay"),
-        blocked: wakeups,
+        runqueue: wakeups || counts_waits,
+        blocked: wakeups || counts_waits,
+        wakeups,
         minor_faults: offsets.has("task_struct.min_flt"),
         major_faults: offsets.has("task_struct.maj_flt"),
         io: offsets.has("task_struct.ioac.read_bytes"),
@@ -229,9 +233,22 @@ fn attach_all(
     ebpf: &mut Ebpf,
     btf: &AyaBtf,
     options: &LoadOptions,
+    counts_waits: bool,
 ) -> Result<Vec<ProgramReport>, LoadError> {
     let mut programs = Vec::new();
     for (name, feeds) in TRACEPOINTS {
+        let hook = format!("tp_btf/{name}");
+        if counts_waits && WAKEUPS.contains(&name) {
+            programs.push(ProgramReport {
+                name,
+                hook,
+                state: ProgramState::Unneeded {
+                    reason: "this kernel counts the waits of each task itself",
+                },
+                feeds,
+            });
+            continue;
+        }
         let result = pretend(name, options).and_then(|()| {
             let program: &mut BtfTracePoint = ebpf
                 .program_mut(name)
@@ -242,7 +259,7 @@ fn attach_all(
             program.attach().map_err(|error| refused(&error))?;
             Ok(())
         });
-        programs.push(report(name, format!("tp_btf/{name}"), feeds, result));
+        programs.push(report(name, hook, feeds, result));
     }
     let (name, feeds) = ITERATOR;
     let result = pretend(name, options).and_then(|()| {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use aya::maps::MapData;
-use collector_ebpf::{Cpu, THREAD_FREE, Thread};
+use collector_ebpf::{Cpu, CpuCounters, THREAD_FREE, Thread};
 use memmap2::{MmapOptions, MmapRaw};
 
 /// A record that may be read while the kernel writes to it: it holds integers
@@ -83,6 +83,16 @@ impl<T: Record> MappedArray<T> {
         // mapping begins at a page and the stride is a multiple of 8; any bits
         // are a value of `T`.
         Some(unsafe { ptr::read_volatile(element) })
+    }
+}
+
+impl MappedArray<Cpu> {
+    /// The counters of a CPU, without its histograms, which are a hundred
+    /// times as long.
+    pub(crate) fn counters(&self, index: u32) -> Option<CpuCounters> {
+        let element = self.element(index)?;
+        // SAFETY: as in `read`: the part is within the element.
+        Some(unsafe { ptr::read_volatile(&raw const (*element).counters) })
     }
 }
 

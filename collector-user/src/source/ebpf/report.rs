@@ -30,6 +30,11 @@ pub struct ProgramReport {
 pub enum ProgramState {
     /// It is loaded and attached.
     Attached,
+    /// It is not, and nothing is the worse for it.
+    Unneeded {
+        /// What serves in its place.
+        reason: &'static str,
+    },
     /// It is not.
     Off {
         /// Why, and what would mend it.

@@ -7,10 +7,11 @@ use aya::{
     Ebpf,
     maps::{MapData, Queue, RingBuf},
 };
-use collector_ebpf::{BUCKETS, Cpu, TOUCHED_PAGE, Thread, bucket_bounds};
+use collector_ebpf::{BUCKETS, Cpu, CpuCounters, TOUCHED_PAGE, Thread, bucket_bounds};
 
 use super::{
     accounts::{Accounts, Clock, Details, LookUp, Running},
+    counters::Known,
     debug_log::DebugLog,
     event_record::EventRecord,
     loader::Loaded,
@@ -204,7 +205,7 @@ impl State {
             let Some((cpu, record)) = self.running(index) else {
                 continue;
             };
-            cpus.extend(cpu_times(index, &cpu, now_ns));
+            cpus.extend(cpu_times(index, &cpu, now_ns, self.known()));
             if let Some(record) = record {
                 self.accounts.update(cpu.thread, &record);
                 self.running.push(Running {
@@ -221,13 +222,13 @@ impl State {
 
     /// What a CPU did, with the record of the thread that has it, both from
     /// before the same switch.
-    fn running(&self, index: u32) -> Option<(Cpu, Option<Thread>)> {
-        let mut cpu = self.cpus.read(index)?;
+    fn running(&self, index: u32) -> Option<(CpuCounters, Option<Thread>)> {
+        let mut cpu = self.cpus.counters(index)?;
         // A switch in between shows in the second look; many in a row would
         // only make one CPU's time in flight a little wrong.
         for _ in 0..8 {
             let thread = self.threads.read(cpu.thread);
-            let again = self.cpus.read(index)?;
+            let again = self.cpus.counters(index)?;
             if again.since_ns == cpu.since_ns && again.thread == cpu.thread {
                 return Some((cpu, thread));
             }
@@ -238,7 +239,7 @@ impl State {
 
     pub(super) fn cpu_times(&self, now_ns: u64) -> Vec<CpuTimes> {
         (0..self.cpus.len())
-            .filter_map(|index| cpu_times(index, &self.cpus.read(index)?, now_ns))
+            .filter_map(|index| cpu_times(index, &self.cpus.counters(index)?, now_ns, self.known()))
             .collect()
     }
 
@@ -250,28 +251,41 @@ impl State {
         self.sum(|cpu| cpu.threads_dropped)
     }
 
-    fn sum(&self, field: impl Fn(&Cpu) -> u64) -> u64 {
+    fn known(&self) -> &Known {
+        self.accounts.known()
+    }
+
+    fn sum(&self, field: impl Fn(&CpuCounters) -> u64) -> u64 {
         (0..self.cpus.len())
-            .filter_map(|index| self.cpus.read(index))
+            .filter_map(|index| self.cpus.counters(index))
             .map(|cpu| field(&cpu))
             .sum()
     }
 
     pub(super) fn sched_latency(&self) -> SchedLatency {
-        let knows_wakeups = self.accounts.known().blocked;
+        let known = self.known();
         let mut total = [[0; BUCKETS]; 3];
         let row = |cpu, counts: &[[u64; BUCKETS]; 3]| CpuLatency {
             cpu,
-            runqueue_wait: histogram(&counts[0]),
+            runqueue_wait: known.runqueue.then(|| histogram(&counts[0])),
             on_cpu: Some(histogram(&counts[1])),
-            off_cpu: knows_wakeups.then(|| histogram(&counts[2])),
+            off_cpu: known.blocked.then(|| histogram(&counts[2])),
         };
         let mut cpus = Vec::new();
         for index in 0..self.cpus.len() {
-            let Some(cpu) = self.cpus.read(index).filter(|cpu| cpu.since_ns != 0) else {
+            let Some(cpu) = self
+                .cpus
+                .read(index)
+                .filter(|cpu| cpu.counters.since_ns != 0)
+            else {
                 continue;
             };
-            let counts = [cpu.runqueue_wait, cpu.on_cpu, cpu.off_cpu];
+            let latency = &cpu.latency;
+            let counts = [
+                latency.runqueue_wait.buckets,
+                latency.on_cpu.buckets,
+                latency.off_cpu.buckets,
+            ];
             for (total, counts) in total.iter_mut().zip(&counts) {
                 for (total, count) in total.iter_mut().zip(counts) {
                     *total += count;
@@ -288,7 +302,7 @@ impl State {
 
 /// What the programs know of a CPU, up to now; nothing before its first
 /// switch.
-fn cpu_times(index: u32, cpu: &Cpu, now_ns: u64) -> Option<CpuTimes> {
+fn cpu_times(index: u32, cpu: &CpuCounters, now_ns: u64, known: &Known) -> Option<CpuTimes> {
     if cpu.since_ns == 0 {
         return None;
     }
@@ -306,7 +320,7 @@ fn cpu_times(index: u32, cpu: &Cpu, now_ns: u64) -> Option<CpuTimes> {
         voluntary_switches: Some(cpu.voluntary_switches),
         involuntary_switches: Some(cpu.involuntary_switches),
         idle_switches: Some(cpu.idle_switches),
-        wakeups: Some(cpu.wakeups),
+        wakeups: known.wakeups.then_some(cpu.wakeups),
         ..CpuTimes::default()
     })
 }

@@ -8,6 +8,7 @@ const ALL: Known = Known {
     split: true,
     runqueue: true,
     blocked: true,
+    wakeups: true,
     minor_faults: true,
     major_faults: true,
     io: true,
@@ -130,7 +131,7 @@ fn time_in_flight_is_shown_and_a_total_never_shrinks() {
 fn a_wait_in_flight_is_shown_until_it_ends() {
     let mut accounts = accounts();
     let waiting = Thread {
-        queued_at_ns: 900,
+        left_at_ns: 900,
         runqueue_ns: 40,
         ..thread(10, 10, 1)
     };
@@ -145,8 +146,7 @@ fn a_wait_in_flight_is_shown_until_it_ends() {
     accounts.update(
         0,
         &Thread {
-            wait_ns: 150,
-            runqueue_ns: 40,
+            runqueue_ns: 190,
             ..thread(10, 10, 1)
         },
     );
