@@ -66,7 +66,7 @@ fn fill(entry: &mut TaskEntry, task: *const Kernel) {
     entry.task_state = field!(task, task_state: u32);
     entry.exit_state = field!(task, task_exit_state: u32);
     entry.cpu = field!(task, task_cpu: u32);
-    entry.on_cpu = field!(task, task_on_cpu: u32);
+    entry.on_cpu = u32::from(field!(task, task_on_cpu: u8));
     read_comm(task, &raw mut entry.comm);
     fill_memory(entry, task);
     entry.read_bytes = field!(task, task_read_bytes: u64);

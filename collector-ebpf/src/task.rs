@@ -83,9 +83,10 @@ macro_rules! offset {
 /// The value of a field; the default of its type where the kernel has no such
 /// field.
 macro_rules! field {
-    ($base:expr, $name:ident: $type:ty) => {
+    ($base:expr, $name:ident: $type:ty) => {{
+        const { assert!(size_of::<$type>() == collector_ebpf::Offsets::$name()) };
         $crate::task::load::<$type>($base, $crate::task::offset!($name))
-    };
+    }};
 }
 
 /// The value of a field that is a pointer to a structure; null where the

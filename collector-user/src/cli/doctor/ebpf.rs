@@ -74,7 +74,7 @@ pub(super) fn checks(patient: &Patient) -> Vec<Check> {
         checks.push(Check::wrong(
             format!("field {}", missing.field),
             State::Fallback,
-            "this kernel does not have it",
+            "this kernel does not have it, or not in a form that is known",
             format!("there is no {}", missing.feeds),
             "use a kernel that has this field; the rest works",
         ));

@@ -52,6 +52,15 @@ pub(crate) struct Btf {
     strings: std::ops::Range<usize>,
 }
 
+/// Where a field is in its structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Bytes from the start of the structure.
+    pub(crate) offset: u32,
+    /// How many bytes it has.
+    pub(crate) bytes: u32,
+}
+
 /// One type: its header, and where what follows the header begins.
 #[derive(Clone, Copy)]
 struct Type {
@@ -110,10 +119,10 @@ impl Btf {
         })
     }
 
-    /// The offset in bytes of a field: `task_struct.se.sum_exec_runtime`,
+    /// Where a field is: `task_struct.se.sum_exec_runtime`,
     /// `mm_struct.rss_stat[1].count`. `None` if there is no such field, or if
     /// it is a bit field.
-    pub(crate) fn offset_of(&self, path: &str) -> Option<u32> {
+    pub(crate) fn place_of(&self, path: &str) -> Option<Place> {
         let (structure, members) = path.split_once('.')?;
         self.structures(structure).find_map(|id| {
             let mut at = (id, 0u32);
@@ -129,7 +138,10 @@ impl Btf {
                     at = (element, at.1.checked_add(offset)?);
                 }
             }
-            Some(at.1)
+            Some(Place {
+                offset: at.1,
+                bytes: self.size_of(at.0)?,
+            })
         })
     }
 
@@ -242,6 +254,19 @@ impl Btf {
 
     fn size_of(&self, id: u32) -> Option<u32> {
         let found = self.get(self.resolve(id)?)?;
+        if found.kind != KIND_ARRAY {
+            return Self::size_of_element(found);
+        }
+        // An array of arrays is not asked for, and one that holds itself would
+        // never end.
+        let element = u32_at(&self.data, found.rest)?;
+        let length = u32_at(&self.data, found.rest + 8)?;
+        let element = self.get(self.resolve(element)?)?;
+        Self::size_of_element(element)?.checked_mul(length)
+    }
+
+    /// The size of a type that is no array.
+    fn size_of_element(found: Type) -> Option<u32> {
         match found.kind {
             KIND_INT | KIND_STRUCT | KIND_UNION | KIND_ENUM | KIND_ENUM64 | KIND_FLOAT => {
                 Some(found.size_or_type)
@@ -345,21 +370,23 @@ mod tests {
     #[test]
     fn a_member_is_found_also_inside_one_without_a_name() {
         let btf = Btf::parse(sample()).expect("it is valid");
-        assert_eq!(btf.offset_of("task.a"), Some(0));
-        assert_eq!(btf.offset_of("task.b"), Some(8));
-        assert_eq!(btf.offset_of("task.b[3]"), Some(32));
-        assert_eq!(
-            btf.offset_of("task.b[4]"),
-            None,
-            "beyond the end of the array"
-        );
-        assert_eq!(
-            btf.offset_of("task.c"),
-            None,
-            "a bit field has no offset in bytes"
-        );
-        assert_eq!(btf.offset_of("task.d"), None);
-        assert_eq!(btf.offset_of("nobody.a"), None);
+        let offset = |path| btf.place_of(path).map(|place| place.offset);
+        assert_eq!(offset("task.a"), Some(0));
+        assert_eq!(offset("task.b"), Some(8));
+        assert_eq!(offset("task.b[3]"), Some(32));
+        assert_eq!(offset("task.b[4]"), None, "beyond the end of the array");
+        assert_eq!(offset("task.c"), None, "a bit field has no offset in bytes");
+        assert_eq!(offset("task.d"), None);
+        assert_eq!(offset("nobody.a"), None);
+    }
+
+    #[test]
+    fn the_size_of_a_field_is_told() {
+        let btf = Btf::parse(sample()).expect("it is valid");
+        let bytes = |path| btf.place_of(path).map(|place| place.bytes);
+        assert_eq!(bytes("task.a"), Some(4));
+        assert_eq!(bytes("task.b"), Some(32));
+        assert_eq!(bytes("task.b[3]"), Some(8));
     }
 
     #[test]
@@ -374,7 +401,7 @@ mod tests {
         let intact = sample();
         for length in 0..intact.len() {
             if let Ok(btf) = Btf::parse(intact[..length].to_vec()) {
-                btf.offset_of("task.b[3]");
+                btf.place_of("task.b[3]");
             }
         }
         for at in 0..intact.len() {
@@ -382,7 +409,7 @@ mod tests {
                 let mut damaged = intact.clone();
                 damaged[at] = value;
                 if let Ok(btf) = Btf::parse(damaged) {
-                    btf.offset_of("task.b[3]");
+                    btf.place_of("task.b[3]");
                     btf.tracepoint_arguments("hop");
                 }
             }

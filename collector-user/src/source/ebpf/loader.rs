@@ -325,20 +325,33 @@ fn refused(error: &ProgramError) -> String {
         } => {
             let log = verifier_log.to_string();
             tracing::debug!(log, "the verifier refused a program");
-            let verdict = log.lines().rev().find(|line| {
-                !line.is_empty()
-                    && !line.starts_with("processed ")
-                    && !line.starts_with("stack depth ")
-                    && !line.starts_with("verification time")
-            });
             format!(
                 "the kernel refused it: {io_error}{}",
-                verdict.map(|line| format!(" ({line})")).unwrap_or_default()
+                verdict_of(&log)
+                    .map(|line| format!(" ({line})"))
+                    .unwrap_or_default()
             )
         }
         ProgramError::SyscallError(error) => format!("{}: {}", error.call, error.io_error),
         error => error.to_string(),
     }
+}
+
+/// The line of the verifier's log that says why: the last one before those on
+/// what the check took (`print_verification_stats` of `kernel/bpf/verifier.c`).
+fn verdict_of(log: &str) -> Option<&str> {
+    const STATISTICS: [&str; 4] = [
+        "processed ",
+        "stack depth ",
+        "verification time ",
+        "subprog ",
+    ];
+    log.lines().rev().find(|line| {
+        !line.is_empty()
+            && !STATISTICS
+                .iter()
+                .any(|statistic| line.starts_with(statistic))
+    })
 }
 
 fn describe(error: &EbpfError) -> LoadError {
@@ -396,6 +409,20 @@ fn pid_max() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_verdict_is_the_line_before_the_statistics() {
+        // As 7.3 has it.
+        let log = "117: (61) r1 = *(u32 *)(r1 +0)\n\
+            access beyond the end of member on_cpu (mend:53) in struct task_struct with off 52 size 4\n\
+            verification time 12530 usec\n\
+            stack depth max 0\n\
+            subprog 0 (all_tasks) main insns_self 109 insns_total 109 stack 8\n\
+            processed 109 insns (limit 1000000) max_states_per_insn 0\n";
+        let verdict = verdict_of(log).expect("there is one");
+        assert!(verdict.starts_with("access beyond"), "{verdict}");
+        assert_eq!(verdict_of("processed 1 insns\n"), None);
+    }
 
     #[test]
     fn the_maps_fit_their_budgets() {

@@ -26,7 +26,9 @@ impl KernelOffsets {
                 .paths
                 .iter()
                 .filter(|path| !pretend_missing.iter().any(|name| name == *path))
-                .find_map(|path| btf.offset_of(path));
+                .filter_map(|path| btf.place_of(path))
+                .find(|place| place.bytes >= field.bytes)
+                .map(|place| place.offset);
             words.push(found.unwrap_or(ABSENT));
             if found.is_none() {
                 let field_name = field.paths.join(" or ");
