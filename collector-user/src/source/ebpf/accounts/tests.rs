@@ -1,8 +1,9 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use collector_ebpf::{EventHeader, KERNEL_THREAD, THREAD_LIVE, ThreadEndEvent};
+use collector_ebpf::{EventHeader, KERNEL_THREAD, THREAD_LIVE, TaskEntry, ThreadEndEvent};
 
 use super::*;
+use crate::{metric::ProcessEvent, source::ebpf::event_record::EventRecord};
 
 const ALL: Known = Known {
     split: true,

@@ -1,0 +1,194 @@
+//! Processes that begin, execute another program, and end.
+
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+
+use super::super::{
+    account::{Account, InFlight, Key},
+    event_record::{EventRecord, Exec, comm_text},
+};
+use super::{Accounts, changed, identified};
+use crate::metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent};
+
+/// When things happened: the programs stamp by `CLOCK_MONOTONIC`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    pub(crate) monotonic_ns: u64,
+    pub(crate) wall: SystemTime,
+}
+
+impl Clock {
+    fn wall_at(&self, monotonic_ns: u64) -> SystemTime {
+        let ago = self.monotonic_ns.saturating_sub(monotonic_ns);
+        self.wall - std::time::Duration::from_nanos(ago)
+    }
+}
+
+impl Accounts {
+    /// Takes in what happened, in its order, and ends the threads that were
+    /// found dead. Returns the events for subscribers, and puts the records
+    /// that may be given away again into `freed`.
+    pub(crate) fn settle(
+        &mut self,
+        records: Vec<EventRecord>,
+        clock: &Clock,
+        freed: &mut Vec<u32>,
+    ) -> Vec<ProcessEvent> {
+        let mut events = Vec::new();
+        let mut ends = BTreeMap::new();
+        for record in records {
+            match record {
+                EventRecord::Fork(fork) => {
+                    let time_ns = fork.header.time_ns;
+                    events.push((time_ns, ProcessEvent::Fork(self.fork(&fork, clock))));
+                }
+                EventRecord::Exec(exec) => {
+                    let time_ns = exec.header.time_ns;
+                    events.push((time_ns, ProcessEvent::Exec(self.exec(*exec, clock))));
+                }
+                EventRecord::ThreadEnd(end) => {
+                    ends.insert(end.thread, end.header.time_ns);
+                }
+            }
+        }
+        // A thread may end after the events were read and before the records
+        // are. Then the events of its process are still to come, and its end
+        // waits for them. If they have not come by the next time, they were
+        // lost.
+        let overdue = std::mem::take(&mut self.overdue);
+        for index in std::mem::take(&mut self.dead)
+            .into_iter()
+            .chain(overdue.iter().copied())
+        {
+            if !ends.contains_key(&index) && !overdue.contains(&index) {
+                self.overdue.push(index);
+                continue;
+            }
+            let time_ns = ends.get(&index).copied().unwrap_or(clock.monotonic_ns);
+            if let Some(exit) = self.end_thread(index, clock.wall_at(time_ns)) {
+                events.push((time_ns, ProcessEvent::Exit(exit)));
+            }
+            freed.push(index);
+        }
+        events.sort_by_key(|(time_ns, _event)| *time_ns);
+        events.into_iter().map(|(_time_ns, event)| event).collect()
+    }
+
+    fn fork(&mut self, fork: &collector_ebpf::ForkEvent, clock: &Clock) -> ForkEvent {
+        let key = Key {
+            pid: fork.header.pid,
+            start_ns: fork.header.process_start_ns,
+        };
+        let comm: Arc<str> = comm_text(&fork.comm).into();
+        let parent = self
+            .newest(fork.ppid)
+            .map(|(_key, parent)| (parent.cmdline.clone(), parent.cgroup.clone()));
+        // Its record was made before the event, so if it has no account it has
+        // ended already and been settled.
+        if let Some(account) = self.processes.get_mut(&key) {
+            account.ppid = Some(fork.ppid);
+            account.uid = (fork.uid != u32::MAX).then_some(fork.uid);
+            account.comm = Arc::clone(&comm);
+            account.set_flags(fork.flags);
+            account.has_base = true;
+            identified(account, &mut self.unidentified);
+            changed(account, key, &mut self.changed);
+            self.to_look_up.push(key);
+            if let Some((cmdline, cgroup)) = parent {
+                account.cmdline = cmdline;
+                account.cgroup = cgroup;
+            }
+        }
+        ForkEvent {
+            time: clock.wall_at(fork.header.time_ns),
+            pid: key.pid,
+            ppid: Some(fork.ppid),
+            start_time_ns: key.start_ns,
+            comm,
+        }
+    }
+
+    fn exec(&mut self, exec: Exec, clock: &Clock) -> ExecEvent {
+        let key = Key {
+            pid: exec.header.pid,
+            start_ns: exec.header.process_start_ns,
+        };
+        let comm: Arc<str> = comm_text(&exec.comm).into();
+        if let Some(account) = self.processes.get_mut(&key) {
+            account.ppid = Some(exec.ppid);
+            account.uid = (exec.uid != u32::MAX).then_some(exec.uid);
+            account.comm = Arc::clone(&comm);
+            account.cmdline = exec.argv.as_ref().map(|argv| argv.join(" ").into());
+            identified(account, &mut self.unidentified);
+            changed(account, key, &mut self.changed);
+        }
+        ExecEvent {
+            time: clock.wall_at(exec.header.time_ns),
+            pid: key.pid,
+            ppid: Some(exec.ppid),
+            start_time_ns: key.start_ns,
+            comm,
+            filename: exec.filename.map(Into::into),
+            argv: exec
+                .argv
+                .map(|argv| argv.into_iter().map(Into::into).collect()),
+            argv_truncated: exec.argv_truncated,
+        }
+    }
+
+    /// Ends a thread; if it was the last of its process, ends that too.
+    pub(super) fn end_thread(&mut self, index: u32, time: SystemTime) -> Option<ExitEvent> {
+        let seen = std::mem::take(self.seen.get_mut(index as usize)?);
+        let account = self.processes.get_mut(&seen.process)?;
+        account.threads = account.threads.saturating_sub(1);
+        changed(account, seen.process, &mut self.changed);
+        if account.threads > 0 || (account.ending.is_none() && self.known.exits) {
+            return None;
+        }
+        self.end_process(seen.process, time)
+    }
+
+    pub(super) fn end_process(&mut self, key: Key, time: SystemTime) -> Option<ExitEvent> {
+        let mut account = self.processes.remove(&key)?;
+        self.rows.remove(key.pid, key.start_ns);
+        identified(&mut account, &mut self.unidentified);
+        let row = account.row(key, InFlight::default(), &self.known);
+        self.exited_processes += 1;
+        self.exited.add(&account.counters);
+        self.exited_split.user_ns += account.split.user_ns;
+        self.exited_split.system_ns += account.split.system_ns;
+        let status = account.ending;
+        // The layout of a wait status, as wait(2) has it.
+        let signal = status.map(|status| (status & 0x7f) as u8);
+        Some(ExitEvent {
+            time,
+            pid: key.pid,
+            ppid: row.ppid,
+            start_time_ns: key.start_ns,
+            comm: row.comm,
+            exit_code: status
+                .filter(|_| signal == Some(0))
+                .map(|status| (status >> 8) as u8),
+            signal: signal.filter(|&signal| signal != 0),
+            core_dumped: status.map(|status| status & 0x80 != 0),
+            cpu_ns: Some(account.counters.cpu_ns),
+            user_ns: row.user_ns,
+            system_ns: row.system_ns,
+            runqueue_ns: row.runqueue_ns,
+            blocked_ns: row.blocked_ns,
+            voluntary_switches: row.voluntary_switches,
+            involuntary_switches: row.involuntary_switches,
+            minor_faults: row.minor_faults,
+            major_faults: row.major_faults,
+        })
+    }
+
+    /// The process that has a number now.
+    fn newest(&self, pid: u32) -> Option<(&Key, &Account)> {
+        let from = Key { pid, start_ns: 0 };
+        let to = Key {
+            pid,
+            start_ns: u64::MAX,
+        };
+        self.processes.range(from..=to).next_back()
+    }
+}

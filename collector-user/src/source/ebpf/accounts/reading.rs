@@ -1,0 +1,63 @@
+//! The reading, with the time in flight.
+
+use std::collections::BTreeMap;
+
+use super::super::{
+    account::{InFlight, Key},
+    counters::exited_totals,
+};
+use super::Accounts;
+use crate::metric::ProcessStats;
+
+/// A thread that has a CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Running {
+    pub(crate) thread: u32,
+    /// Since when it has it.
+    pub(crate) since_ns: u64,
+    /// What it had used before.
+    pub(crate) cpu_ns: u64,
+}
+
+impl Accounts {
+    /// The reading. `running` tells who had a CPU at this time.
+    pub(crate) fn reading(&mut self, now_ns: u64, running: &[Running]) -> ProcessStats {
+        let mut in_flight: BTreeMap<Key, InFlight> = BTreeMap::new();
+        for running in running {
+            // If it has used more by now, it has left its CPU and was charged.
+            if let Some(seen) = self.seen.get(running.thread as usize)
+                && seen.counters.cpu_ns == running.cpu_ns
+            {
+                let entry = in_flight.entry(seen.process).or_default();
+                entry.cpu_ns += now_ns.saturating_sub(running.since_ns);
+                entry.is_running = true;
+            }
+        }
+        for &(index, since) in &self.waiting {
+            if let Some(seen) = self.seen.get(index as usize) {
+                let entry = in_flight.entry(seen.process).or_default();
+                entry.runqueue_ns += now_ns.saturating_sub(since);
+            }
+        }
+        // What was in flight before has been charged, or has grown.
+        let before = std::mem::replace(&mut self.in_flight, in_flight);
+        let keys = self.changed.drain(..).chain(before.into_keys());
+        for key in keys.chain(self.in_flight.keys().copied()) {
+            if let Some(account) = self.processes.get_mut(&key) {
+                let in_flight = self.in_flight.get(&key).copied().unwrap_or_default();
+                account.is_changed = false;
+                self.rows.insert(account.row(key, in_flight, &self.known));
+            }
+        }
+        ProcessStats {
+            processes: self.rows.clone(),
+            exited: exited_totals(
+                self.exited_processes,
+                &self.exited,
+                self.exited_split,
+                &self.known,
+            ),
+            other: None,
+        }
+    }
+}
