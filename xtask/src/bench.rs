@@ -1,6 +1,7 @@
 //! The benchmarks of the workspace.
 
 use std::ffi::OsString;
+use std::path::{self, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -9,17 +10,55 @@ use crate::command;
 
 /// Runs benchmarks, optimised as the agent is.
 ///
-/// Without a name, all of them. How long one takes is in its own output; to
-/// build the first takes about 2 minutes. Those that load eBPF programs need
-/// root.
+/// Without a name, all of them. `tier3` takes up to 10 minutes, 2 if it shall be
+/// quick, and needs root; `bus` takes 2 minutes. To build the first takes about
+/// 2 minutes more. What `tier3` compares with is brought by
+/// `cargo xtask setup --for bench`; without it there is less to compare with.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Bench {
-    /// The benchmark to run
+    /// The benchmark to run: bus or tier3
     name: Option<String>,
-    /// What to pass to the benchmark
+    /// Only these parts of it
+    #[arg(value_name = "PART")]
+    parts: Vec<OsString>,
+    #[command(flatten)]
+    tier3: Tier3,
+    /// What else to pass to the benchmark
     #[arg(last = true, value_name = "ARGS")]
     arguments: Vec<OsString>,
+}
+
+/// What only `tier3` understands.
+#[derive(Debug, clap::Args)]
+struct Tier3 {
+    /// With tier3: fewer rounds and smaller populations
+    #[arg(long, requires = "name")]
+    quick: bool,
+    /// With tier3: write the figures to FILE, and a page made from them beside it
+    #[arg(long, value_name = "FILE", requires = "name")]
+    json: Option<PathBuf>,
+    /// With tier3: measure nothing, make docs/performance.md from docs/performance.json
+    #[arg(long, requires = "name", conflicts_with = "json")]
+    report: bool,
+}
+
+impl Tier3 {
+    /// The same for the benchmark, which is run in another folder.
+    fn arguments(&self) -> Result<Vec<OsString>> {
+        let mut arguments = Vec::new();
+        if self.quick {
+            arguments.push("--quick".into());
+        }
+        if self.report {
+            arguments.push("--report".into());
+        }
+        if let Some(path) = &self.json {
+            let path = path::absolute(path).with_context(|| path.display().to_string())?;
+            arguments.extend(["--json".into(), path.into()]);
+        }
+        Ok(arguments)
+    }
 }
 
 /// A target of kind `bench`.
@@ -56,6 +95,10 @@ impl Bench {
         if benchmarks.is_empty() {
             bail!("there are no benchmarks yet");
         }
+        let tier3 = self.tier3.arguments()?;
+        if !tier3.is_empty() && self.name.as_deref() != Some("tier3") {
+            bail!("only the benchmark `tier3` has --quick, --json and --report");
+        }
         for Benchmark { package, name } in benchmarks {
             command::run(
                 command::cargo()
@@ -68,6 +111,8 @@ impl Bench {
                         &name,
                         "--",
                     ])
+                    .args(&self.parts)
+                    .args(&tier3)
                     .args(&self.arguments),
             )?;
         }

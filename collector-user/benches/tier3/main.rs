@@ -1,58 +1,134 @@
-//! What accounting in the kernel costs, beside reading `/proc`.
+//! What accounting in the kernel costs, beside reading `/proc` and beside
+//! other programs.
 //!
-//! `cargo xtask bench tier3 [-- [--quick] PART…]`, with the parts `tick` and
-//! `switch`; as root. Both take about two minutes, with `--quick` half of
-//! that.
+//! `cargo xtask bench tier3 [--quick] [--json FILE] [PART…]`, as root.
 
 #![expect(
     clippy::expect_used,
     reason = "a benchmark that cannot go on has nothing better to do than to stop"
 )]
 
+mod machine;
 mod nursery;
-mod statistics;
+mod pid_max;
+mod report;
+mod run;
 mod switch;
+mod terminal;
 mod tick;
 
-use collector::source::ebpf::{LoadOptions, Scheduler};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Instant, SystemTime},
+};
 
-/// A part of this benchmark, told whether to be quick.
-type Part = (&'static str, fn(bool));
+use clap::Parser;
+use collector::source::ebpf::{LoadError, LoadOptions, Scheduler};
 
-const PARTS: [Part; 2] = [("tick", tick::run), ("switch", switch::run)];
+use report::Report;
+use run::{Failure, PartOf, Run};
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, idle, active] = &arguments[..]
+/// All parts, in the order in which they run.
+const PARTS: [(&str, PartOf); 2] = [("tick", tick::run), ("switch", switch::run)];
+
+/// Measures tier 3 on this machine.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Only these parts
+    #[arg(value_name = "PART", value_parser = PARTS.map(|(name, _run)| name))]
+    parts: Vec<String>,
+    /// Fewer rounds and smaller populations
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures to FILE, and a page made from them beside it
+    #[arg(long, value_name = "FILE", conflicts_with = "report")]
+    json: Option<PathBuf>,
+    /// Measure nothing: make docs/performance.md from docs/performance.json
+    #[arg(long)]
+    report: bool,
+    /// `cargo bench` passes it; `cargo test` runs no benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, idle, active] = &words[..]
         && word == nursery::WORD
     {
         nursery::main(idle, active);
-        return;
+        return ExitCode::SUCCESS;
     }
-    // `cargo bench` passes `--bench`; `cargo test` runs no benchmark.
-    if !arguments.iter().any(|argument| argument == "--bench") {
+    let arguments = Arguments::parse();
+    let result = if arguments.report {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.json");
+        read(&kept).and_then(|report| write_page(&report, &kept))
+    } else if arguments.bench {
+        measure(&arguments)
+    } else {
         println!("run this with `cargo bench`");
-        return;
-    }
-    let is_quick = arguments.iter().any(|argument| argument == "--quick");
-    let wanted: Vec<&String> = arguments
-        .iter()
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
-    for (name, run) in PARTS {
-        if wanted.is_empty() || wanted.iter().any(|part| *part == name) {
-            run(is_quick);
-            println!();
+        Ok(())
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
         }
     }
 }
 
-fn load() -> Scheduler {
-    match Scheduler::load(&LoadOptions::default()) {
-        Ok(scheduler) => scheduler,
-        Err(error) => {
-            eprintln!("{error}");
-            std::process::abort();
+fn measure(arguments: &Arguments) -> Result<(), Failure> {
+    let machine = machine::describe();
+    let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let mut report = Report {
+        date,
+        quick: arguments.quick,
+        machine,
+        parts: Vec::new(),
+    };
+    let mut failed = Vec::new();
+    for (name, part) in PARTS {
+        if !arguments.parts.is_empty() && !arguments.parts.iter().any(|each| each == name) {
+            continue;
+        }
+        let run = Run::begin(name, arguments.quick);
+        let start = Instant::now();
+        match part(&run) {
+            Ok(mut part) => {
+                name.clone_into(&mut part.name);
+                part.seconds = start.elapsed().as_secs_f64().round();
+                terminal::print(&part);
+                report.parts.push(part);
+            }
+            Err(error) => {
+                run.say(&format!("failed: {error}"));
+                failed.push(name);
+            }
         }
     }
+    if let Some(path) = &arguments.json {
+        fs::write(path, serde_json::to_string_pretty(&report)? + "\n")?;
+        write_page(&report, path)?;
+    }
+    match &failed[..] {
+        [] => Ok(()),
+        failed => Err(format!("these parts failed: {}", failed.join(", ")).into()),
+    }
+}
+
+fn read(path: &Path) -> Result<Report, Failure> {
+    Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
+}
+
+/// Writes the page that is made from a report, beside its JSON.
+fn write_page(report: &Report, json: &Path) -> Result<(), Failure> {
+    Ok(fs::write(json.with_extension("md"), report::page(report))?)
+}
+
+/// The programs, loaded into this process.
+fn load() -> Result<Scheduler, LoadError> {
+    Scheduler::load(&LoadOptions::default())
 }

@@ -13,55 +13,62 @@ use aya::{
     sys::{Stats, enable_stats},
 };
 
-use crate::{load, statistics::median};
+use crate::{
+    load,
+    report::{Aim, Figure, Part, Table, Unit},
+    run::{Failure, Run},
+};
 
-pub(crate) fn run(is_quick: bool) {
-    let rounds = if is_quick { 5 } else { 11 };
-    let turns = if is_quick { 50_000 } else { 100_000 };
-
-    println!(
-        "two threads of one CPU pass a byte to and fro, in turn with and without the programs"
+pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
+    let rounds = run.choose(5, 11);
+    let turns = run.choose(50_000, 100_000);
+    let mut part = Part::new(
+        "What the programs cost on the switch path",
+        "With and without the programs, in turn.",
     );
     let mut ratios: Vec<f64> = Vec::new();
-    let (mut without, mut with) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
+    for round in 1..=rounds {
+        run.say(&format!("pair {round} of {rounds}"));
         let bare = ping_pong(turns);
-        let scheduler = load();
+        let scheduler = load()?;
         let watched = ping_pong(turns);
         drop(scheduler);
         ratios.push(watched / bare);
-        without.push(bare);
-        with.push(watched);
     }
-    ratios.sort_by(f64::total_cmp);
-    println!(
-        "a turn: {:.0} ns without, {:.0} ns with; ratio {:.2} (from {:.2} to {:.2} in {rounds} pairs)",
-        median(&mut without),
-        median(&mut with),
-        median(&mut ratios.clone()),
-        ratios.first().copied().unwrap_or(f64::NAN),
-        ratios.last().copied().unwrap_or(f64::NAN),
+    part.figure(
+        Figure::of(
+            "two threads of one CPU pass a byte to and fro",
+            Unit::Ratio,
+            &ratios,
+        )
+        .aims(Aim::AtMost(1.05), "not known"),
     );
 
-    println!(
-        "\neach program, by the kernel's run-time statistics, which add some tens of ns a run"
+    let mut table = Table::new(
+        "Each program, by the kernel's run-time statistics",
+        [
+            ("program", Unit::Text),
+            ("runs", Unit::Count),
+            ("a run", Unit::Nanoseconds),
+        ],
     );
-    println!("{:<22} {:>10} {:>8}", "program", "runs", "ns/run");
-    let scheduler = load();
-    let statistics = enable_stats(Stats::RunTime).expect("root may turn them on");
+    let scheduler = load()?;
+    let statistics = enable_stats(Stats::RunTime)?;
     let before = run_times();
     ping_pong(turns);
     let after = run_times();
     drop(statistics);
+    drop(scheduler);
     for (id, (name, time, runs)) in after {
         let (_, time_before, runs_before) = before.get(&id).cloned().unwrap_or_default();
         let runs = runs - runs_before;
         if runs > 0 && name.starts_with("sched_") {
             let ns = (time - time_before) as f64 / runs as f64;
-            println!("{name:<22} {runs:>10} {ns:>8.0}");
+            table.row([name.into(), runs.into(), ns.into()]);
         }
     }
-    drop(scheduler);
+    part.table(table);
+    Ok(part)
 }
 
 /// The name, the run time in ns and the runs of each loaded program, by its

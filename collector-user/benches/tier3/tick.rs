@@ -9,74 +9,172 @@ use std::{
 
 use collector::source::Sources;
 
-use crate::{load, nursery::Nursery, statistics::median};
+use crate::{
+    load,
+    nursery::Nursery,
+    pid_max::PidMax,
+    report::{Aim, Figure, Part, Spread, Table, Unit},
+    run::{Failure, Run},
+};
 
 /// Processes that run a little every ten milliseconds.
 const ACTIVE: usize = 100;
 
-pub(crate) fn run(is_quick: bool) {
-    let populations: &[usize] = if is_quick {
-        &[1_000, 5_000]
-    } else {
-        &[1_000, 5_000, 20_000]
-    };
-    let ticks = if is_quick { 7 } else { 15 };
-    println!("one tick of process_stats, {ACTIVE} processes active, at 1 s and at 100 ms");
-    println!(
-        "{:>8} {:>12} {:>14} {:>12} {:>14} {:>12} {:>10}",
-        "idle",
-        "1 s tick us",
-        "100 ms tick us",
-        "/proc opens",
-        "/proc pass ms",
-        "pass/tick",
-        "RSS MiB"
+/// As many as there can be at the same time, with room for what else runs.
+const PID_MAX: u64 = 65_536;
+
+/// What one population costs, in microseconds.
+struct Costs {
+    idle: usize,
+    slow: Vec<f64>,
+    fast: Vec<f64>,
+    opens: u64,
+    passes: Vec<f64>,
+}
+
+pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
+    let mut part = Part::new(
+        "A tick of process_stats",
+        "Of many processes 100 run for some microseconds every 10 ms, the others sleep. The \
+         programs run in the process that measures; a pass opens, reads and closes `stat`, \
+         `status` and `io` of every process.",
     );
-    for &idle in populations {
-        let scheduler = load();
-        let nursery = Nursery::new(idle, ACTIVE);
-        let sources = Sources::live();
-        // The first ticks look up what is new.
-        loop {
-            let before = sources.stats().opens;
-            scheduler
-                .process_stats(&sources.tick())
-                .expect("a reading is had");
-            if sources.stats().opens == before {
-                break;
-            }
-        }
-        let before = sources.stats().opens;
-        let measure = |pace: Duration| {
-            let mut times: Vec<f64> = (0..ticks)
-                .map(|_| {
-                    thread::sleep(pace);
-                    let tick = sources.tick();
-                    let start = Instant::now();
-                    let reading = scheduler.process_stats(&tick).expect("a reading is had");
-                    let took = start.elapsed();
-                    assert!(reading.processes.len() > idle, "all are shown");
-                    took.as_secs_f64() * 1e6
-                })
-                .collect();
-            median(&mut times)
-        };
-        let slow = measure(Duration::from_secs(1));
-        let fast = measure(Duration::from_millis(100));
-        let opens = sources.stats().opens - before;
-        let mut passes: Vec<f64> = (0..3).map(|_| proc_pass().as_secs_f64() * 1e3).collect();
-        let pass = median(&mut passes);
-        println!(
-            "{idle:>8} {slow:>12.0} {fast:>14.0} {opens:>12} {pass:>14.1} {:>12.0} {:>10.1}",
-            pass * 1e3 / slow,
-            rss_mib()
-        );
-        drop(nursery);
+    let mut populations = run.choose(vec![1_000, 5_000], vec![1_000, 5_000, 20_000, 50_000]);
+    // For all of them, since the number of records depends on it.
+    let pid_max = PidMax::at_least(PID_MAX);
+    if let Err(error) = &pid_max {
+        populations.retain(|&idle| idle <= 20_000);
+        part.note(format!(
+            "50,000 processes are left out: kernel.pid_max cannot be raised ({error})."
+        ));
     }
-    println!(
-        "A tick in ten also goes through all tasks, for memory and I/O; the median leaves it out.\n\
-         /proc opens: by all the ticks that were timed."
+    let mut all = Vec::new();
+    for idle in populations {
+        all.push(measure(run, idle)?);
+    }
+    drop(pid_max);
+
+    part.table(table(&all));
+    part.figure(pass_to_tick(&all));
+    part.figure(growth("at 1 s", &all, |costs| &costs.slow));
+    part.figure(growth("at 100 ms", &all, |costs| &costs.fast));
+    let opens: Vec<f64> = all.iter().map(|costs| costs.opens as f64).collect();
+    part.figure(
+        Figure::of("files opened by the ticks", Unit::Count, &opens).aims(
+            Aim::AtMost(0.0),
+            "other processes began on this machine while it was measured, and what only /proc \
+             tells of them was looked up",
+        ),
     );
+    part.note(
+        "Every 10 s a tick also goes through all tasks, for memory and I/O: it is the slowest. \
+         The median leaves it out.",
+    );
+    Ok(part)
+}
+
+fn table(all: &[Costs]) -> Table {
+    let mut table = Table::new(
+        "Medians of the ticks and passes",
+        [
+            ("idle", Unit::Count),
+            ("tick at 1 s", Unit::Microseconds),
+            ("slowest", Unit::Microseconds),
+            ("tick at 100 ms", Unit::Microseconds),
+            ("slowest", Unit::Microseconds),
+            ("pass over /proc", Unit::Milliseconds),
+            ("pass : tick", Unit::Ratio),
+        ],
+    );
+    for costs in all {
+        let (slow, fast) = (Spread::of(&costs.slow), Spread::of(&costs.fast));
+        let pass = median(&costs.passes);
+        table.row([
+            costs.idle.into(),
+            slow.map(|spread| spread.median).into(),
+            slow.map(|spread| spread.max).into(),
+            fast.map(|spread| spread.median).into(),
+            fast.map(|spread| spread.max).into(),
+            (pass / 1e3).into(),
+            (pass / median(&costs.slow)).into(),
+        ]);
+    }
+    table
+}
+
+/// How many ticks are had for one pass, with 20,000 processes.
+fn pass_to_tick(all: &[Costs]) -> Figure {
+    const IDLE: usize = 20_000;
+    let name = "a pass : a tick, 20,000 idle";
+    let figure = match all.iter().find(|costs| costs.idle == IDLE) {
+        None => Figure::not_measured(name, Unit::Ratio, "the population was left out"),
+        Some(costs) => {
+            let pass = median(&costs.passes);
+            let ratios: Vec<f64> = costs.slow.iter().map(|tick| pass / tick).collect();
+            Figure::of(name, Unit::Ratio, &ratios)
+        }
+    };
+    figure.aims(Aim::AtLeast(1000.0), "")
+}
+
+/// What a tick costs with 50,000 processes beside 1,000.
+fn growth(pace: &str, all: &[Costs], ticks: fn(&Costs) -> &Vec<f64>) -> Figure {
+    let name = format!("a tick {pace}, 50,000 idle : 1,000 idle");
+    let of = |idle| all.iter().find(|costs| costs.idle == idle).map(ticks);
+    let figure = match of(1_000).zip(of(50_000)) {
+        None => Figure::not_measured(name, Unit::Ratio, "a population was left out"),
+        Some((few, many)) => {
+            let few = median(few);
+            let ratios: Vec<f64> = many.iter().map(|tick| tick / few).collect();
+            Figure::of(name, Unit::Ratio, &ratios)
+        }
+    };
+    figure.aims(Aim::AtMost(1.2), "")
+}
+
+fn median(samples: &[f64]) -> f64 {
+    Spread::of(samples).map_or(f64::NAN, |spread| spread.median)
+}
+
+fn measure(run: &Run, idle: usize) -> Result<Costs, Failure> {
+    let ticks = run.choose(7, 15);
+    run.say(&format!("{idle} processes"));
+    let scheduler = load()?;
+    let nursery = Nursery::new(idle, ACTIVE);
+    let sources = Sources::live();
+    // The first ticks look up what is new.
+    loop {
+        let before = sources.stats().opens;
+        scheduler.process_stats(&sources.tick())?;
+        if sources.stats().opens == before {
+            break;
+        }
+    }
+    let before = sources.stats().opens;
+    let measure = |pace: Duration| -> Result<Vec<f64>, Failure> {
+        let mut times = Vec::new();
+        for _ in 0..ticks {
+            thread::sleep(pace);
+            let tick = sources.tick();
+            let start = Instant::now();
+            let reading = scheduler.process_stats(&tick)?;
+            times.push(start.elapsed().as_secs_f64() * 1e6);
+            assert!(reading.processes.len() > idle, "all are shown");
+        }
+        Ok(times)
+    };
+    let slow = measure(Duration::from_secs(1))?;
+    let fast = measure(Duration::from_millis(100))?;
+    let opens = sources.stats().opens - before;
+    let passes = (0..3).map(|_| proc_pass().as_secs_f64() * 1e6).collect();
+    drop(nursery);
+    Ok(Costs {
+        idle,
+        slow,
+        fast,
+        opens,
+        passes,
+    })
 }
 
 /// Opens, reads and closes `stat`, `status` and `io` of every process.
@@ -100,11 +198,4 @@ fn proc_pass() -> Duration {
         }
     }
     start.elapsed()
-}
-
-fn rss_mib() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").expect("it can be read");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
-    kib.unwrap_or(f64::NAN) / 1024.0
 }
