@@ -56,6 +56,9 @@ pub struct CpuCounters {
     pub wakeups: u64,
     /// Events for which the ring buffer had no room.
     pub events_dropped: u64,
+    /// Those of them that told the end of a thread: user space finds that by
+    /// the record of the thread too.
+    pub ends_dropped: u64,
     /// Threads for which there was no free record.
     pub threads_dropped: u64,
     /// Tasks that ran here without a record.

@@ -126,6 +126,29 @@ fn fill_ended(entry: &mut TaskEntry, task: *const Kernel) {
     entry.ended_involuntary_switches = field!(signal, signal_nivcsw: u64);
     entry.ended_minor_faults = field!(signal, signal_min_flt: u64);
     entry.ended_major_faults = field!(signal, signal_maj_flt: u64);
+    fill_ended_leader(entry, task);
+}
+
+/// Adds what the leading thread of the process used, if that has ended and
+/// has no record. It is not among the threads whose counters the kernel has
+/// added up, which it does when a thread is released: a leading thread stays
+/// until the last of the others has ended.
+#[inline(always)]
+fn fill_ended_leader(entry: &mut TaskEntry, task: *const Kernel) {
+    let leader = pointer!(task, task_group_leader);
+    if leader.is_null() || field!(leader, task_exit_state: u32) == 0 {
+        return;
+    }
+    if thread_of(leader, field!(leader, task_pid: u32)) != NO_THREAD {
+        return;
+    }
+    entry.ended_cpu_ns += field!(leader, task_cpu_ns: u64);
+    entry.ended_user_ns += field!(leader, task_utime: u64);
+    entry.ended_system_ns += field!(leader, task_stime: u64);
+    entry.ended_voluntary_switches += field!(leader, task_nvcsw: u64);
+    entry.ended_involuntary_switches += field!(leader, task_nivcsw: u64);
+    entry.ended_minor_faults += field!(leader, task_min_flt: u64);
+    entry.ended_major_faults += field!(leader, task_maj_flt: u64);
 }
 
 /// Notes a task that has had its CPU since before the programs were attached.

@@ -173,6 +173,7 @@ fn end(cpu: &mut CpuCounters, prev: *const Kernel, thread: &mut Thread, index: u
     let _ = THREAD_OF.remove(prev as u64);
     let Some(mut entry) = EVENTS.reserve_untyped::<ThreadEndEvent>(0) else {
         cpu.events_dropped += 1;
+        cpu.ends_dropped += 1;
         return;
     };
     let event = entry.as_mut_ptr();

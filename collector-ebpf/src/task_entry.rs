@@ -47,19 +47,19 @@ pub struct TaskEntry {
     pub ended_read_bytes: u64,
     /// The same of the threads of the process that have ended.
     pub ended_write_bytes: u64,
-    /// Time on a CPU of the threads of the process that have ended:
-    /// `signal->sum_sched_runtime`.
+    /// Time on a CPU of the threads of the process that have ended and have no
+    /// record: `signal->sum_sched_runtime`, and that of the leading thread.
     pub ended_cpu_ns: u64,
-    /// `signal->utime`.
+    /// As `signal->utime`.
     pub ended_user_ns: u64,
-    /// `signal->stime`.
+    /// As `signal->stime`.
     pub ended_system_ns: u64,
-    /// `signal->nvcsw`.
+    /// As `signal->nvcsw`.
     pub ended_voluntary_switches: u64,
-    /// `signal->nivcsw`.
+    /// As `signal->nivcsw`.
     pub ended_involuntary_switches: u64,
-    /// `signal->min_flt`.
+    /// As `signal->min_flt`.
     pub ended_minor_faults: u64,
-    /// `signal->maj_flt`.
+    /// As `signal->maj_flt`.
     pub ended_major_faults: u64,
 }

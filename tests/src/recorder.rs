@@ -1,6 +1,9 @@
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -14,6 +17,7 @@ use collector::{
 #[derive(Clone, Debug, Default)]
 pub struct EventRecorder {
     events: Arc<Mutex<Vec<ProcessEvent>>>,
+    lost: Arc<AtomicU64>,
 }
 
 /// The events that were kept, by kind, in their order.
@@ -38,6 +42,10 @@ impl EventSink for EventRecorder {
             .unwrap_or_else(PoisonError::into_inner)
             .push(event);
     }
+
+    fn lost(&self, count: u64) {
+        self.lost.fetch_add(count, Ordering::Relaxed);
+    }
 }
 
 impl EventRecorder {
@@ -57,6 +65,11 @@ impl EventRecorder {
             }
         }
         recorded
+    }
+
+    /// How many events it was told to be lost.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Waits until each of these processes has been seen to end, at most half

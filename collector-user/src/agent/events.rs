@@ -18,6 +18,10 @@ impl EventSink for Sink {
     fn publish(&self, event: ProcessEvent) {
         self.0.publish(event);
     }
+
+    fn lost(&self, count: u64) {
+        self.0.lost(count);
+    }
 }
 
 /// Wants no events.
@@ -29,6 +33,8 @@ impl EventSink for Nobody {
     }
 
     fn publish(&self, _event: ProcessEvent) {}
+
+    fn lost(&self, _count: u64) {}
 }
 
 /// How often `/proc` is looked at while somebody wants events.

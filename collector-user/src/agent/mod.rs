@@ -139,10 +139,11 @@ impl Agent {
         &self.report
     }
 
-    /// Lifecycle events that the ring buffer of the programs had no room for,
-    /// since the start; zero with the procfs backend, which has none.
-    pub fn events_dropped(&self) -> u64 {
-        self.scheduler.as_ref().map_or(0, Scheduler::events_dropped)
+    /// Lifecycle events that will not come, because the ring buffer of the
+    /// programs had no room for them, since the start; zero with the procfs
+    /// backend, which has none.
+    pub fn events_lost(&self) -> u64 {
+        self.scheduler.as_ref().map_or(0, Scheduler::events_lost)
     }
 
     /// Ends every collection, and detaches the programs.

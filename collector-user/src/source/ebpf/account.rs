@@ -43,6 +43,9 @@ pub(crate) struct Account {
     pub(crate) has_base: bool,
     /// What the present pass over all tasks has added up.
     pub(crate) pass: Pass,
+    /// The last round of passes that came by a thread of it that had not
+    /// ended, or in which the process was first seen.
+    pub(crate) round: u64,
     /// Whether its row is not what it was in the last reading.
     pub(crate) is_changed: bool,
 }
@@ -61,10 +64,19 @@ pub(crate) struct Pass {
 pub(crate) struct InFlight {
     pub(crate) cpu_ns: u64,
     pub(crate) runqueue_ns: u64,
+    /// Whether the leading thread has a CPU.
     pub(crate) is_running: bool,
 }
 
 impl Account {
+    /// A process that no pass over all tasks has come by yet.
+    pub(crate) fn first_seen_in(round: u64) -> Self {
+        Self {
+            round,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn set_flags(&mut self, flags: u32) {
         self.kernel_thread = Some(flags & KERNEL_THREAD != 0);
     }

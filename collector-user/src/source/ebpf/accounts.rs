@@ -43,9 +43,18 @@ pub(crate) struct Accounts {
     dead: Vec<u32>,
     /// Those of them whose event had not come by the last time.
     overdue: Vec<u32>,
+    /// Threads of whose end no event told, since it was lost.
+    ends_found: u64,
     /// Threads that waited for a CPU when they were read, and since when.
     waiting: Vec<(u32, u64)>,
+    /// The number of the present pass over all tasks, or of the last one.
     pass: u64,
+    /// How many passes came after their interval, and not because something
+    /// was missing.
+    round: u64,
+    /// Threads that were ended because they were not found any more, and
+    /// whose records are given away in the round after that.
+    gone: Vec<(u32, u64)>,
     /// How many processes have no name yet: their fork was not seen.
     unidentified: usize,
     /// Processes of which something can only be had from `/proc`.
@@ -57,9 +66,10 @@ struct Seen {
     /// The process; its number is 0 while the element is not in use.
     process: Key,
     counters: Counters,
-    /// The last pass over all tasks that came by, or during which the element
-    /// was first seen.
-    pass: u64,
+    /// The last round in which a pass over all tasks came by, or in which the
+    /// element was first seen.
+    round: u64,
+    is_leader: bool,
     is_dead: bool,
 }
 
@@ -78,8 +88,11 @@ impl Accounts {
             exited_split: Split::default(),
             dead: Vec::new(),
             overdue: Vec::new(),
+            ends_found: 0,
             waiting: Vec::new(),
             pass: 0,
+            round: 0,
+            gone: Vec::new(),
             unidentified: 0,
             to_look_up: Vec::new(),
         }
@@ -93,6 +106,11 @@ impl Accounts {
     /// is due.
     pub(crate) fn needs_pass(&self) -> bool {
         !self.known.forks || self.unidentified > 0
+    }
+
+    /// How many processes have no name yet.
+    pub(crate) const fn unidentified(&self) -> usize {
+        self.unidentified
     }
 
     /// The threads that waited for a CPU when they were read last. To be read
@@ -115,12 +133,12 @@ impl Accounts {
         };
         let account = self.processes.entry(process).or_insert_with(|| {
             self.unidentified += 1;
-            Account::default()
+            Account::first_seen_in(self.round)
         });
         if seen.process != process {
             *seen = Seen {
                 process,
-                pass: self.pass,
+                round: self.round,
                 ..Seen::default()
             };
             account.threads += 1;
@@ -129,8 +147,12 @@ impl Accounts {
         let growth = seen.counters.advance(&Counters::of(thread));
         account.counters.add(&growth);
         let waits_since = waits_since(thread);
-        if thread.tid == thread.tgid {
+        // `execve` makes the thread that calls it the leading one.
+        seen.is_leader = thread.tid == thread.tgid;
+        if seen.is_leader {
             account.state = Some(match waits_since {
+                // It stays until the other threads have ended.
+                _ if thread.state == THREAD_DEAD => ProcessState::Zombie,
                 Some(_) => ProcessState::Running,
                 None => process_state(thread.task_state),
             });
@@ -153,6 +175,14 @@ const fn identified(account: &mut Account, unidentified: &mut usize) {
     if !account.is_identified {
         account.is_identified = true;
         *unidentified = unidentified.saturating_sub(1);
+    }
+}
+
+/// Takes out the processes that have ended, once they may be the most: so the
+/// list does not grow while nobody asks for what is in it.
+fn keep_alive(list: &mut Vec<Key>, processes: &BTreeMap<Key, Account>) {
+    if list.len() >= 2 * processes.len() + 64 {
+        list.retain(|key| processes.contains_key(key));
     }
 }
 

@@ -77,6 +77,7 @@ pub(super) struct Loaded {
 pub(super) struct Sizes {
     pub(super) cpus: u32,
     pub(super) threads: u32,
+    pub(super) events_bytes: u32,
 }
 
 impl Sizes {
@@ -88,6 +89,18 @@ impl Sizes {
         Self {
             cpus: possible_cpus,
             threads: threads.next_multiple_of(TOUCHED_PAGE as u32),
+            events_bytes: EVENTS_BYTES,
+        }
+    }
+
+    /// What was asked for, instead of what suits the host.
+    fn or_as_asked(self, options: &LoadOptions) -> Self {
+        let page = TOUCHED_PAGE as u32;
+        let records = |records: u32| records.clamp(page, u32::MAX / 2).next_multiple_of(page);
+        Self {
+            threads: options.thread_records.map_or(self.threads, records),
+            events_bytes: options.events_bytes.unwrap_or(self.events_bytes),
+            ..self
         }
     }
 
@@ -107,7 +120,7 @@ impl Sizes {
             + records
             + lookup
             + threads * 4
-            + u64::from(EVENTS_BYTES)
+            + u64::from(self.events_bytes)
     }
 }
 
@@ -140,7 +153,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     }
     drop(btf);
 
-    let sizes = Sizes::choose(possible_cpus()?, pid_max());
+    let sizes = Sizes::choose(possible_cpus()?, pid_max()).or_as_asked(options);
     let object = match &options.object {
         None => None,
         Some(path) => Some(fs::read(path).map_err(|error| {
@@ -157,7 +170,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         .map_max_entries("THREAD_OF", sizes.threads)
         .map_max_entries("FREE", sizes.threads)
         .map_max_entries("TOUCHED", sizes.threads / TOUCHED_PAGE as u32)
-        .map_max_entries("EVENTS", EVENTS_BYTES)
+        .map_max_entries("EVENTS", sizes.events_bytes)
         .load(object.as_deref().unwrap_or(OBJECT))
         .map_err(|error| describe(&error))?;
 
@@ -440,6 +453,20 @@ mod tests {
             "{} bytes on 256 CPUs",
             large.bytes()
         );
+    }
+
+    #[test]
+    fn what_is_asked_for_is_rounded_to_what_the_maps_can_have() {
+        let asked = |thread_records| {
+            let options = LoadOptions {
+                thread_records: Some(thread_records),
+                ..LoadOptions::default()
+            };
+            Sizes::choose(2, 4_194_304).or_as_asked(&options).threads
+        };
+        assert_eq!(asked(0), TOUCHED_PAGE as u32);
+        assert_eq!(asked(5_000), 2 * TOUCHED_PAGE as u32);
+        assert_eq!(asked(u32::MAX) % TOUCHED_PAGE as u32, 0);
     }
 
     #[test]

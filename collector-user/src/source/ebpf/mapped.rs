@@ -106,6 +106,21 @@ impl MappedArray<Thread> {
             unsafe { ptr::write_volatile(&raw mut (*element).state, THREAD_FREE) };
         }
     }
+
+    /// Makes a record one that no program finds by the task that had it, and
+    /// returns the address of that task.
+    pub(crate) fn detach(&self, index: u32) -> Option<u64> {
+        let element = self.element(index)?;
+        // SAFETY: the element is within the mapping and aligned. The programs
+        // write the address before the record can be found and after the last
+        // switch of its task only.
+        unsafe {
+            let place = &raw mut (*element).task;
+            let task = ptr::read_volatile(place);
+            ptr::write_volatile(place, 0);
+            Some(task).filter(|&task| task != 0)
+        }
+    }
 }
 
 impl<const N: usize> MappedArray<[u8; N]> {

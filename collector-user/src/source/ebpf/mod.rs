@@ -36,6 +36,12 @@ pub struct LoadOptions {
     /// Programs, and paths of kernel fields, to be treated as if the kernel
     /// did not have them; for tests.
     pub pretend_missing: Vec<String>,
+    /// How many threads can have a record at one time, instead of as many as
+    /// suit the host; rounded up to a multiple of 4,096.
+    pub thread_records: Option<u32>,
+    /// The size of the ring buffer, instead of 1 MiB: a power of two, and a
+    /// multiple of the size of a page.
+    pub events_bytes: Option<u32>,
 }
 
 /// The programs could not be loaded at all.

@@ -29,6 +29,10 @@ pub trait EventSink: Send {
 
     /// An event, in the order in which they happened.
     fn publish(&self, event: ProcessEvent);
+
+    /// So many events will never come, since the kernel made them faster than
+    /// they were taken.
+    fn lost(&self, count: u64);
 }
 
 /// The loaded and attached programs. Cheap to clone; dropping the last clone
@@ -64,14 +68,17 @@ impl Shared {
     }
 
     /// Hands events on. The sink is called without the state locked.
-    fn publish(&self, events: Vec<ProcessEvent>) {
-        if events.is_empty() {
+    fn publish(&self, events: Vec<ProcessEvent>, lost: u64) {
+        if events.is_empty() && lost == 0 {
             return;
         }
         let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sink) = &*sink
             && sink.is_wanted()
         {
+            if lost > 0 {
+                sink.lost(lost);
+            }
             for event in events {
                 sink.publish(event);
             }
@@ -79,8 +86,12 @@ impl Shared {
     }
 
     fn drain(&self) {
-        let events = self.state().drain(now_ns(), SystemTime::now());
-        self.publish(events);
+        let (events, lost) = {
+            let mut state = self.state();
+            let events = state.drain(now_ns(), SystemTime::now());
+            (events, state.take_lost())
+        };
+        self.publish(events, lost);
     }
 }
 
@@ -174,21 +185,12 @@ impl Scheduler {
         // What happened has been taken out of the ring buffer: it is handed on
         // whether or not the rest succeeds.
         let mut events = Vec::new();
-        let look = self.look_with(tick, &mut events);
-        self.inner.shared.publish(events);
-        look
-    }
-
-    /// As [`look`](Self::look), with the state locked; adds the events that
-    /// were found.
-    fn look_with(&self, tick: &Tick, events: &mut Vec<ProcessEvent>) -> io::Result<Look> {
         let mut state = self.inner.shared.state();
-        events.extend(state.drain(now_ns(), SystemTime::now()));
-        events.extend(state.pass_if_due(SystemTime::now())?);
-        state.look_up(tick);
-        let (look, latest) = state.look(now_ns(), SystemTime::now());
-        events.extend(latest);
-        Ok(look)
+        let look = look(&mut state, tick, &mut events);
+        let lost = state.take_lost();
+        drop(state);
+        self.inner.shared.publish(events, lost);
+        look
     }
 
     /// For each CPU that has switched tasks: what the programs know of it.
@@ -201,6 +203,18 @@ impl Scheduler {
     /// full, since the start.
     pub fn events_dropped(&self) -> u64 {
         self.inner.shared.state().events_dropped()
+    }
+
+    /// Those of them that no subscriber will get: begins of processes and of
+    /// programs. The end of a process is told all the same.
+    pub fn events_lost(&self) -> u64 {
+        self.inner.shared.state().events_lost()
+    }
+
+    /// Threads of whose end no record told, and that were found to have ended
+    /// all the same, since the start.
+    pub fn ends_found(&self) -> u64 {
+        self.inner.shared.state().ends_found()
     }
 
     /// Threads for which there was no free record, since the start.
@@ -222,6 +236,17 @@ impl Drop for Inner {
             let _panicked = pump.join();
         }
     }
+}
+
+/// Processes and CPUs as of now; adds the events that were found to `events`,
+/// also if the pass over all tasks that is due fails.
+fn look(state: &mut State, tick: &Tick, events: &mut Vec<ProcessEvent>) -> io::Result<Look> {
+    events.extend(state.drain(now_ns(), SystemTime::now()));
+    events.extend(state.pass_if_due(SystemTime::now())?);
+    state.look_up(tick);
+    let (look, latest) = state.look(now_ns(), SystemTime::now());
+    events.extend(latest);
+    Ok(look)
 }
 
 /// Handles lifecycle events as they come, until told to stop.

@@ -5,7 +5,7 @@ use std::{
 
 use aya::{
     Ebpf,
-    maps::{MapData, Queue, RingBuf},
+    maps::{HashMap, MapData, Queue, RingBuf},
 };
 use collector_ebpf::{BUCKETS, Cpu, CpuCounters, TOUCHED_PAGE, Thread, bucket_bounds};
 
@@ -55,8 +55,13 @@ pub(super) struct State {
     free: Queue<MapData, u32>,
     events: RingBuf<MapData>,
     accounts: Accounts,
-    last_pass: Option<Instant>,
+    /// When the last pass over all tasks was that came after its interval.
+    last_regular_pass: Option<Instant>,
+    /// Whether the last pass found what it was made for.
+    is_pass_of_use: bool,
     unknown_tasks: u64,
+    /// Lost events of which subscribers have been told.
+    lost_told: u64,
     /// What the last drain found: to be read once more by the next.
     recent: Vec<u32>,
     to_read: Vec<u32>,
@@ -87,8 +92,10 @@ impl State {
             touched,
             free,
             events,
-            last_pass: None,
+            last_regular_pass: None,
+            is_pass_of_use: true,
             unknown_tasks: 0,
+            lost_told: 0,
             recent: Vec::new(),
             to_read: Vec::new(),
             freed: Vec::new(),
@@ -154,36 +161,73 @@ impl State {
     /// because a task was seen that is not known.
     pub(super) fn pass_if_due(&mut self, now: SystemTime) -> io::Result<Vec<ProcessEvent>> {
         let unknown = self.sum(|cpu| cpu.unknown_tasks);
-        let is_due = self
-            .last_pass
-            .is_none_or(|last| last.elapsed() >= PASS_INTERVAL);
-        if is_due || self.accounts.needs_pass() || unknown != self.unknown_tasks {
+        let is_missed = self.accounts.needs_pass() || unknown != self.unknown_tasks;
+        // A task may be hidden from the pass, or find no free record: then the
+        // next regular one is soon enough.
+        if self.is_regular_pass_due() || (is_missed && self.is_pass_of_use) {
             self.unknown_tasks = unknown;
             return self.pass(now);
         }
         Ok(Vec::new())
     }
 
+    fn is_regular_pass_due(&self) -> bool {
+        self.last_regular_pass
+            .is_none_or(|last| last.elapsed() >= PASS_INTERVAL)
+    }
+
     /// Goes through all tasks.
     pub(super) fn pass(&mut self, now: SystemTime) -> io::Result<Vec<ProcessEvent>> {
-        let is_first = self.last_pass.is_none();
-        self.last_pass = Some(Instant::now());
+        let is_first = self.last_regular_pass.is_none();
+        let is_regular = self.is_regular_pass_due();
+        if is_regular {
+            self.last_regular_pass = Some(Instant::now());
+        }
+        let unidentified = self.accounts.unidentified();
+        let mut found = 0;
         let Self {
             ebpf,
             accounts,
             threads,
             ..
         } = self;
-        accounts.begin_pass();
+        accounts.begin_pass(is_regular);
         task_iter::visit_all(ebpf, |entry| {
             if let Some(thread) = threads.read(entry.thread) {
                 accounts.update(entry.thread, &thread);
             }
+            found += entry.is_new;
             accounts.visit(entry, is_first);
         })?;
-        let events = self.accounts.end_pass(now, &mut self.freed);
+        let mut gone = Vec::new();
+        let events = self.accounts.end_pass(now, &mut self.freed, &mut gone);
+        self.detach(&gone);
         self.give_back();
+        self.is_pass_of_use = found > 0 || self.accounts.unidentified() < unidentified;
         Ok(events)
+    }
+
+    /// Makes records ones that no program finds any more.
+    fn detach(&mut self, gone: &[u32]) {
+        let tasks: Vec<(u32, u64)> = gone
+            .iter()
+            .filter_map(|&index| Some((index, self.threads.detach(index)?)))
+            .collect();
+        if tasks.is_empty() {
+            return;
+        }
+        let Some(map) = self.ebpf.map_mut("THREAD_OF") else {
+            return;
+        };
+        let Ok(mut thread_of) = HashMap::<_, u64, u32>::try_from(map) else {
+            return;
+        };
+        for (index, task) in tasks {
+            // By now another task may be at this address.
+            if thread_of.get(&task, 0).is_ok_and(|found| found == index) {
+                let _already_gone = thread_of.remove(&task);
+            }
+        }
     }
 
     /// Looks up in `/proc` what only it tells of a process that is new.
@@ -241,6 +285,22 @@ impl State {
         (0..self.cpus.len())
             .filter_map(|index| cpu_times(index, &self.cpus.counters(index)?, now_ns, self.known()))
             .collect()
+    }
+
+    /// How many events were lost since this was asked last.
+    pub(super) fn take_lost(&mut self) -> u64 {
+        let lost = self.events_lost();
+        let before = std::mem::replace(&mut self.lost_told, lost);
+        lost.saturating_sub(before)
+    }
+
+    /// The ends of threads are not among them: those are found by the records.
+    pub(super) fn events_lost(&self) -> u64 {
+        self.sum(|cpu| cpu.events_dropped.saturating_sub(cpu.ends_dropped))
+    }
+
+    pub(super) fn ends_found(&self) -> u64 {
+        self.accounts.ends_found()
     }
 
     pub(super) fn events_dropped(&self) -> u64 {

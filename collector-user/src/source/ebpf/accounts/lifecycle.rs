@@ -6,7 +6,7 @@ use super::super::{
     account::{Account, InFlight, Key},
     event_record::{EventRecord, Exec, comm_text},
 };
-use super::{Accounts, changed, identified};
+use super::{Accounts, changed, identified, keep_alive};
 use crate::metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent};
 
 /// When things happened: the programs stamp by `CLOCK_MONOTONIC`.
@@ -54,23 +54,35 @@ impl Accounts {
         // are. Then the events of its process are still to come, and its end
         // waits for them. If they have not come by the next time, they were
         // lost.
-        let overdue = std::mem::take(&mut self.overdue);
-        for index in std::mem::take(&mut self.dead)
-            .into_iter()
-            .chain(overdue.iter().copied())
-        {
-            if !ends.contains_key(&index) && !overdue.contains(&index) {
-                self.overdue.push(index);
-                continue;
+        let mut ended = Vec::new();
+        for index in std::mem::take(&mut self.overdue) {
+            let told = ends.remove(&index);
+            self.ends_found += u64::from(told.is_none());
+            ended.push((told.unwrap_or(clock.monotonic_ns), index));
+        }
+        for index in std::mem::take(&mut self.dead) {
+            match ends.remove(&index) {
+                Some(time_ns) => ended.push((time_ns, index)),
+                None => self.overdue.push(index),
             }
-            let time_ns = ends.get(&index).copied().unwrap_or(clock.monotonic_ns);
+        }
+        // In their order, since the last thread's end is that of its process.
+        ended.sort_unstable();
+        for (time_ns, index) in ended {
             if let Some(exit) = self.end_thread(index, clock.wall_at(time_ns)) {
                 events.push((time_ns, ProcessEvent::Exit(exit)));
             }
             freed.push(index);
         }
+        keep_alive(&mut self.changed, &self.processes);
+        keep_alive(&mut self.to_look_up, &self.processes);
         events.sort_by_key(|(time_ns, _event)| *time_ns);
         events.into_iter().map(|(_time_ns, event)| event).collect()
+    }
+
+    /// The threads of whose end no event told, since it was lost.
+    pub(crate) const fn ends_found(&self) -> u64 {
+        self.ends_found
     }
 
     fn fork(&mut self, fork: &collector_ebpf::ForkEvent, clock: &Clock) -> ForkEvent {

@@ -9,13 +9,15 @@ use super::super::{
     counters::Counters,
     event_record::comm_text,
 };
-use super::{Accounts, changed, identified};
-use crate::metric::ProcessEvent;
+use super::{Accounts, Seen, changed, identified};
+use crate::metric::{ProcessEvent, ProcessState};
 
 impl Accounts {
-    /// Begins a pass over all tasks.
-    pub(crate) fn begin_pass(&mut self) {
+    /// Begins a pass over all tasks. `is_regular` if it comes after the
+    /// interval of the passes, and not because something is missing.
+    pub(crate) fn begin_pass(&mut self, is_regular: bool) {
         self.pass += 1;
+        self.round += u64::from(is_regular);
     }
 
     /// A task that the pass came by. `is_first` on the pass that finds what
@@ -24,7 +26,7 @@ impl Accounts {
         if let Some(seen) = self.seen.get_mut(entry.thread as usize)
             && entry.thread != NO_THREAD
         {
-            seen.pass = self.pass;
+            seen.round = self.round;
         }
         let key = Key {
             pid: entry.tgid,
@@ -33,6 +35,11 @@ impl Accounts {
         let Some(account) = self.processes.get_mut(&key) else {
             return;
         };
+        let is_leader = entry.tid == entry.tgid;
+        let has_ended = entry.exit_state != 0;
+        if !has_ended {
+            account.round = self.round;
+        }
         if account.pass.number != self.pass {
             account.pass = Pass {
                 number: self.pass,
@@ -52,7 +59,12 @@ impl Accounts {
                 changed(account, key, &mut self.changed);
             }
         }
-        if entry.tid == entry.tgid {
+        // A leading thread that has ended has no memory; the others do.
+        if entry.vm_pages != 0 || (is_leader && !has_ended) {
+            account.rss_bytes = Some(entry.rss_pages.saturating_mul(self.page_size));
+            account.vm_bytes = Some(entry.vm_pages.saturating_mul(self.page_size));
+        }
+        if is_leader {
             account.ppid = Some(entry.ppid);
             account.uid = (entry.uid != u32::MAX).then_some(entry.uid);
             let comm = comm_text(&entry.comm);
@@ -61,46 +73,71 @@ impl Accounts {
                 changed(account, key, &mut self.changed);
             }
             account.set_flags(entry.flags);
-            account.rss_bytes = Some(entry.rss_pages.saturating_mul(self.page_size));
-            account.vm_bytes = Some(entry.vm_pages.saturating_mul(self.page_size));
-            if entry.exit_state == 0 && account.state.is_none() {
-                account.state = Some(process_state(entry.task_state));
+            if account.state.is_none() {
+                account.state = Some(if has_ended {
+                    ProcessState::Zombie
+                } else {
+                    process_state(entry.task_state)
+                });
             }
             identified(account, &mut self.unidentified);
         }
         if slow_fields(account) != known_before {
             changed(account, key, &mut self.changed);
         }
-        if entry.tid != entry.tgid {
-            return;
-        }
-        if account.cgroup.is_none() {
+        if is_leader && account.cgroup.is_none() {
             self.to_look_up.push(key);
         }
     }
 
-    /// Ends a pass over all tasks: ends the threads that two passes did not
-    /// find. One pass may miss a thread that is about to leave its last CPU.
-    pub(crate) fn end_pass(&mut self, now: SystemTime, freed: &mut Vec<u32>) -> Vec<ProcessEvent> {
+    /// Ends a pass over all tasks: ends what two rounds did not find. One may
+    /// miss a thread that is about to leave its last CPU.
+    ///
+    /// Puts into `gone` the records of those threads: no program is to find
+    /// them any more. They come into `freed` one round later, should one of
+    /// the threads have had a CPU.
+    pub(crate) fn end_pass(
+        &mut self,
+        now: SystemTime,
+        freed: &mut Vec<u32>,
+        gone: &mut Vec<u32>,
+    ) -> Vec<ProcessEvent> {
+        let round = self.round;
+        self.gone.retain(|&(index, since)| {
+            let is_over = since < round;
+            if is_over {
+                if let Some(seen) = self.seen.get_mut(index as usize) {
+                    *seen = Seen::default();
+                }
+                freed.push(index);
+            }
+            !is_over
+        });
         let mut events = Vec::new();
         for index in 0..self.seen.len() {
             let Some(seen) = self.seen.get(index) else {
                 break;
             };
-            if seen.process.pid != 0 && seen.pass + 2 <= self.pass && !seen.is_dead {
-                let process = seen.process;
-                if let Some(exit) = self.end_thread(index as u32, now) {
-                    events.push(ProcessEvent::Exit(exit));
-                } else if self
-                    .processes
-                    .get(&process)
-                    .is_some_and(|account| account.threads == 0)
-                    && let Some(exit) = self.end_process(process, now)
-                {
-                    events.push(ProcessEvent::Exit(exit));
-                }
-                freed.push(index as u32);
+            if seen.process.pid == 0 || seen.is_dead || seen.round + 2 > round {
+                continue;
             }
+            let index = index as u32;
+            events.extend(self.end_thread(index, now).map(ProcessEvent::Exit));
+            if let Some(seen) = self.seen.get_mut(index as usize) {
+                seen.is_dead = true;
+            }
+            self.gone.push((index, round));
+            gone.push(index);
+        }
+        // Those whose last thread had no record, or ended unseen.
+        let ended: Vec<Key> = self
+            .processes
+            .iter()
+            .filter(|(_key, account)| account.threads == 0 && account.round + 2 <= round)
+            .map(|(key, _account)| *key)
+            .collect();
+        for key in ended {
+            events.extend(self.end_process(key, now).map(ProcessEvent::Exit));
         }
         events
     }

@@ -30,7 +30,7 @@ impl Accounts {
             {
                 let entry = in_flight.entry(seen.process).or_default();
                 entry.cpu_ns += now_ns.saturating_sub(running.since_ns);
-                entry.is_running = true;
+                entry.is_running |= seen.is_leader;
             }
         }
         for &(index, since) in &self.waiting {

@@ -1,6 +1,8 @@
 use std::time::{Duration, SystemTime};
 
-use collector_ebpf::{EventHeader, KERNEL_THREAD, THREAD_LIVE, TaskEntry, ThreadEndEvent};
+use collector_ebpf::{
+    EventHeader, KERNEL_THREAD, NO_THREAD, THREAD_LIVE, TaskEntry, ThreadEndEvent,
+};
 
 use super::*;
 use crate::{metric::ProcessEvent, source::ebpf::event_record::EventRecord};
@@ -213,6 +215,7 @@ fn an_end_whose_event_was_lost_is_found_all_the_same() {
     };
     assert_eq!((exit.exit_code, exit.signal), (None, Some(9)));
     assert_eq!(freed, [0]);
+    assert_eq!(accounts.ends_found(), 1);
 }
 
 #[test]
@@ -243,27 +246,128 @@ fn a_child_has_the_arguments_and_the_cgroup_of_its_parent() {
     assert_eq!(child.cgroup.as_deref(), Some("/a"));
 }
 
+/// A regular pass that comes by nothing: its events, and the records that are
+/// free after it, and gone by it.
+fn empty_pass(accounts: &mut Accounts) -> (Vec<ProcessEvent>, Vec<u32>, Vec<u32>) {
+    let (mut freed, mut gone) = (Vec::new(), Vec::new());
+    accounts.begin_pass(true);
+    let events = accounts.end_pass(SystemTime::UNIX_EPOCH, &mut freed, &mut gone);
+    (events, freed, gone)
+}
+
 #[test]
 fn a_thread_that_two_passes_do_not_find_is_gone() {
     let mut accounts = accounts();
-    accounts.begin_pass();
     accounts.update(0, &thread(10, 10, 100));
-    let mut freed = Vec::new();
-    let now = SystemTime::UNIX_EPOCH;
-    assert!(accounts.end_pass(now, &mut freed).is_empty());
-    accounts.begin_pass();
-    assert!(
-        accounts.end_pass(now, &mut freed).is_empty(),
-        "one pass may miss it"
-    );
-    accounts.begin_pass();
-    let events = accounts.end_pass(now, &mut freed);
+    assert_eq!(empty_pass(&mut accounts), (vec![], vec![], vec![]));
+    let (events, freed, gone) = empty_pass(&mut accounts);
     let [ProcessEvent::Exit(exit)] = &events[..] else {
         panic!("{events:?}")
     };
     assert_eq!((exit.pid, exit.exit_code, exit.signal), (10, None, None));
-    assert_eq!(freed, [0]);
     assert_eq!(accounts.reading(0, &[]).exited.cpu_ns, Some(100));
+    assert_eq!((freed, gone), (vec![], vec![0]));
+    // Should it have been about to leave its last CPU, it does so now.
+    accounts.update(0, &last_of_its_process(thread(10, 10, 101), 0));
+    assert_eq!(
+        settle(&mut accounts, vec![thread_end(0, 10, 900)]),
+        (vec![], vec![])
+    );
+    assert_eq!(empty_pass(&mut accounts), (vec![], vec![0], vec![]));
+    accounts.update(0, &thread(12, 12, 30));
+    assert_eq!(accounts.reading(0, &[]).processes[0].pid, 12);
+}
+
+#[test]
+fn passes_because_something_is_missing_do_not_end_threads() {
+    let mut accounts = accounts();
+    accounts.update(0, &thread(10, 10, 100));
+    let (mut freed, mut gone) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        accounts.begin_pass(false);
+        let events = accounts.end_pass(SystemTime::UNIX_EPOCH, &mut freed, &mut gone);
+        assert!(events.is_empty(), "{events:?}");
+    }
+    assert!(freed.is_empty() && gone.is_empty());
+}
+
+#[test]
+fn a_process_whose_last_thread_had_no_record_ends_when_the_passes_do_not_find_it() {
+    let mut accounts = accounts();
+    accounts.update(0, &ended(thread(10, 10, 100)));
+    let (events, freed) = settle(&mut accounts, vec![thread_end(0, 10, 800)]);
+    assert_eq!((events, freed), (vec![], vec![0]), "another thread runs");
+    let without_record = TaskEntry {
+        tid: 11,
+        tgid: 10,
+        process_start_ns: 5,
+        thread: NO_THREAD,
+        ..TaskEntry::default()
+    };
+    for _ in 0..3 {
+        accounts.begin_pass(true);
+        accounts.visit(&without_record, false);
+        let (mut freed, mut gone) = (Vec::new(), Vec::new());
+        let events = accounts.end_pass(SystemTime::UNIX_EPOCH, &mut freed, &mut gone);
+        assert_eq!(events, [], "it is still there");
+    }
+    assert_eq!(empty_pass(&mut accounts).0, []);
+    let (events, ..) = empty_pass(&mut accounts);
+    assert!(matches!(&events[..], [ProcessEvent::Exit(exit)] if exit.pid == 10));
+    assert!(accounts.reading(0, &[]).processes.is_empty());
+}
+
+#[test]
+fn a_leading_thread_that_ended_first_is_shown_as_a_zombie_with_the_memory_of_the_others() {
+    let mut accounts = accounts();
+    accounts.update(0, &thread(10, 10, 100));
+    accounts.update(1, &thread(11, 10, 50));
+    accounts.update(0, &ended(thread(10, 10, 120)));
+    settle(&mut accounts, vec![thread_end(0, 10, 800)]);
+    let of_leader = TaskEntry {
+        tid: 10,
+        tgid: 10,
+        process_start_ns: 5,
+        thread: NO_THREAD,
+        exit_state: 0x20,
+        ..TaskEntry::default()
+    };
+    let of_other = TaskEntry {
+        tid: 11,
+        thread: 1,
+        exit_state: 0,
+        rss_pages: 3,
+        vm_pages: 4,
+        ..of_leader
+    };
+    accounts.begin_pass(true);
+    accounts.visit(&of_leader, false);
+    accounts.visit(&of_other, false);
+    let running = Running {
+        thread: 1,
+        since_ns: 0,
+        cpu_ns: 50,
+    };
+    let reading = accounts.reading(5, &[running]);
+    let process = &reading.processes[0];
+    assert_eq!(process.state, Some(ProcessState::Zombie));
+    assert_eq!(process.rss_bytes, Some(3 * 4096));
+    assert_eq!(process.cpu_ns, Some(175));
+}
+
+#[test]
+fn processes_that_come_and_go_leave_nothing_behind_while_nobody_reads() {
+    let mut accounts = accounts();
+    for pid in 100..100_000 {
+        accounts.update(0, &last_of_its_process(thread(pid, pid, 10), 0));
+        let (events, freed) = settle(&mut accounts, vec![fork(pid, 10, 1), thread_end(0, pid, 2)]);
+        assert_eq!((events.len(), freed), (2, vec![0]));
+    }
+    assert!(accounts.processes.is_empty() && accounts.rows.is_empty());
+    for list in [&accounts.changed, &accounts.to_look_up] {
+        assert!(list.len() <= 64, "{} entries are left", list.len());
+    }
+    assert_eq!(accounts.reading(0, &[]).exited.processes, Some(99_900));
 }
 
 #[test]
@@ -279,10 +383,10 @@ fn what_threads_used_that_ended_before_the_start_counts_once() {
         comm: *b"old\0\0\0\0\0\0\0\0\0\0\0\0\0",
         ..TaskEntry::default()
     };
-    accounts.begin_pass();
+    accounts.begin_pass(true);
     accounts.update(0, &thread(10, 10, 100));
     accounts.visit(&entry, true);
-    accounts.begin_pass();
+    accounts.begin_pass(true);
     accounts.visit(&entry, false);
     let reading = accounts.reading(0, &[]);
     assert_eq!(reading.processes[0].cpu_ns, Some(1_100));
