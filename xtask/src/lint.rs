@@ -49,7 +49,7 @@ pub(crate) fn lint(steps: &mut Steps) {
             return Ok(Outcome::NotRun(error.to_string()));
         }
         ebpf::clippy()?;
-        Ok(Outcome::Ran(Tally::PASSED))
+        Ok(Outcome::Ran(Tally::PASSED, String::new()))
     });
     steps.check("documentation", || {
         command::run(
@@ -79,6 +79,6 @@ pub(crate) fn lint(steps: &mut Steps) {
                     "sources",
                 ]),
         )?;
-        Ok(Outcome::Ran(Tally::PASSED))
+        Ok(Outcome::Ran(Tally::PASSED, String::new()))
     });
 }

@@ -5,6 +5,7 @@ mod bench;
 mod command;
 mod ebpf;
 mod lint;
+mod retry;
 mod run;
 mod setup;
 mod steps;

@@ -9,8 +9,8 @@ use crate::tally::Tally;
 /// How a step ended, if not by an error.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It ran, and these are its tests.
-    Ran(Tally),
+    /// It ran: its tests, and what else is to be told at the end.
+    Ran(Tally, String),
     /// Something that it needs is not here.
     NotRun(String),
 }
@@ -23,7 +23,7 @@ pub(crate) struct Steps {
 
 #[derive(Debug)]
 struct Row {
-    name: &'static str,
+    name: String,
     outcome: Outcome,
     error: Option<String>,
     time: Duration,
@@ -31,17 +31,20 @@ struct Row {
 
 impl Steps {
     /// Takes a step that passes or fails as a whole.
-    pub(crate) fn check(&mut self, name: &'static str, check: impl FnOnce() -> Result<()>) {
-        self.step(name, || check().map(|()| Outcome::Ran(Tally::PASSED)));
+    pub(crate) fn check(&mut self, name: impl Into<String>, check: impl FnOnce() -> Result<()>) {
+        self.step(name, || {
+            check().map(|()| Outcome::Ran(Tally::PASSED, String::new()))
+        });
     }
 
     /// Takes a step that counts its tests.
-    pub(crate) fn tests(&mut self, name: &'static str, tests: impl FnOnce() -> Result<Tally>) {
-        self.step(name, || tests().map(Outcome::Ran));
+    pub(crate) fn tests(&mut self, name: impl Into<String>, tests: impl FnOnce() -> Result<Tally>) {
+        self.step(name, || Ok(Outcome::Ran(tests()?, String::new())));
     }
 
     /// Takes a step. One that fails does not keep the next from being taken.
-    pub(crate) fn step(&mut self, name: &'static str, step: impl FnOnce() -> Result<Outcome>) {
+    pub(crate) fn step(&mut self, name: impl Into<String>, step: impl FnOnce() -> Result<Outcome>) {
+        let name = name.into();
         println!("\n== {name}");
         let start = Instant::now();
         let (outcome, error) = match step() {
@@ -49,7 +52,7 @@ impl Steps {
             Err(error) => {
                 let error = format!("{error:#}");
                 println!("error: {error}");
-                (Outcome::Ran(Tally::FAILED), Some(error))
+                (Outcome::Ran(Tally::FAILED, String::new()), Some(error))
             }
         };
         self.rows.push(Row {
@@ -71,13 +74,14 @@ impl Steps {
         for row in &self.rows {
             let (verdict, detail) = match &row.outcome {
                 Outcome::NotRun(reason) => ("not run", reason.clone()),
-                Outcome::Ran(tally) => {
+                Outcome::Ran(tally, note) => {
                     total += *tally;
                     let verdict = if tally.failed > 0 { "FAILED" } else { "passed" };
                     let detail = match &row.error {
                         Some(error) => error.lines().next().unwrap_or_default().to_owned(),
-                        None if *tally == Tally::PASSED => String::new(),
-                        None => format!("{} passed, {} failed", tally.passed, tally.failed),
+                        None if *tally == Tally::PASSED => note.clone(),
+                        None if note.is_empty() => tally.to_string(),
+                        None => format!("{tally}; {note}"),
                     };
                     (verdict, detail)
                 }
@@ -89,13 +93,13 @@ impl Steps {
             );
             println!("{}", line.trim_end());
         }
-        println!("\n{} passed, {} failed", total.passed, total.failed);
+        println!("\n{total}");
         if total.failed > 0 {
             let failed: Vec<&str> = self
                 .rows
                 .iter()
-                .filter(|row| matches!(row.outcome, Outcome::Ran(tally) if tally.failed > 0))
-                .map(|row| row.name)
+                .filter(|row| matches!(row.outcome, Outcome::Ran(tally, _) if tally.failed > 0))
+                .map(|row| row.name.as_str())
                 .collect();
             bail!("failed: {}", failed.join(", "));
         }

@@ -1,5 +1,6 @@
 //! How many tests passed, and how many failed.
 
+use std::fmt;
 use std::ops::AddAssign;
 
 /// A count of tests.
@@ -37,6 +38,12 @@ impl Tally {
         };
         self.passed += count("passed");
         self.failed += count("failed");
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} passed, {} failed", self.passed, self.failed)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The first process of a guest: runs the root tests, says how they ended in
-//! one line, and powers off.
+//! The first process of a guest: shows what the agent's doctor says of it, runs
+//! the root tests, says how they ended in one line, and powers off.
 //!
 //! `xtask` writes the file system that this finds, and reads the line.
 
@@ -31,6 +31,7 @@ const MOUNTS: [(&str, &str); 8] = [
 ];
 
 fn main() {
+    println!("init: begun");
     let verdict = match run() {
         Ok(()) => "success",
         Err(error) => {
@@ -68,6 +69,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         return Err("cannot bring up the loopback interface".into());
     }
 
+    examine()?;
     let child = Command::new(TESTS)
         .args(arguments)
         .current_dir("/tmp")
@@ -78,6 +80,16 @@ fn run() -> Result<(), Box<dyn Error>> {
         .env("RUST_BACKTRACE", "1")
         .spawn()?;
     wait_for(Pid::from_child(&child))
+}
+
+/// Lets the doctor say what works here. All of it need not, but something must.
+fn examine() -> Result<(), Box<dyn Error>> {
+    let status = Command::new(COLLECTOR).arg("doctor").status()?;
+    match status.code() {
+        // 0: all works; 1: works with a fallback; 2: cannot work.
+        Some(0 | 1) => Ok(()),
+        _ => Err(format!("the doctor found that nothing works: {status}").into()),
+    }
 }
 
 /// Waits for the tests, and for every process that is left to this one.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::retry::retry;
 use crate::{command, workspace};
 use source::Origin;
 pub(crate) use source::{Archive, codename, own_suites};
@@ -51,8 +52,20 @@ impl Apt {
             return Ok(apt);
         }
         fs::write(&path, list).with_context(|| path.display().to_string())?;
-        apt.update()?;
+        apt.refresh()?;
         Ok(apt)
+    }
+
+    /// Reads the package lists anew.
+    ///
+    /// # Errors
+    /// When they cannot be had.
+    pub(crate) fn refresh(&self) -> Result<()> {
+        println!("reading the package lists of {}", self.shown_suites());
+        retry("reading the package lists", || {
+            command::run(self.command("apt-get").args(["--quiet=2", "update"]))
+        })?;
+        fs::write(self.stamp(), "").context("cannot write to the target folder")
     }
 
     /// The names of the packages that match the regular expression `pattern`.
@@ -96,11 +109,13 @@ impl Apt {
         // What an interrupted run left behind.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        command::run(
-            self.command("apt-get")
-                .current_dir(&folder)
-                .args(["--quiet", "download", package]),
-        )?;
+        retry(&format!("fetching {package}"), || {
+            command::run(
+                self.command("apt-get")
+                    .current_dir(&folder)
+                    .args(["--quiet", "download", package]),
+            )
+        })?;
         for entry in fs::read_dir(&folder)? {
             command::run(
                 Command::new("dpkg-deb")
@@ -137,13 +152,8 @@ impl Apt {
         if let Some(suite) = suite {
             apt.args(["--target-release", suite]);
         }
-        command::run(apt.arg("install").args(packages))
-    }
-
-    fn update(&self) -> Result<()> {
-        println!("reading the package lists of {}", self.shown_suites());
-        command::run(self.command("apt-get").args(["--quiet=2", "update"]))?;
-        fs::write(self.stamp(), "").context("cannot write to the target folder")
+        apt.arg("install").args(packages);
+        retry("installing", || command::run(&mut apt))
     }
 
     fn is_fresh(&self) -> bool {
@@ -179,6 +189,8 @@ impl Apt {
             "APT::Sandbox::User=".to_owned(),
             "Acquire::Languages=none".to_owned(),
             "Acquire::Retries=3".to_owned(),
+            "Acquire::http::Timeout=60".to_owned(),
+            "Acquire::https::Timeout=60".to_owned(),
         ] {
             command.args(["-o", &option]);
         }

@@ -1,6 +1,7 @@
 //! Reads a guest's console, and tells how it ended.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::Read;
 use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -9,8 +10,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::doctor::Doctor;
 use crate::tally::Tally;
 
+/// What the guest's first process prints first.
+const BEGUN: &str = "init: begun";
 /// What the guest's first process prints, once, when the tests have passed.
 const SUCCESS: &str = "init: success";
 /// What it prints, once, when they have not.
@@ -21,10 +25,32 @@ const TAIL: usize = 60;
 /// How long a guest may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
+    /// From start to its first process.
+    pub(crate) boot: Duration,
     /// From start to power-off.
     pub(crate) total: Duration,
     /// Without a byte on the console.
     pub(crate) silence: Duration,
+}
+
+/// What a guest told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Its tests.
+    pub(crate) tally: Tally,
+    /// What works there.
+    pub(crate) doctor: Doctor,
+}
+
+/// The kernel did not get as far as the guest's first process: no test is to
+/// blame.
+#[derive(Debug)]
+pub(crate) struct NotBooted;
+
+impl fmt::Display for NotBooted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the kernel did not get to its first process")
+    }
 }
 
 /// Follows the console of `machine` until it powers off, showing each line if
@@ -33,8 +59,8 @@ pub(crate) struct Limits {
 /// # Errors
 /// When a test failed without being counted, when there was not exactly one verdict, when the
 /// kernel panicked, or when a limit was reached; with the end of the console,
-/// unless it was shown already. The machine is gone in each case.
-pub(crate) fn follow(machine: &mut Child, limits: Limits, echo: bool) -> Result<Tally> {
+/// and with [`NotBooted`] if that is so. The machine is gone in each case.
+pub(crate) fn follow(machine: &mut Child, limits: Limits, echo: bool) -> Result<Report> {
     let output = machine
         .stdout
         .take()
@@ -50,15 +76,18 @@ pub(crate) fn follow(machine: &mut Child, limits: Limits, echo: bool) -> Result<
     let status = machine.wait().context("cannot wait for the machine")?;
     // Its pipe is closed now, so that the thread ends.
     let _ = reader.join();
+    let has_begun = console.has_begun;
     result
         .and_then(|()| console.verdict(status))
-        .with_context(|| {
-            if echo {
-                "see the console above".to_owned()
+        .with_context(|| format!("the console ended with:\n{}", console.tail()))
+        .map_err(|error| {
+            if has_begun {
+                error
             } else {
-                format!("the console ended with:\n{}", console.tail())
+                error.context(NotBooted)
             }
         })
+        .map(|()| console.report)
 }
 
 fn read(mut output: impl Read, sender: &mpsc::Sender<Vec<u8>>) {
@@ -78,7 +107,8 @@ struct Console {
     tail: VecDeque<String>,
     verdicts: Vec<bool>,
     panic: Option<String>,
-    tally: Tally,
+    has_begun: bool,
+    report: Report,
 }
 
 impl Console {
@@ -89,14 +119,20 @@ impl Console {
             tail: VecDeque::new(),
             verdicts: Vec::new(),
             panic: None,
-            tally: Tally::default(),
+            has_begun: false,
+            report: Report::default(),
         }
     }
 
     fn drain(&mut self, receiver: &Receiver<Vec<u8>>, limits: Limits) -> Result<()> {
-        let end = Instant::now() + limits.total;
+        let start = Instant::now();
         loop {
-            let left = end.saturating_duration_since(Instant::now());
+            let (what, limit) = if self.has_begun {
+                ("done", limits.total)
+            } else {
+                ("booted", limits.boot)
+            };
+            let left = limit.saturating_sub(start.elapsed());
             match receiver.recv_timeout(left.min(limits.silence)) {
                 Ok(bytes) => bytes.into_iter().for_each(|byte| self.byte(byte)),
                 Err(RecvTimeoutError::Disconnected) => {
@@ -105,10 +141,14 @@ impl Console {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     self.end_line();
-                    if Instant::now() >= end {
-                        bail!("not done after {} s", limits.total.as_secs());
+                    let last = self.tail.back().map_or("nothing", |line| line.trim());
+                    if start.elapsed() >= limit {
+                        bail!("not {what} after {} s, at: {last}", limit.as_secs());
                     }
-                    bail!("no output for {} s: it hangs", limits.silence.as_secs());
+                    bail!(
+                        "no output for {} s: it hangs at: {last}",
+                        limits.silence.as_secs()
+                    );
                 }
             }
         }
@@ -131,12 +171,14 @@ impl Console {
         match line.as_str() {
             SUCCESS => self.verdicts.push(true),
             FAILURE => self.verdicts.push(false),
+            BEGUN => self.has_begun = true,
             _ => {}
         }
         if line.contains("Kernel panic - not syncing") {
             self.panic.get_or_insert_with(|| line.clone());
         }
-        self.tally.read(&line);
+        self.report.tally.read(&line);
+        self.report.doctor.read(&line);
         if self.echo {
             println!("  | {line}");
         }
@@ -146,15 +188,16 @@ impl Console {
         self.tail.push_back(line);
     }
 
-    fn verdict(&self, status: ExitStatus) -> Result<Tally> {
+    fn verdict(&self, status: ExitStatus) -> Result<()> {
+        let failed = self.report.tally.failed > 0;
         if let Some(line) = &self.panic {
             bail!("the kernel panicked: {line}");
         }
         match self.verdicts[..] {
-            [true] if self.tally.failed > 0 => bail!("tests failed, but it says they passed"),
-            [true] if status.success() => Ok(self.tally),
+            [true] if failed => bail!("tests failed, but it says they passed"),
+            [true] if status.success() => Ok(()),
             [true] => bail!("the tests passed, but the machine ended badly: {status}"),
-            [false] if self.tally.failed > 0 => Ok(self.tally),
+            [false] if failed => Ok(()),
             [false] => bail!("the tests did not end as they should"),
             [] => bail!("it ended without a verdict ({status})"),
             _ => bail!("more than one verdict: {:?}", self.verdicts),
@@ -172,26 +215,31 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::time::Duration;
 
-    use super::{Limits, Tally, follow};
+    use super::{Limits, NotBooted, Report, Tally, follow};
 
-    fn judge(script: &str) -> Result<Tally, String> {
+    fn judge(script: &str) -> Result<Report, String> {
+        run(&format!("echo init: begun; {script}")).map_err(|error| format!("{error:#}"))
+    }
+
+    fn run(script: &str) -> anyhow::Result<Report> {
         let mut machine = Command::new("sh")
             .args(["-c", script])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let limits = Limits {
+            boot: Duration::from_secs(2),
             total: Duration::from_secs(20),
             silence: Duration::from_secs(1),
         };
-        follow(&mut machine, limits, false).map_err(|error| format!("{error:#}"))
+        follow(&mut machine, limits, false)
     }
 
     #[test]
     fn one_line_is_the_verdict() {
         assert_eq!(
             judge("printf 'boot\\r\\ninit: success\\r\\n'"),
-            Ok(Tally::default())
+            Ok(Report::default())
         );
         assert!(
             judge("echo init: failure")
@@ -203,8 +251,14 @@ mod tests {
     #[test]
     fn failed_tests_are_counted_and_belie_a_success() {
         let result = "test result: FAILED. 2 passed; 1 failed; 0 ignored";
-        let tally = judge(&format!("echo '{result}'; echo init: failure")).unwrap();
-        assert_eq!((tally.passed, tally.failed), (2, 1));
+        let report = judge(&format!("echo '{result}'; echo init: failure")).unwrap();
+        assert_eq!(
+            report.tally,
+            Tally {
+                passed: 2,
+                failed: 1
+            }
+        );
         assert!(judge(&format!("echo '{result}'; echo init: success")).is_err());
     }
 
@@ -244,8 +298,19 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_a_hang() {
-        let error = judge("echo begun; exec sleep 60").unwrap_err();
-        assert!(error.contains("it hangs"), "{error}");
+    fn silence_is_a_hang_and_the_last_line_is_told() {
+        let error = judge("printf 'test a::b ... '; exec sleep 60").unwrap_err();
+        assert!(error.contains("it hangs at: test a::b ..."), "{error}");
+    }
+
+    #[test]
+    fn a_guest_that_does_not_get_to_its_first_process_is_told_apart() {
+        let is_not_booted = |script: &str| {
+            let error = run(script).unwrap_err();
+            error.downcast_ref::<NotBooted>().is_some()
+        };
+        assert!(is_not_booted("echo 'Kernel panic - not syncing: VFS'"));
+        assert!(is_not_booted("while :; do echo booting; sleep 0.2; done"));
+        assert!(!is_not_booted("echo init: begun; echo last words"));
     }
 }

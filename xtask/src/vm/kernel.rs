@@ -1,16 +1,14 @@
-//! Kernels of a series, from the distribution's packages.
+//! Kernels from the distribution's packages.
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::series::{Wanted, version_key};
 use crate::apt::{Apt, Archive};
 use crate::workspace;
-
-/// The oldest series that is supported, and a new one that many machines run.
-pub(crate) const DEFAULT_SERIES: [&str; 2] = ["5.10", "6.12"];
 
 /// The suites of Debian that kernels come from, those with short lists first.
 const SUITES: [(Archive, &str); 8] = [
@@ -24,111 +22,218 @@ const SUITES: [(Archive, &str); 8] = [
     (Archive::Main, "forky"),
 ];
 
+/// What a package with a kernel image is called before the release.
+const PREFIXES: [&str; 2] = ["linux-image-", "linux-binary-"];
+
 /// A kernel that a machine can boot.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Kernel {
     /// As in `uname -r`: `6.12.38+deb12-cloud-amd64`.
     pub(crate) release: String,
     pub(crate) image: PathBuf,
 }
 
-/// The newest kernel of `series` (`6.12`): from the cache, unless `fetch` asks
-/// for the newest that there is now.
+/// A kernel that a suite has.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub(crate) release: String,
+    pub(crate) suite: &'static str,
+    archive: Archive,
+    package: String,
+}
+
+/// What the suites have, and which of them could not be asked.
+#[derive(Debug, Default)]
+pub(crate) struct Offers {
+    pub(crate) found: Vec<Offer>,
+    failures: Vec<String>,
+}
+
+/// The kernel that is wanted: one of a series from the cache, unless `fetch`
+/// asks for the newest that there is now. What is the newest of all, the suites
+/// are always asked for, at most once a day.
 ///
 /// # Errors
 /// When there is none in any suite, or it cannot be fetched.
-pub(crate) fn of_series(series: &str, fetch: bool) -> Result<Kernel> {
-    let valid = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !series
-        .split_once('.')
-        .is_some_and(|(major, minor)| valid(major) && valid(minor))
+pub(crate) fn get(wanted: Wanted, fetch: bool) -> Result<Kernel> {
+    let kept = cached()?;
+    if !fetch
+        && let Wanted::Series(series) | Wanted::OrNext(series) = wanted
+        && let Some(kernel) = Wanted::Series(series).pick(kept.clone(), release_of)
     {
-        bail!("`{series}` is no series of kernels: give two numbers, such as 6.12");
-    }
-    let cache = cache()?;
-    if !fetch && let Some(kernel) = newest_cached(&cache, series) {
         return Ok(kernel);
     }
-    let mut failures = Vec::new();
-    for (archive, suite) in SUITES {
-        match fetch_from(archive, suite, series, &cache) {
-            Ok(Some(kernel)) => return Ok(kernel),
-            Ok(None) => {}
-            Err(error) => failures.push(format!("{suite}: {error:#}")),
+    let offers = match wanted {
+        // The suites after the first that has the series need not be asked.
+        Wanted::Series(_) => Offers::until(|found| {
+            wanted
+                .pick(found.to_vec(), |offer| &offer.release)
+                .is_some()
+        }),
+        Wanted::OrNext(_) | Wanted::Newest => Offers::of_all_suites(),
+    };
+    if let Some(offer) = wanted.pick(offers.found, |offer| &offer.release) {
+        if let Some(kernel) = kept.iter().find(|kernel| kernel.release == offer.release) {
+            return Ok(kernel.clone());
         }
+        return download(&offer, wanted);
     }
-    let mut text = format!("no suite of Debian has a kernel of series {series}");
-    if !failures.is_empty() {
-        text.push_str("; could not be asked: ");
-        text.push_str(&failures.join("; "));
+    if offers.failures.is_empty() {
+        bail!("no suite of Debian has the kernel {wanted}");
     }
-    bail!(text)
+    let failures = offers.failures.join("; ");
+    // Only a suite that answers can take a kernel's place.
+    match wanted.pick(kept, release_of) {
+        Some(kernel) if !fetch => {
+            println!(
+                "{wanted}: taking {}, the best in the cache: no suite could be asked: {failures}",
+                kernel.release
+            );
+            Ok(kernel)
+        }
+        _ => bail!("no suite that could be asked has the kernel {wanted}; not asked: {failures}"),
+    }
 }
 
-fn fetch_from(archive: Archive, suite: &str, series: &str, cache: &Path) -> Result<Option<Kernel>> {
+/// The kernels in the cache.
+///
+/// # Errors
+/// When there is no place for one.
+pub(crate) fn cached() -> Result<Vec<Kernel>> {
+    // A folder that is not there is an empty one.
+    let entries = fs::read_dir(cache()?).into_iter().flatten().flatten();
+    Ok(entries
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some(Kernel {
+                release: name.strip_prefix("vmlinuz-")?.to_owned(),
+                image: entry.path(),
+            })
+        })
+        .collect())
+}
+
+fn release_of(kernel: &Kernel) -> &str {
+    &kernel.release
+}
+
+impl Offers {
+    /// The kernels of all suites.
+    pub(crate) fn of_all_suites() -> Self {
+        Self::until(|_| false)
+    }
+
+    /// Asks one suite after the other until it is `enough`.
+    fn until(enough: impl Fn(&[Offer]) -> bool) -> Self {
+        let mut offers = Self::default();
+        for (archive, suite) in SUITES {
+            match of_suite(archive, suite) {
+                Ok(found) => offers.found.extend(found),
+                Err(error) => offers.failures.push(format!("{suite}: {error:#}")),
+            }
+            if enough(&offers.found) {
+                break;
+            }
+        }
+        offers
+    }
+
+    /// Says which suites could not be asked.
+    pub(crate) fn print_failures(&self) {
+        for failure in &self.failures {
+            println!("could not be asked: {failure}");
+        }
+    }
+}
+
+/// The kernels of a suite, as its lists have them: at most a day old.
+fn of_suite(archive: Archive, suite: &'static str) -> Result<Vec<Offer>> {
     let apt = Apt::open(suite, &[(archive, suite)])?;
-    let pattern = series.replace('.', "\\.");
+    search(&apt, archive, suite)
+}
+
+fn search(apt: &Apt, archive: Archive, suite: &'static str) -> Result<Vec<Offer>> {
     // The unsigned packages hold the same image, and are not asked for; nor
     // are those without a third number, which hold nothing.
-    let pattern = format!("^linux-(image|binary)-{pattern}\\.[0-9].*cloud-amd64$");
-    let mut packages = apt.search(&pattern)?;
-    // Up to 6.x the image is in `linux-image`. From 7.x on that one is empty,
-    // and beside it there is `linux-binary`.
-    packages.sort_by_key(|name| (version_key(name), name.starts_with("linux-binary-")));
-    let Some(newest) = packages.pop() else {
-        return Ok(None);
+    let packages = apt.search(r"^linux-(image|binary)-[0-9]+\.[0-9]+\.[0-9].*cloud-amd64$")?;
+    let mut offers: Vec<Offer> = packages
+        .into_iter()
+        .filter_map(|package| {
+            let release = PREFIXES
+                .iter()
+                .find_map(|prefix| package.strip_prefix(prefix))?;
+            Some(Offer {
+                release: release.to_owned(),
+                suite,
+                archive,
+                package,
+            })
+        })
+        .collect();
+    // Later kernels have their image in `linux-binary`; the package
+    // `linux-image` of the same release is there too, and is empty. Of equal
+    // ones the last is picked.
+    offers.sort_by_key(|offer| {
+        let is_binary = offer.package.starts_with(PREFIXES[1]);
+        (version_key(&offer.release), is_binary)
+    });
+    Ok(offers)
+}
+
+fn download(offer: &Offer, wanted: Wanted) -> Result<Kernel> {
+    let apt = Apt::open(offer.suite, &[(offer.archive, offer.suite)])?;
+    let Err(error) = unpack(&apt, offer) else {
+        return keep(offer);
     };
-    println!("fetching {newest} from {suite}");
-    let folder = workspace::target().join("vm/unpacked");
+    // Builds come and go: the lists of yesterday may name one that is gone.
+    println!("{error:#}");
+    apt.refresh()?;
+    let offers = search(&apt, offer.archive, offer.suite)?;
+    let newer = wanted
+        .pick(offers, |offer| &offer.release)
+        .filter(|newer| newer.package != offer.package)
+        .ok_or(error)?;
+    unpack(&apt, &newer)?;
+    keep(&newer)
+}
+
+fn unpack(apt: &Apt, offer: &Offer) -> Result<()> {
+    println!("fetching {} from {}", offer.package, offer.suite);
+    let folder = unpacked();
     // What an interrupted run left behind.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    apt.unpack(&newest, &folder)?;
+    apt.unpack(&offer.package, &folder)
+}
 
-    let release = newest
-        .trim_start_matches("linux-image-")
-        .trim_start_matches("linux-binary-")
-        .to_owned();
+fn unpacked() -> PathBuf {
+    workspace::target().join("vm/unpacked")
+}
+
+/// Moves the image of an unpacked package to the cache.
+fn keep(offer: &Offer) -> Result<Kernel> {
+    let folder = unpacked();
+    let release = &offer.release;
     let candidates = [
         folder.join(format!("boot/vmlinuz-{release}")),
         folder.join(format!("usr/lib/modules/{release}/vmlinuz")),
     ];
     let Some(found) = candidates.iter().find(|path| path.is_file()) else {
-        bail!("{newest} holds no kernel image");
+        bail!("{} holds no kernel image", offer.package);
     };
-    fs::create_dir_all(cache).with_context(|| cache.display().to_string())?;
+    let cache = cache()?;
+    fs::create_dir_all(&cache).with_context(|| cache.display().to_string())?;
     let image = cache.join(format!("vmlinuz-{release}"));
-    // Copied under another name first: an interrupted copy is no image.
-    let partial = cache.join(format!("partial-{release}"));
+    // Copied under another name first: an interrupted copy is no image. Two
+    // runs may fetch the same.
+    let partial = cache.join(format!("partial-{release}-{}", std::process::id()));
     fs::copy(found, &partial).with_context(|| partial.display().to_string())?;
     fs::rename(&partial, &image).with_context(|| image.display().to_string())?;
     fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    Ok(Some(Kernel { release, image }))
-}
-
-fn newest_cached(cache: &Path, series: &str) -> Option<Kernel> {
-    let mut kernels: Vec<Kernel> = fs::read_dir(cache)
-        .ok()?
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let release = name.strip_prefix("vmlinuz-")?.to_owned();
-            let rest = release.strip_prefix(series)?;
-            (!rest.starts_with(|first: char| first.is_ascii_digit())).then(|| Kernel {
-                image: entry.path(),
-                release,
-            })
-        })
-        .collect();
-    kernels.sort_by_key(|kernel| version_key(&kernel.release));
-    kernels.pop()
-}
-
-/// The numbers of a name in their order, so that 6.12.9 comes before 6.12.38.
-fn version_key(name: &str) -> Vec<u64> {
-    name.split(|letter: char| !letter.is_ascii_digit())
-        .filter_map(|number| number.parse().ok())
-        .collect()
+    Ok(Kernel {
+        release: release.clone(),
+        image,
+    })
 }
 
 /// Kernels outlive a clone of the workspace: they are some 10 MB each.
@@ -140,35 +245,4 @@ fn cache() -> Result<PathBuf> {
             .join(".cache"),
     };
     Ok(base.join("collector/kernels"))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::{newest_cached, version_key};
-
-    #[test]
-    fn versions_are_ordered_by_number() {
-        assert!(version_key("6.12.9+deb12-cloud-amd64") < version_key("6.12.38+deb12-cloud-amd64"));
-        assert!(version_key("5.10.0-9-cloud-amd64") < version_key("5.10.0-36-cloud-amd64"));
-    }
-
-    #[test]
-    fn a_series_is_not_mistaken_for_a_longer_one() {
-        let folder = std::env::temp_dir().join(format!("xtask-kernels-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        for release in [
-            "6.1.0-9-cloud-amd64",
-            "6.1.0-37-cloud-amd64",
-            "6.12.38-cloud-amd64",
-        ] {
-            fs::write(folder.join(format!("vmlinuz-{release}")), "").unwrap();
-        }
-        let newest = newest_cached(&folder, "6.1");
-        let none = newest_cached(&folder, "5.10");
-        fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(newest.unwrap().release, "6.1.0-37-cloud-amd64");
-        assert!(none.is_none());
-    }
 }

@@ -67,9 +67,11 @@ impl Accelerator {
             return Ok(*accelerator);
         }
         println!("trying whether a guest boots with KVM here");
+        let patience = Duration::from_secs(20);
         let limits = Limits {
-            total: Duration::from_secs(20),
-            silence: Duration::from_secs(20),
+            boot: patience,
+            total: patience,
+            silence: patience,
         };
         let proof = start(kernel, initramfs, Self::Kvm, Stdio::null())
             .and_then(|mut machine| console::follow(&mut machine, limits, false));

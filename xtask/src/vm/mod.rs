@@ -1,9 +1,12 @@
 //! The root tests in virtual machines, on other kernels than the host's.
 
 mod console;
+mod doctor;
 mod initramfs;
 mod kernel;
+mod list;
 mod machine;
+mod series;
 
 use std::fs::{self, File};
 use std::io::BufWriter;
@@ -14,21 +17,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use object::Object as _;
 
+use crate::steps::{Outcome, Steps};
 use crate::suite::Suite;
-use crate::tally::Tally;
 use crate::{command, workspace};
-use console::Limits;
+use console::{Limits, NotBooted, Report};
 use initramfs::Initramfs;
 use kernel::Kernel;
 use machine::Accelerator;
 pub(crate) use machine::{check as check_qemu, is_new_enough};
+use series::Wanted;
 
 /// Runs the root tests in virtual machines, but for those that need strace.
 ///
 /// Boots kernels of several series, each with a file system of its own in
 /// memory that holds the tests and the agent, linked statically. The first
-/// process runs the tests, and prints one line which is the verdict. A hang and
-/// a panic of the kernel are failures.
+/// process runs the doctor and the tests, and prints one line which is the
+/// verdict. A hang and a panic of the kernel are failures, and so is a kernel
+/// that cannot be had.
 ///
 /// Kernels are fetched from Debian's packages and kept in the user's cache
 /// folder. Needs QEMU 9 or later and busybox: `cargo xtask setup --for test`
@@ -36,14 +41,27 @@ pub(crate) use machine::{check as check_qemu, is_new_enough};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct TestVm {
-    /// A series of kernels, such as 6.1; may be given more than once [default: 5.10 and 6.12]
-    #[arg(long = "kernel", value_name = "SERIES")]
-    kernels: Vec<String>,
+    /// A kernel: the newest of a series (6.1), the same or else of the next series there is
+    /// (6.18+), or the newest of all (newest); may be given more than once
+    #[arg(long = "kernel", value_name = "KERNEL", default_values_t = default_kernels())]
+    kernels: Vec<Wanted>,
     /// Ask for the newest kernel of each series, even if an older one is in the cache
     #[arg(long)]
     fetch: bool,
+    /// Show the kernels that are in the cache or can be fetched, and run nothing
+    #[arg(long)]
+    list: bool,
     /// Run only the tests whose names contain this
     filter: Option<String>,
+}
+
+/// The oldest series that is supported, those that many machines run, and the
+/// newest one.
+const DEFAULT_KERNELS: [&str; 5] = ["5.10", "6.1", "6.12", "6.18+", "newest"];
+
+fn default_kernels() -> Vec<Wanted> {
+    let kernels = DEFAULT_KERNELS.iter().map(|text| text.parse());
+    kernels.filter_map(Result::ok).collect()
 }
 
 /// The tests that are left out: they need strace, which a guest has not. The
@@ -54,11 +72,12 @@ const LEFT_OUT: &str = "opens::";
 const FOLDERS: [&str; 8] = ["bin", "dev", "etc", "proc", "root", "run", "sys", "tmp"];
 
 impl TestVm {
-    /// The default series, all tests.
+    /// The default kernels, all tests.
     pub(crate) fn default_series() -> Self {
         Self {
-            kernels: Vec::new(),
+            kernels: default_kernels(),
             fetch: false,
+            list: false,
             filter: None,
         }
     }
@@ -69,87 +88,115 @@ impl TestVm {
     /// When something that is needed is missing, or the tests fail on a kernel;
     /// the other kernels are tried all the same.
     pub(crate) fn run(&self) -> Result<()> {
+        if self.list {
+            return list::print(&self.kernels);
+        }
         check_qemu()?;
         check_busybox()?;
-        let tally = self.run_suite(&Suite::build()?)?;
-        println!("{} passed, {} failed", tally.passed, tally.failed);
-        if tally.failed > 0 {
-            bail!("tests failed");
-        }
-        Ok(())
+        let suite = Suite::build()?;
+        let mut steps = Steps::default();
+        self.take_steps(&suite, &mut steps);
+        steps.finish()
     }
 
-    /// Runs tests that are built already, and counts them.
-    ///
-    /// # Errors
-    /// When something that is needed is missing, or a guest did not get to the
-    /// end of its tests.
-    pub(crate) fn run_suite(&self, suite: &Suite) -> Result<Tally> {
-        let folder = workspace::target().join("vm");
-        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        let series: Vec<&str> = if self.kernels.is_empty() {
-            kernel::DEFAULT_SERIES.to_vec()
-        } else {
-            self.kernels.iter().map(String::as_str).collect()
-        };
-
-        let mut tally = Tally::default();
-        let mut kernels = Vec::new();
-        let mut failures = Vec::new();
-        for series in series {
-            match kernel::of_series(series, self.fetch) {
-                Ok(kernel) => kernels.push(kernel),
-                Err(error) => failures.push(format!("{series}: {error:#}")),
-            }
+    /// Runs tests that are built already: a step for each kernel.
+    pub(crate) fn take_steps(&self, suite: &Suite, steps: &mut Steps) {
+        let mut guests = Guests::new(suite, self.arguments());
+        for wanted in &self.kernels {
+            steps.step(format!("kernel {wanted}"), || {
+                let kernel = kernel::get(*wanted, self.fetch)?;
+                let report = guests.run(&kernel)?;
+                let note = format!("{}: {}", kernel.release, report.doctor);
+                Ok(Outcome::Ran(report.tally, note))
+            });
         }
-        if let Some(first) = kernels.first() {
-            let empty = folder.join("empty.cpio");
-            write_initramfs(&empty, suite, None)?;
-            let accelerator = Accelerator::choose(first, &empty)?;
-            let full = folder.join("tests.cpio");
-            let arguments = self.arguments(accelerator);
-            println!("left out, since a guest has no strace: {LEFT_OUT}*");
-            write_initramfs(&full, suite, Some(&arguments))?;
-            for kernel in &kernels {
-                match boot(kernel, &full, accelerator) {
-                    Ok(counted) => tally += counted,
-                    Err(error) => failures.push(format!("{}: {error:#}", kernel.release)),
-                }
-            }
-        }
-        if !failures.is_empty() {
-            bail!("{}", failures.join("\n"));
-        }
-        Ok(tally)
     }
 
-    /// What the guest's first process reads: a line for each argument of the
-    /// tests, after one that names the accelerator.
-    fn arguments(&self, accelerator: Accelerator) -> String {
-        let mut lines = vec![accelerator.name(), "--test-threads=1"];
-        lines.extend(["--skip", LEFT_OUT]);
-        lines.extend(self.filter.as_deref());
-        lines.join("\n")
+    /// The arguments of the tests.
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["--test-threads=1", "--skip", LEFT_OUT];
+        arguments.extend(self.filter.as_deref());
+        arguments.into_iter().map(str::to_owned).collect()
     }
 }
 
-fn boot(kernel: &Kernel, initramfs: &Path, accelerator: Accelerator) -> Result<Tally> {
+/// What all guests have in common, made when the first one is run.
+struct Guests<'suite> {
+    suite: &'suite Suite,
+    arguments: Vec<String>,
+    ready: Option<(PathBuf, Accelerator)>,
+    /// The kernels that were run.
+    done: Vec<String>,
+}
+
+impl<'suite> Guests<'suite> {
+    fn new(suite: &'suite Suite, arguments: Vec<String>) -> Self {
+        Self {
+            suite,
+            arguments,
+            ready: None,
+            done: Vec::new(),
+        }
+    }
+
+    /// Runs the tests on a kernel. A boot that does not get to the first
+    /// process is tried once more.
+    fn run(&mut self, kernel: &Kernel) -> Result<Report> {
+        if self.done.contains(&kernel.release) {
+            bail!(
+                "{} was tested already: no other is to be had",
+                kernel.release
+            );
+        }
+        self.done.push(kernel.release.clone());
+        let (initramfs, accelerator) = self.prepare(kernel)?;
+        match boot(kernel, &initramfs, accelerator) {
+            Err(error) if error.downcast_ref::<NotBooted>().is_some() => {
+                println!("{error:#}\ntrying once more");
+                boot(kernel, &initramfs, accelerator)
+            }
+            result => result,
+        }
+    }
+
+    fn prepare(&mut self, kernel: &Kernel) -> Result<(PathBuf, Accelerator)> {
+        if let Some((initramfs, accelerator)) = &self.ready {
+            return Ok((initramfs.clone(), *accelerator));
+        }
+        let folder = workspace::target().join("vm");
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let empty = folder.join("empty.cpio");
+        write_initramfs(&empty, self.suite, None)?;
+        let accelerator = Accelerator::choose(kernel, &empty)?;
+        let full = folder.join("tests.cpio");
+        println!("left out, since a guest has no strace: {LEFT_OUT}*");
+        // What the guest's first process reads: the name of the accelerator,
+        // then a line for each argument of the tests.
+        let lines = format!("{}\n{}", accelerator.name(), self.arguments.join("\n"));
+        write_initramfs(&full, self.suite, Some(&lines))?;
+        self.ready = Some((full.clone(), accelerator));
+        Ok((full, accelerator))
+    }
+}
+
+/// Runs one guest to its end. The limits are for emulation on a slow machine.
+fn boot(kernel: &Kernel, initramfs: &Path, accelerator: Accelerator) -> Result<Report> {
     println!("booting {} with {}", kernel.release, accelerator.name());
     let start = Instant::now();
     let limits = Limits {
-        total: Duration::from_mins(20),
-        silence: Duration::from_mins(4),
+        boot: Duration::from_mins(3),
+        total: Duration::from_mins(30),
+        silence: Duration::from_mins(8),
     };
     let mut machine = machine::start(kernel, initramfs, accelerator, Stdio::inherit())?;
-    let tally = console::follow(&mut machine, limits, true)?;
+    let report = console::follow(&mut machine, limits, true)?;
     println!(
-        "{}: {} passed, {} failed, in {} s",
+        "{}: {}, in {} s",
         kernel.release,
-        tally.passed,
-        tally.failed,
+        report.tally,
         start.elapsed().as_secs()
     );
-    Ok(tally)
+    Ok(report)
 }
 
 /// Writes the guest's files. Without `arguments` there are no tests among them.
