@@ -74,6 +74,7 @@ fn fill(entry: &mut TaskEntry, task: *const Kernel) {
     fill_ended(entry, task);
 
     entry.is_new = 0;
+    entry.reserved = 0;
     entry.thread = thread_of(task, entry.tid);
     // A task in an exit state will not run again, or leaves its CPU for the
     // last time just now: there is nothing left to be measured.
@@ -116,7 +117,6 @@ fn fill_ended(entry: &mut TaskEntry, task: *const Kernel) {
     if signal.is_null() {
         return;
     }
-    entry.threads = field!(signal, signal_nr_threads: u32);
     entry.ended_read_bytes = field!(signal, signal_read_bytes: u64);
     entry.ended_write_bytes = field!(signal, signal_write_bytes: u64);
     entry.ended_cpu_ns = field!(signal, signal_cpu_ns: u64);

@@ -73,17 +73,16 @@ offsets! {
     task_maj_flt: u64, ["task_struct.maj_flt"], Some("major_faults");
     // Only with CONFIG_SCHED_INFO; without it the programs measure the wait.
     task_run_delay: u64, ["task_struct.sched_info.run_delay"], Some("runqueue_ns of processes that were there before; the rest comes from sched_wakeup then");
-    task_comm: [u8; COMM_LEN], ["task_struct.comm"], Some("comm");
+    task_comm: [u8; COMM_LEN], ["task_struct.comm"], Some("comm in process_events");
     task_real_parent: Pointer, ["task_struct.real_parent"], Some("ppid");
     task_cred: Pointer, ["task_struct.cred"], Some("uid");
     cred_euid: u32, ["cred.euid.val"], Some("uid");
-    task_exit_code: u32, ["task_struct.exit_code"], Some("exit_code, signal");
+    task_exit_code: u32, ["task_struct.exit_code"], Some("exit_code, signal, core_dumped in process_events");
     task_exit_state: u32, ["task_struct.exit_state"], None;
     task_signal: Pointer, ["task_struct.signal"], None;
     signal_live: u32, ["signal_struct.live.counter"], None;
-    signal_flags: u32, ["signal_struct.flags"], Some("exit_code, signal");
-    signal_group_exit_code: u32, ["signal_struct.group_exit_code"], Some("exit_code, signal");
-    signal_nr_threads: u32, ["signal_struct.nr_threads"], Some("threads");
+    signal_flags: u32, ["signal_struct.flags"], Some("exit_code, signal, core_dumped in process_events");
+    signal_group_exit_code: u32, ["signal_struct.group_exit_code"], Some("exit_code, signal, core_dumped in process_events");
     signal_cpu_ns: u64, ["signal_struct.sum_sched_runtime"], Some("cpu_ns of threads that ended before the start");
     signal_utime: u64, ["signal_struct.utime"], Some("user_ns of threads that ended before the start");
     signal_stime: u64, ["signal_struct.stime"], Some("system_ns of threads that ended before the start");

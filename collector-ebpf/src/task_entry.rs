@@ -25,14 +25,14 @@ pub struct TaskEntry {
     pub task_state: u32,
     /// `task_struct.exit_state`.
     pub exit_state: u32,
-    /// How many threads the process has.
-    pub threads: u32,
     /// The CPU that the thread is on, or was on last.
     pub cpu: u32,
     /// Whether it has that CPU now.
     pub on_cpu: u32,
     /// 1 if the record in `THREADS` was made by this visit.
     pub is_new: u32,
+    /// Zero.
+    pub reserved: u32,
     /// The name of the thread.
     pub comm: [u8; COMM_LEN],
     /// Resident pages.

@@ -75,7 +75,12 @@ impl EventRecorder {
     /// Waits until each of these processes has been seen to end, at most half
     /// a minute, and returns the events.
     pub fn wait_for_exits(&self, pids: &[u32]) -> Recorded {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        self.wait_for_exits_until(pids, Instant::now() + Duration::from_secs(30))
+    }
+
+    /// As [`wait_for_exits`](Self::wait_for_exits), at most until `deadline`:
+    /// where their ends may not be told at all.
+    pub fn wait_for_exits_until(&self, pids: &[u32], deadline: Instant) -> Recorded {
         loop {
             let recorded = self.recorded();
             let ended: BTreeSet<u32> = recorded.exits.iter().map(|exit| exit.pid).collect();

@@ -15,6 +15,7 @@ mod conservation;
 mod doctor;
 mod events;
 mod helpers;
+mod missing;
 mod opens;
 mod parity;
 mod stopped;

@@ -188,16 +188,19 @@ fn the_busy_time_of_the_cpus_is_that_of_proc_stat() {
             .collect(&tick)
             .expect("a reading is had")
             .total;
-        let busy = [
+        let sum = |fields: &[Option<u64>]| fields.iter().flatten().sum::<u64>();
+        let busy = sum(&[
             proc.user_ns,
             proc.nice_ns,
             proc.system_ns,
             proc.irq_ns,
             proc.softirq_ns,
-        ];
+        ]);
+        let told = busy + sum(&[proc.idle_ns, proc.iowait_ns, proc.steal_ns]);
         let counted = scheduler.cpu_times();
         let switches: u64 = counted.iter().filter_map(|cpu| cpu.busy_ns).sum();
-        (busy.iter().flatten().sum::<u64>(), switches)
+        let passed = std::time::Instant::now();
+        (busy, switches, told, passed, counted.len() as u32)
     };
     let children: Vec<Child> = (0..2)
         .map(|_| {
@@ -206,23 +209,28 @@ fn the_busy_time_of_the_cpus_is_that_of_proc_stat() {
         })
         .collect();
     std::thread::sleep(std::time::Duration::from_secs(1));
-    let before = look();
-    std::thread::sleep(std::time::Duration::from_secs(5));
-    let after = look();
+    // /proc/stat is sampled at the timer tick, and counts interrupts and the
+    // time of the idle task's own work apart. Time that the host of a guest
+    // takes away is in neither or in one of the two: then another look is had.
+    let mut agreed = false;
+    for _ in 0..3 {
+        let before = look();
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        let after = look();
+        let (proc, counted) = (after.0 - before.0, after.1 - before.1);
+        // Timer ticks that are lost are time that /proc/stat tells of no CPU.
+        let passed = (after.3 - before.3) * after.4;
+        let lost = (passed.as_nanos() as u64).saturating_sub(after.2 - before.2);
+        println!("{proc} ns by /proc/stat, which misses {lost} ns; {counted} ns counted");
+        let margin = (proc as f64 * 0.03) as u64 + lost;
+        agreed = proc.abs_diff(counted) <= margin.max(4 * emulation_slack_ns());
+        if agreed {
+            break;
+        }
+    }
     for child in children {
         child.signal(libc::SIGKILL);
         child.wait().expect("it is a child");
     }
-    let (proc, counted) = (after.0 - before.0, after.1 - before.1);
-    // /proc/stat is sampled at the timer tick, and counts interrupts and the
-    // time of the idle task's own work apart.
-    let difference = proc.abs_diff(counted) as f64 / proc as f64;
-    println!(
-        "{proc} ns by /proc/stat, {counted} ns counted ({:.2} %)",
-        difference * 100.0
-    );
-    assert!(
-        difference < 0.03 || proc.abs_diff(counted) < 4 * emulation_slack_ns(),
-        "{proc} ns by /proc/stat, {counted} ns counted"
-    );
+    assert!(agreed, "they did not agree in three looks");
 }

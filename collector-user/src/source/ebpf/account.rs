@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use collector_ebpf::{KERNEL_THREAD, Thread};
 
-use super::counters::{Counters, Known, Split};
+use super::{
+    counters::{Counters, Split},
+    known::Known,
+};
 use crate::metric::{Process, ProcessState};
 
 /// A process is told from another with the same number by when it began.
@@ -133,8 +136,16 @@ impl Account {
             } else {
                 None
             },
-            read_bytes: if known.io { self.read_bytes } else { None },
-            write_bytes: if known.io { self.write_bytes } else { None },
+            read_bytes: if known.read_bytes {
+                self.read_bytes
+            } else {
+                None
+            },
+            write_bytes: if known.write_bytes {
+                self.write_bytes
+            } else {
+                None
+            },
         }
     }
 }

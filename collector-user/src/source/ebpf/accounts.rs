@@ -4,7 +4,8 @@ use collector_ebpf::{GROUP_DEAD, THREAD_DEAD, THREAD_FREE, Thread};
 
 use super::{
     account::{Account, InFlight, Key, process_state, waits_since},
-    counters::{Counters, Known, Split},
+    counters::{Counters, Split},
+    known::Known,
 };
 use crate::metric::{ProcessList, ProcessState};
 

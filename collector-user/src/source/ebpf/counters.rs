@@ -1,5 +1,6 @@
 use collector_ebpf::Thread;
 
+use super::known::Known;
 use crate::metric::ExitedTotals;
 
 /// What a thread, a process, or all that ended used.
@@ -123,25 +124,6 @@ pub(crate) fn exited_totals(
         minor_faults: known.minor_faults.then_some(counters.minor_faults),
         major_faults: known.major_faults.then_some(counters.major_faults),
     }
-}
-
-/// Which counters the attached programs and the fields of this kernel can
-/// tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub(crate) struct Known {
-    pub(crate) split: bool,
-    pub(crate) runqueue: bool,
-    pub(crate) blocked: bool,
-    pub(crate) wakeups: bool,
-    pub(crate) minor_faults: bool,
-    pub(crate) major_faults: bool,
-    pub(crate) io: bool,
-    pub(crate) rss: bool,
-    pub(crate) vm: bool,
-    pub(crate) forks: bool,
-    pub(crate) execs: bool,
-    pub(crate) exits: bool,
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use collector_ebpf::{Cpu, TOUCHED_PAGE, Thread};
 use super::{
     LoadError, LoadOptions, LoadReport, ProgramReport, ProgramState,
     btf::{Btf, BtfError},
-    counters::Known,
     debug_log::DebugLog,
+    known::Known,
     mapped::MappedArray,
     offsets::KernelOffsets,
 };
@@ -20,7 +20,7 @@ use super::{
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("collector.bpf.o");
 
 /// The kernel's own count of a task's waits.
-const RUN_DELAY: &str = "task_struct.sched_info.run_delay";
+pub(super) const RUN_DELAY: &str = "task_struct.sched_info.run_delay";
 
 /// The programs on tracepoints, and what each one feeds. The first one is
 /// needed by all others.
@@ -33,7 +33,7 @@ const TRACEPOINTS: [(&str, &str); 6] = [
     (WAKEUPS[1], WAKEUPS_FEED),
     (
         "sched_process_fork",
-        "fork in process_events; new processes at once",
+        "fork, and exit of what is gone before the next tick, in process_events; new rows at once",
     ),
     (
         "sched_process_exec",
@@ -41,14 +41,15 @@ const TRACEPOINTS: [(&str, &str); 6] = [
     ),
     (
         "sched_process_exit",
-        "exit_code and signal of exit in process_events",
+        "exit_code, signal, core_dumped in process_events",
     ),
 ];
 
 /// The programs that watch when tasks are woken: only of use where the kernel
 /// does not keep [`RUN_DELAY`], since they cost about as much as the switch.
-const WAKEUPS: [&str; 2] = ["sched_wakeup", "sched_wakeup_new"];
-const WAKEUPS_FEED: &str = "runqueue_ns, blocked_ns; runqueue_wait and off_cpu in sched_latency";
+pub(super) const WAKEUPS: [&str; 2] = ["sched_wakeup", "sched_wakeup_new"];
+const WAKEUPS_FEED: &str =
+    "runqueue_ns, blocked_ns, wakeups; runqueue_wait and off_cpu in sched_latency";
 
 /// The iterator, and what it feeds.
 const ITERATOR: (&str, &str) = (
@@ -190,21 +191,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
             .iter()
             .any(|program| program.name == name && program.state == ProgramState::Attached)
     };
-    let wakeups = WAKEUPS.iter().all(|name| is_attached(name));
-    let known = Known {
-        split: offsets.has("task_struct.utime") && offsets.has("task_struct.stime"),
-        runqueue: wakeups || counts_waits,
-        blocked: wakeups || counts_waits,
-        wakeups,
-        minor_faults: offsets.has("task_struct.min_flt"),
-        major_faults: offsets.has("task_struct.maj_flt"),
-        io: offsets.has("task_struct.ioac.read_bytes"),
-        rss: offsets.has("task_struct.mm") && offsets.has("mm_struct.total_vm"),
-        vm: offsets.has("task_struct.mm") && offsets.has("mm_struct.total_vm"),
-        forks: is_attached("sched_process_fork"),
-        execs: is_attached("sched_process_exec"),
-        exits: is_attached("sched_process_exit"),
-    };
+    let known = Known::of(&offsets, is_attached);
     let map =
         |ebpf: &mut Ebpf, name| -> Result<MapData, LoadError> { array(take(ebpf, name)?, name) };
     let mapped = |error: io::Error| {

@@ -11,6 +11,7 @@ mod btf;
 mod counters;
 mod debug_log;
 mod event_record;
+mod known;
 mod loader;
 mod mapped;
 mod offsets;

@@ -11,9 +11,9 @@ use collector_ebpf::{BUCKETS, Cpu, CpuCounters, TOUCHED_PAGE, Thread, bucket_bou
 
 use super::{
     accounts::{Accounts, Clock, Details, LookUp, Running},
-    counters::Known,
     debug_log::DebugLog,
     event_record::EventRecord,
+    known::Known,
     loader::Loaded,
     mapped::MappedArray,
     task_iter,
@@ -406,6 +406,9 @@ fn look_up(tick: &Tick, wanted: LookUp) -> Details {
     let tick_ns = 1_000_000_000 / CLOCK_TICKS_PER_SECOND;
     if stat.start_time_ns != wanted.key.start_ns / tick_ns * tick_ns {
         return Details::default();
+    }
+    if wanted.comm {
+        details.comm = Some(stat.comm);
     }
     if wanted.memory {
         details.rss_bytes = Some(stat.rss_pages * rustix::param::page_size() as u64);

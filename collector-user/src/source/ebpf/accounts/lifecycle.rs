@@ -126,9 +126,14 @@ impl Accounts {
         };
         let comm: Arc<str> = comm_text(&exec.comm).into();
         if let Some(account) = self.processes.get_mut(&key) {
-            account.ppid = Some(exec.ppid);
+            if self.known.parents {
+                account.ppid = Some(exec.ppid);
+            }
             account.uid = (exec.uid != u32::MAX).then_some(exec.uid);
             account.comm = Arc::clone(&comm);
+            if exec.argv.is_none() || !self.known.comm {
+                self.to_look_up.push(key);
+            }
             account.cmdline = exec.argv.as_ref().map(|argv| argv.join(" ").into());
             identified(account, &mut self.unidentified);
             changed(account, key, &mut self.changed);
@@ -136,7 +141,7 @@ impl Accounts {
         ExecEvent {
             time: clock.wall_at(exec.header.time_ns),
             pid: key.pid,
-            ppid: Some(exec.ppid),
+            ppid: self.known.parents.then_some(exec.ppid),
             start_time_ns: key.start_ns,
             comm,
             filename: exec.filename.map(Into::into),
@@ -168,7 +173,7 @@ impl Accounts {
         self.exited.add(&account.counters);
         self.exited_split.user_ns += account.split.user_ns;
         self.exited_split.system_ns += account.split.system_ns;
-        let status = account.ending;
+        let status = account.ending.filter(|_| self.known.exit_status);
         // The layout of a wait status, as wait(2) has it.
         let signal = status.map(|status| (status & 0x7f) as u8);
         Some(ExitEvent {

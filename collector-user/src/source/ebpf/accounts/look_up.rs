@@ -12,6 +12,8 @@ pub(crate) struct LookUp {
     pub(crate) key: Key,
     pub(crate) cmdline: bool,
     pub(crate) memory: bool,
+    /// Whether its name is missing.
+    pub(crate) comm: bool,
 }
 
 /// What was found in `/proc`.
@@ -19,6 +21,7 @@ pub(crate) struct LookUp {
 pub(crate) struct Details {
     pub(crate) cmdline: Option<Arc<str>>,
     pub(crate) cgroup: Option<Arc<str>>,
+    pub(crate) comm: Option<Arc<str>>,
     pub(crate) rss_bytes: Option<u64>,
     pub(crate) vm_bytes: Option<u64>,
 }
@@ -36,6 +39,7 @@ impl Accounts {
                     key,
                     cmdline: account.cmdline.is_none() && account.kernel_thread != Some(true),
                     memory: account.rss_bytes.is_none(),
+                    comm: !self.known.comm,
                 });
             }
         }
@@ -51,6 +55,9 @@ impl Accounts {
             }
             if details.cgroup.is_some() {
                 account.cgroup = details.cgroup;
+            }
+            if let Some(comm) = details.comm {
+                account.comm = comm;
             }
             if details.rss_bytes.is_some() {
                 account.rss_bytes = details.rss_bytes;

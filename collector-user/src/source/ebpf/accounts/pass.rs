@@ -65,10 +65,12 @@ impl Accounts {
             account.vm_bytes = Some(entry.vm_pages.saturating_mul(self.page_size));
         }
         if is_leader {
-            account.ppid = Some(entry.ppid);
+            if self.known.parents {
+                account.ppid = Some(entry.ppid);
+            }
             account.uid = (entry.uid != u32::MAX).then_some(entry.uid);
             let comm = comm_text(&entry.comm);
-            if *account.comm != *comm {
+            if self.known.comm && *account.comm != *comm {
                 account.comm = comm.into();
                 changed(account, key, &mut self.changed);
             }
@@ -85,7 +87,8 @@ impl Accounts {
         if slow_fields(account) != known_before {
             changed(account, key, &mut self.changed);
         }
-        if is_leader && account.cgroup.is_none() {
+        let is_nameless = account.comm.is_empty() && !self.known.comm;
+        if is_leader && (account.cgroup.is_none() || is_nameless) {
             self.to_look_up.push(key);
         }
     }

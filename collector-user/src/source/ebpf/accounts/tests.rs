@@ -14,9 +14,13 @@ const ALL: Known = Known {
     wakeups: true,
     minor_faults: true,
     major_faults: true,
-    io: true,
+    read_bytes: true,
+    write_bytes: true,
     rss: true,
     vm: true,
+    comm: true,
+    parents: true,
+    exit_status: true,
     forks: true,
     execs: true,
     exits: true,
@@ -399,7 +403,7 @@ fn what_is_not_known_is_empty_and_not_zero() {
     let known = Known {
         split: false,
         blocked: false,
-        io: false,
+        read_bytes: false,
         ..ALL
     };
     let mut accounts = Accounts::new(8, known, 4096);

@@ -1,0 +1,222 @@
+//! Kernels that lack something: the loader is told to pretend so, for each
+//! program and each field in turn.
+
+use std::{
+    collections::BTreeSet,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use collector::source::{
+    Sources,
+    ebpf::{LoadError, LoadOptions, LoadReport, ProgramState, Scheduler},
+};
+use collector_ebpf::OFFSETS;
+use collector_tests::{Child, EventRecorder, emulation_slack_ns};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The count of waits that the kernel keeps: without it, wakeups are watched.
+const RUN_DELAY: &str = "task_struct.sched_info.run_delay";
+
+/// What was known: the names of the fields that were not empty, after the name
+/// of what they are part of (`process.cpu_ns`, `exit.signal`), and of the events
+/// that came (`exit`).
+type Known = BTreeSet<String>;
+
+fn load(missing: &[&str]) -> Result<Scheduler, LoadError> {
+    Scheduler::load(&LoadOptions {
+        pretend_missing: missing.iter().map(|&name| name.to_owned()).collect(),
+        ..LoadOptions::default()
+    })
+}
+
+/// Loads without what is missing, lets something happen, and tells what is
+/// known of it.
+fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
+    let scheduler = load(missing)?;
+    let recorder = EventRecorder::default();
+    scheduler.send_events_to(recorder.clone());
+    let children = ["exit 3", "kill -9 $$"].map(|script| {
+        let child = Child::spawn(Command::new("/bin/sh").args(["-c", script])).expect("it starts");
+        let pid = child.pid();
+        child.wait().expect("it is a child");
+        pid
+    });
+    let reading = scheduler
+        .process_stats(&Sources::live().tick())
+        .expect("a reading is had");
+    let this = reading.processes.get(std::process::id());
+    let mut known = Known::new();
+    add(&mut known, "process", this.expect("this process is shown"));
+    add(&mut known, "exited", &reading.exited);
+    for cpu in scheduler.cpu_times() {
+        add(&mut known, "cpu", &cpu);
+    }
+    add(&mut known, "latency", &scheduler.sched_latency().total);
+
+    // Without some of it, no end is told.
+    let patience = Duration::from_secs(2).max(10 * Duration::from_nanos(emulation_slack_ns()));
+    let recorded = recorder.wait_for_exits_until(&children, Instant::now() + patience);
+    let is_ours = |pid| children.contains(&pid);
+    for event in recorded.forks.iter().filter(|event| is_ours(event.pid)) {
+        add(&mut known, "fork", event);
+    }
+    for event in recorded.execs.iter().filter(|event| is_ours(event.pid)) {
+        add(&mut known, "exec", event);
+    }
+    for event in recorded.exits.iter().filter(|event| is_ours(event.pid)) {
+        add(&mut known, "exit", event);
+    }
+    Ok((known, scheduler.report().clone()))
+}
+
+fn add(known: &mut Known, part: &str, value: &impl Serialize) {
+    let value = serde_json::to_value(value).expect("it has a form in JSON");
+    let fields = value.as_object().expect("it is a structure");
+    known.insert(part.to_owned());
+    for (name, value) in fields {
+        if !matches!(value, Value::Null) && value.as_str() != Some("") {
+            known.insert(format!("{part}.{name}"));
+        }
+    }
+}
+
+/// The last part of a name: `signal` of `exit.signal`.
+fn leaf(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// The words of a sentence on what something feeds.
+fn words(feeds: &str) -> BTreeSet<&str> {
+    feeds
+        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .collect()
+}
+
+/// Asserts that without something all is known that was known with it, but for
+/// what it is said to feed.
+#[track_caller]
+fn assert_lost_only(missing: &str, feeds: &BTreeSet<&str>, with: &Known, without: &Known) {
+    let lost: Vec<&String> = with.difference(without).collect();
+    println!("without {missing}: {lost:?}");
+    for name in lost {
+        // With an event all of its fields are lost.
+        let is_told =
+            feeds.contains(leaf(name)) || name.split('.').any(|part| feeds.contains(part));
+        assert!(
+            is_told,
+            "without {missing}, {name} is lost; it feeds {feeds:?}"
+        );
+    }
+}
+
+/// Asserts that what something is said to feed is lost without it.
+#[track_caller]
+fn assert_lost_all(missing: &str, feeds: &BTreeSet<&str>, with: &Known, without: &Known) {
+    let lost: BTreeSet<&str> = with.difference(without).map(|name| leaf(name)).collect();
+    let known: BTreeSet<&str> = with.iter().map(|name| leaf(name)).collect();
+    for word in feeds.intersection(&known) {
+        assert!(
+            lost.contains(word),
+            "without {missing}, {word} is known all the same; lost is {lost:?}"
+        );
+    }
+}
+
+#[test]
+fn each_program_that_is_missing_turns_off_only_what_it_feeds() {
+    let (all, report) = look(&[]).unwrap_or_else(|error| panic!("{error}"));
+    let (without_count, _) = look(&[RUN_DELAY]).unwrap_or_else(|error| panic!("{error}"));
+    let mut needed = Vec::new();
+    for program in &report.programs {
+        // A program that takes the place of what the kernel has is tried where
+        // the kernel has it not.
+        let (with, missing) = match program.state {
+            ProgramState::Unneeded { .. } => (&without_count, vec![program.name, RUN_DELAY]),
+            _ => (&all, vec![program.name]),
+        };
+        let (without, report) = match look(&missing) {
+            Ok(found) => found,
+            Err(LoadError::Program { name, .. }) if name == program.name => {
+                needed.push(name);
+                continue;
+            }
+            Err(error) => panic!("without {}: {error}", program.name),
+        };
+        for other in &report.programs {
+            let is_off = matches!(other.state, ProgramState::Off { .. });
+            let should = other.name == program.name;
+            assert_eq!(is_off, should, "{} without {}", other.name, program.name);
+        }
+        let feeds = words(program.feeds);
+        assert_lost_only(program.name, &feeds, with, &without);
+        assert_lost_all(program.name, &feeds, with, &without);
+    }
+    assert_eq!(needed, ["sched_switch", "all_tasks"]);
+}
+
+#[test]
+fn each_field_that_is_missing_turns_off_only_what_it_feeds() {
+    let (with, report) = look(&[]).unwrap_or_else(|error| panic!("{error}"));
+    let missing_here: BTreeSet<&str> = report
+        .missing_fields
+        .iter()
+        .map(|missing| missing.field.as_str())
+        .collect();
+    let optional: Vec<_> = OFFSETS
+        .iter()
+        .filter_map(|field| Some((field, field.feeds?)))
+        .filter(|(field, _)| !missing_here.contains(field.paths.join(" or ").as_str()))
+        .collect();
+    // Loading takes seconds in an emulated guest.
+    let at_once = match std::env::var("COLLECTOR_TEST_VM").as_deref() {
+        Ok("tcg") => 10,
+        _ => 1,
+    };
+    for fields in optional.chunks(at_once) {
+        let paths: Vec<&str> = fields
+            .iter()
+            .flat_map(|(field, _)| field.paths)
+            .copied()
+            .collect();
+        let missing = paths.join(", ");
+        let (without, report) =
+            look(&paths).unwrap_or_else(|error| panic!("without {missing}: {error}"));
+        for (field, feeds) in fields {
+            let name = field.paths.join(" or ");
+            let reported = report.missing_fields.iter().find(|row| row.field == name);
+            assert_eq!(reported.map(|row| row.feeds), Some(*feeds), "{name}");
+        }
+        let feeds = fields.iter().flat_map(|(_, feeds)| words(feeds)).collect();
+        assert_lost_only(&missing, &feeds, &with, &without);
+        // What is said of some processes or events only is there for others.
+        let whole = fields.iter().filter(|(_, feeds)| !feeds.contains(" of "));
+        let feeds = whole.flat_map(|(_, feeds)| words(feeds)).collect();
+        assert_lost_all(&missing, &feeds, &with, &without);
+    }
+}
+
+#[test]
+fn without_a_field_that_all_needs_loading_fails_and_says_which() {
+    for field in OFFSETS.iter().filter(|field| field.feeds.is_none()) {
+        let error = load(field.paths).expect_err("it cannot work");
+        let name = field.paths.join(" or ");
+        assert!(
+            matches!(&error, LoadError::MissingField(missing) if *missing == name),
+            "without {name}: {error}"
+        );
+    }
+}
+
+#[test]
+fn the_reasons_are_sentences_that_name_what_is_missing() {
+    let error = load(&["sched_switch"])
+        .expect_err("it cannot work")
+        .to_string();
+    assert!(error.contains("sched_switch"), "{error}");
+    let error = load(&["task_struct.pid"])
+        .expect_err("it cannot work")
+        .to_string();
+    assert!(error.contains("task_struct.pid"), "{error}");
+}
