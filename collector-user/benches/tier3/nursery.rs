@@ -46,16 +46,18 @@ impl Drop for Nursery {
 pub(crate) fn main(idle: &str, active: &str) {
     let idle: usize = idle.parse().expect("it is a number");
     let active: usize = active.parse().expect("it is a number");
-    let mut children = Vec::with_capacity(idle + active);
-    for number in 0..idle + active {
+    let all = idle + active;
+    let mut children = Vec::with_capacity(all);
+    for number in 0..all {
         // SAFETY: this process has one thread.
         match unsafe { libc::fork() } {
-            0 => child(number < active),
+            // Spread evenly, as processes that run are among those that do not.
+            0 => child((number + 1) * active / all > number * active / all),
             -1 => break,
             pid => children.push(pid),
         }
     }
-    let is_ready = children.len() == idle + active;
+    let is_ready = children.len() == all;
     println!("{}", if is_ready { "ready" } else { "failed" });
     std::io::stdout().flush().expect("someone listens");
     let mut line = String::new();

@@ -3,19 +3,21 @@ use std::{fmt, ops::Index, sync::Arc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Process;
+use changes::Changes;
+use pages::Pages;
 
-/// How many rows a page holds at the most.
-///
-/// A change of one row copies the pointers of its page; a copy of the list
-/// copies the pointers to its pages. 64 keeps both below a microsecond up to
-/// some ten thousand processes.
-const PAGE: usize = 64;
+mod changes;
+mod pages;
+
+/// Each shared value has two counters before it.
+const SHARED: usize = 2 * size_of::<usize>();
 
 /// Processes in the order of their numbers.
 ///
-/// A copy shares all rows with its original, and changing a row of one copies
-/// only the page that the row is in. So a reading of fifty thousand processes
-/// of which a hundred ran costs what the hundred cost.
+/// A copy shares all rows with its original. What changes after that stands
+/// beside the shared rows, in a list of its own, until it is worth the while to
+/// put it among them. So a reading of fifty thousand processes of which a
+/// hundred ran costs what the hundred cost.
 ///
 /// ```
 /// use collector::metric::{Process, ProcessList};
@@ -28,10 +30,16 @@ const PAGE: usize = 64;
 /// ```
 #[derive(Clone, Default)]
 pub struct ProcessList {
-    /// None is empty, and their rows rise from one to the next.
-    pages: Vec<Arc<Vec<Arc<Process>>>>,
+    /// Most rows, shared as a whole by all copies.
+    settled: Arc<Pages>,
+    /// What is otherwise than in `settled`.
+    changes: Changes,
     len: usize,
     text_bytes: usize,
+    /// How many changes were made since the last copy, and how many older ones
+    /// the copies since they were settled have copied again.
+    fresh: usize,
+    copied_again: usize,
 }
 
 /// What a process is told from others by.
@@ -60,28 +68,35 @@ impl ProcessList {
 
     /// The processes, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = &Process> {
-        self.pages
-            .iter()
-            .flat_map(|page| page.iter())
-            .map(|row| &**row)
+        self.shared().map(|row| &**row)
     }
 
     /// The processes, in the order of their numbers, to be kept without a
     /// copy.
     pub fn shared(&self) -> impl Iterator<Item = &Arc<Process>> {
-        self.pages.iter().flat_map(|page| page.iter())
+        self.changes.over(self.settled.iter())
     }
 
     /// The process that has this number; the younger one, should an older one
     /// not have been seen to end yet.
     pub fn get(&self, pid: u32) -> Option<&Process> {
-        let (page, at) = self.position((pid, u64::MAX));
-        // The place after the last row of this number.
-        let row = match at.checked_sub(1) {
-            Some(before) => self.pages.get(page)?.get(before)?,
-            None => self.pages.get(page.checked_sub(1)?)?.last()?,
+        let changed = self.changes.last_of(pid);
+        let mut up_to = (pid, u64::MAX);
+        let settled = loop {
+            match self.settled.last_up_to(up_to).filter(|row| row.pid == pid) {
+                // An older one may be there that did not change.
+                Some(row) if self.changes.get(key(row)).is_some() && row.start_time_ns > 0 => {
+                    up_to = (pid, row.start_time_ns - 1);
+                }
+                Some(row) if self.changes.get(key(row)).is_some() => break None,
+                row => break row,
+            }
         };
-        (row.pid == pid).then_some(&**row)
+        let newest = changed
+            .into_iter()
+            .chain(settled)
+            .max_by_key(|row| row.start_time_ns);
+        newest.map(|row| &**row)
     }
 
     /// Adds a process, or replaces the row that it had.
@@ -91,85 +106,68 @@ impl ProcessList {
 
     /// Adds a process, or replaces the row that it had, without a copy.
     pub fn insert_shared(&mut self, row: Arc<Process>) {
-        let key = key(&row);
         self.text_bytes += text_bytes(&row);
-        let (page, at) = self.position(key);
-        let Some(rows) = self.pages.get_mut(page) else {
-            self.pages.push(Arc::new(vec![row]));
-            self.len += 1;
-            return;
-        };
-        let rows = Arc::make_mut(rows);
-        if let Some(old) = rows.get_mut(at).filter(|old| self::key(old) == key) {
-            self.text_bytes -= text_bytes(old);
-            *old = row;
-            return;
-        }
-        rows.insert(at, row);
-        self.len += 1;
-        if rows.len() > PAGE {
-            // New processes mostly have the highest number: a full last page
-            // is left full.
-            let keep = if at + 1 == rows.len() { PAGE } else { PAGE / 2 };
-            let rest = rows.split_off(keep);
-            self.pages.insert(page + 1, Arc::new(rest));
+        let old = self.change(key(&row), Some(row));
+        match old {
+            Some(old) => self.text_bytes -= text_bytes(&old),
+            None => self.len += 1,
         }
     }
 
     /// Takes a process out; `None` if it is not there.
     pub fn remove(&mut self, pid: u32, start_time_ns: u64) -> Option<Arc<Process>> {
-        let key = (pid, start_time_ns);
-        let (page, at) = self.position(key);
-        let rows = self.pages.get_mut(page)?;
-        if rows.get(at).is_none_or(|row| self::key(row) != key) {
-            return None;
-        }
-        let rows = Arc::make_mut(rows);
-        let row = rows.remove(at);
+        let row = self.change((pid, start_time_ns), None)?;
         self.text_bytes -= text_bytes(&row);
         self.len -= 1;
-        if rows.is_empty() {
-            self.pages.remove(page);
-        } else if rows.len() < PAGE / 4 {
-            self.merge(page);
-        }
         Some(row)
     }
 
-    /// Joins a page that has become small with the one after it, if both fit.
-    fn merge(&mut self, page: usize) {
-        let Some(next) = self.pages.get(page + 1).cloned() else {
-            return;
-        };
-        if let Some(rows) = self.pages.get_mut(page)
-            && rows.len() + next.len() <= PAGE / 2
-        {
-            Arc::make_mut(rows).extend(next.iter().cloned());
-            self.pages.remove(page + 1);
+    /// Puts a row in place of another, or none, and returns the other.
+    fn change(&mut self, key: Key, row: Option<Arc<Process>>) -> Option<Arc<Process>> {
+        if Arc::strong_count(&self.settled) == 1 || self.changes.len() > self.len / 16 + 256 {
+            let settled = self.settle();
+            return match row {
+                Some(row) => settled.insert(row),
+                None => settled.remove(key),
+            };
         }
+        self.fresh += 1;
+        self.changes.put(key, row, || self.settled.get(key))
+    }
+
+    /// A copy, for which it is first seen whether the changes should be put
+    /// among the other rows: when to copy them again and again has cost as
+    /// much as that will.
+    pub(crate) fn copy(&mut self) -> Self {
+        self.copied_again += self.changes.len().saturating_sub(self.fresh);
+        self.fresh = 0;
+        if self.copied_again > self.len {
+            self.settle();
+        }
+        self.clone()
+    }
+
+    /// Puts the changes among the other rows.
+    fn settle(&mut self) -> &mut Pages {
+        (self.fresh, self.copied_again) = (0, 0);
+        let settled = Arc::make_mut(&mut self.settled);
+        for (key, row) in self.changes.take() {
+            match row {
+                Some(row) => settled.insert(row),
+                None => settled.remove(key),
+            };
+        }
+        settled
     }
 
     /// The bytes that the list holds on the heap, those included that it
     /// shares with its copies.
     pub(crate) fn heap_bytes(&self) -> usize {
-        // Each shared value has two counters before it.
-        const SHARED: usize = 2 * size_of::<usize>();
-        let row = size_of::<Process>() + SHARED + size_of::<Arc<Process>>();
-        let page = size_of::<Vec<Arc<Process>>>() + SHARED + size_of::<Arc<Vec<Arc<Process>>>>();
-        self.len * row + self.pages.capacity() * page + self.text_bytes
-    }
-
-    /// The page and the place in it that a key has, or would have.
-    fn position(&self, key: Key) -> (usize, usize) {
-        let after = self
-            .pages
-            .partition_point(|page| page.first().is_some_and(|row| self::key(row) <= key));
-        let page = after.saturating_sub(1);
-        let at = self
-            .pages
-            .get(page)
-            .map_or(0, |rows| rows.partition_point(|row| self::key(row) < key));
-        (page, at)
+        let rows = self.settled.len() + self.changes.rows();
+        rows * (size_of::<Process>() + SHARED)
+            + self.settled.heap_bytes()
+            + self.changes.heap_bytes()
+            + self.text_bytes
     }
 }
 
@@ -193,15 +191,9 @@ impl Index<usize> for ProcessList {
     /// # Panics
     ///
     /// When there are not so many.
-    fn index(&self, mut at: usize) -> &Process {
-        for page in &self.pages {
-            if let Some(row) = page.get(at) {
-                return row;
-            }
-            at -= page.len();
-        }
+    fn index(&self, at: usize) -> &Process {
         let beyond: &[Process] = &[];
-        &beyond[at]
+        self.iter().nth(at).unwrap_or_else(|| &beyond[at])
     }
 }
 
@@ -244,7 +236,7 @@ impl<'de> Deserialize<'de> for ProcessList {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, VecDeque};
 
     use proptest::prelude::*;
 
@@ -264,12 +256,14 @@ mod tests {
     enum Change {
         Insert(u32, u64, u64),
         Remove(u32, u64),
+        Copy,
     }
 
     fn change() -> impl Strategy<Value = Change> {
         prop_oneof![
-            3 => (0..400u32, 0..2u64, any::<u64>()).prop_map(|(p, s, c)| Change::Insert(p, s, c)),
-            2 => (0..400u32, 0..2u64).prop_map(|(p, s)| Change::Remove(p, s)),
+            1 => Just(Change::Copy),
+            30 => (0..400u32, 0..2u64, any::<u64>()).prop_map(|(p, s, c)| Change::Insert(p, s, c)),
+            20 => (0..400u32, 0..2u64).prop_map(|(p, s)| Change::Remove(p, s)),
         ]
     }
 
@@ -278,6 +272,8 @@ mod tests {
         fn the_list_is_a_sorted_map(changes in prop::collection::vec(change(), 0..1500)) {
             let mut list = ProcessList::default();
             let mut model = BTreeMap::new();
+            // As the cache does: the last copies are kept.
+            let mut copies = VecDeque::new();
             for change in changes {
                 match change {
                     Change::Insert(pid, start, cpu) => {
@@ -288,22 +284,36 @@ mod tests {
                         let removed = list.remove(pid, start).and_then(|row| row.cpu_ns);
                         prop_assert_eq!(removed, model.remove(&(pid, start)));
                     }
+                    Change::Copy => {
+                        copies.push_back((list.copy(), model.clone()));
+                        if copies.len() > 2 {
+                            copies.pop_front();
+                        }
+                    }
                 }
             }
-            prop_assert_eq!(list.len(), model.len());
-            let rows: Vec<_> = list.iter().map(|row| (key(row), row.cpu_ns)).collect();
-            let expected: Vec<_> = model.iter().map(|(&key, &cpu)| (key, Some(cpu))).collect();
-            prop_assert_eq!(rows, expected);
-            prop_assert_eq!(list.text_bytes, model.len());
-            prop_assert!(list.pages.iter().all(|page| !page.is_empty() && page.len() <= PAGE));
-            for pid in 0..400 {
-                let newest = model.range((pid, 0)..=(pid, u64::MAX)).next_back();
-                prop_assert_eq!(
-                    list.get(pid).map(key),
-                    newest.map(|(&key, _)| key)
-                );
+            copies.push_back((list, model));
+            for (list, model) in copies {
+                agree(&list, &model)?;
             }
         }
+    }
+
+    fn agree(list: &ProcessList, model: &BTreeMap<Key, u64>) -> Result<(), TestCaseError> {
+        prop_assert_eq!(list.len(), model.len());
+        let rows: Vec<_> = list.iter().map(|row| (key(row), row.cpu_ns)).collect();
+        let expected: Vec<_> = model.iter().map(|(&key, &cpu)| (key, Some(cpu))).collect();
+        prop_assert_eq!(rows, expected);
+        prop_assert_eq!(list.text_bytes, model.len());
+        prop_assert!(list.settled.are_well_formed());
+        for pid in 0..400 {
+            let newest = model.range((pid, 0)..=(pid, u64::MAX)).next_back();
+            prop_assert_eq!(
+                list.get(pid).map(|row| (key(row), row.cpu_ns)),
+                newest.map(|(&key, &cpu)| (key, Some(cpu)))
+            );
+        }
+        Ok(())
     }
 
     #[test]
@@ -314,5 +324,42 @@ mod tests {
         let pairs = list.shared().zip(changed.shared());
         assert_eq!(pairs.filter(|(old, new)| !Arc::ptr_eq(old, new)).count(), 1);
         assert_eq!(list.get(5_000).and_then(|row| row.cpu_ns), Some(0));
+    }
+
+    #[test]
+    fn a_copy_costs_what_changed_and_not_what_there_is() {
+        let mut list: ProcessList = (0..50_000).map(|pid| row(pid, 0, 0)).collect();
+        let mut kept = list.copy();
+        for round in 1..1_000 {
+            for pid in 0..100 {
+                list.insert(row(pid * 500, 0, round));
+            }
+            let copy = list.copy();
+            assert_eq!(copy.changes.len(), 100, "in round {round}");
+            assert!(Arc::ptr_eq(&copy.settled, &kept.settled));
+            kept = copy;
+        }
+    }
+
+    #[test]
+    fn changes_are_settled_before_they_cost_more_than_that() {
+        let mut list: ProcessList = (0..50_000).map(|pid| row(pid, 0, 0)).collect();
+        let mut kept = list.copy();
+        let (mut most, mut copied) = (0, 0);
+        // Others each time.
+        for round in 0..500 {
+            for pid in 0..100 {
+                list.insert(row(pid * 500 + round % 500, 0, 1));
+            }
+            kept = list.copy();
+            most = most.max(kept.changes.len());
+            copied += kept.changes.len();
+        }
+        assert_eq!(
+            kept.iter().filter(|row| row.cpu_ns == Some(1)).count(),
+            50_000
+        );
+        assert!((1_000..4_000).contains(&most), "{most}");
+        assert!(copied < 500 * 2_500, "{copied}");
     }
 }

@@ -64,8 +64,8 @@ impl ProcessTable {
 
     /// The processes, in the order of their numbers. What has not changed is
     /// shared with the list before.
-    pub(super) fn list(&self) -> ProcessList {
-        self.list.clone()
+    pub(super) fn list(&mut self) -> ProcessList {
+        self.list.copy()
     }
 
     /// The sums over the processes that are gone.

@@ -9,7 +9,7 @@ use super::{
 use crate::metric::{Process, ProcessState};
 
 /// A process is told from another with the same number by when it began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     pub(crate) pid: u32,
     pub(crate) start_ns: u64,

@@ -12,12 +12,14 @@ use crate::metric::{ProcessList, ProcessState};
 mod lifecycle;
 mod look_up;
 mod pass;
+mod processes;
 mod reading;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use lifecycle::Clock;
 pub(crate) use look_up::{Details, LookUp};
+use processes::Processes;
 pub(crate) use reading::Running;
 
 /// All processes, added up from the records of their threads.
@@ -30,7 +32,7 @@ pub(crate) struct Accounts {
     page_size: u64,
     /// What was read last of each element of `THREADS`.
     seen: Vec<Seen>,
-    processes: BTreeMap<Key, Account>,
+    processes: Processes,
     /// The rows of the last reading, kept up by what changes.
     rows: ProcessList,
     /// Processes whose rows are to be made anew.
@@ -80,7 +82,7 @@ impl Accounts {
             known,
             page_size,
             seen: vec![Seen::default(); records as usize],
-            processes: BTreeMap::new(),
+            processes: Processes::default(),
             rows: ProcessList::default(),
             changed: Vec::new(),
             in_flight: BTreeMap::new(),
@@ -132,7 +134,7 @@ impl Accounts {
             pid: thread.tgid,
             start_ns: thread.process_start_ns,
         };
-        let account = self.processes.entry(process).or_insert_with(|| {
+        let account = self.processes.get_or_insert_with(process, || {
             self.unidentified += 1;
             Account::first_seen_in(self.round)
         });
@@ -181,7 +183,7 @@ const fn identified(account: &mut Account, unidentified: &mut usize) {
 
 /// Takes out the processes that have ended, once they may be the most: so the
 /// list does not grow while nobody asks for what is in it.
-fn keep_alive(list: &mut Vec<Key>, processes: &BTreeMap<Key, Account>) {
+fn keep_alive(list: &mut Vec<Key>, processes: &Processes) {
     if list.len() >= 2 * processes.len() + 64 {
         list.retain(|key| processes.contains_key(key));
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use super::super::{
-    account::{Account, InFlight, Key},
+    account::{InFlight, Key},
     event_record::{EventRecord, Exec, comm_text},
 };
 use super::{Accounts, changed, identified, keep_alive};
@@ -92,8 +92,9 @@ impl Accounts {
         };
         let comm: Arc<str> = comm_text(&fork.comm).into();
         let parent = self
+            .processes
             .newest(fork.ppid)
-            .map(|(_key, parent)| (parent.cmdline.clone(), parent.cgroup.clone()));
+            .map(|parent| (parent.cmdline.clone(), parent.cgroup.clone()));
         // Its record was made before the event, so if it has no account it has
         // ended already and been settled.
         if let Some(account) = self.processes.get_mut(&key) {
@@ -197,15 +198,5 @@ impl Accounts {
             minor_faults: row.minor_faults,
             major_faults: row.major_faults,
         })
-    }
-
-    /// The process that has a number now.
-    fn newest(&self, pid: u32) -> Option<(&Key, &Account)> {
-        let from = Key { pid, start_ns: 0 };
-        let to = Key {
-            pid,
-            start_ns: u64::MAX,
-        };
-        self.processes.range(from..=to).next_back()
     }
 }

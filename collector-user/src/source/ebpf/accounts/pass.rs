@@ -133,12 +133,13 @@ impl Accounts {
             gone.push(index);
         }
         // Those whose last thread had no record, or ended unseen.
-        let ended: Vec<Key> = self
+        let mut ended: Vec<Key> = self
             .processes
             .iter()
             .filter(|(_key, account)| account.threads == 0 && account.round + 2 <= round)
             .map(|(key, _account)| *key)
             .collect();
+        ended.sort_unstable();
         for key in ended {
             events.extend(self.end_process(key, now).map(ProcessEvent::Exit));
         }

@@ -50,7 +50,7 @@ impl Accounts {
             }
         }
         ProcessStats {
-            processes: self.rows.clone(),
+            processes: self.rows.copy(),
             exited: exited_totals(
                 self.exited_processes,
                 &self.exited,

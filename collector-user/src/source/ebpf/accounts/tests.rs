@@ -367,7 +367,7 @@ fn processes_that_come_and_go_leave_nothing_behind_while_nobody_reads() {
         let (events, freed) = settle(&mut accounts, vec![fork(pid, 10, 1), thread_end(0, pid, 2)]);
         assert_eq!((events.len(), freed), (2, vec![0]));
     }
-    assert!(accounts.processes.is_empty() && accounts.rows.is_empty());
+    assert!(accounts.processes.len() == 0 && accounts.rows.is_empty());
     for list in [&accounts.changed, &accounts.to_look_up] {
         assert!(list.len() <= 64, "{} entries are left", list.len());
     }

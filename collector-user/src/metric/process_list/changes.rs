@@ -1,0 +1,94 @@
+use std::{iter, sync::Arc};
+
+use super::{Key, key};
+use crate::metric::Process;
+
+/// What is otherwise than in other rows: rows in their place, and keys whose
+/// row is gone. In the order of the keys.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Changes(Vec<(Key, Option<Arc<Process>>)>);
+
+impl Changes {
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many of them are rows.
+    pub(super) fn rows(&self) -> usize {
+        self.0.iter().filter(|(_key, row)| row.is_some()).count()
+    }
+
+    /// What became of a key: nothing, if it did not change.
+    pub(super) fn get(&self, wanted: Key) -> Option<&Option<Arc<Process>>> {
+        let at = self.0.binary_search_by_key(&wanted, |(key, _row)| *key);
+        Some(&self.0.get(at.ok()?)?.1)
+    }
+
+    /// The row with the highest key of this number.
+    pub(super) fn last_of(&self, pid: u32) -> Option<&Arc<Process>> {
+        let after = self
+            .0
+            .partition_point(|(key, _row)| *key <= (pid, u64::MAX));
+        let before = self.0.get(..after)?.iter().rev();
+        before
+            .take_while(|((number, _start), _row)| *number == pid)
+            .find_map(|(_key, row)| row.as_ref())
+    }
+
+    /// Notes that a key has this row now, or none. Returns the row that it
+    /// had: without the changes that is the one that `settled` finds.
+    ///
+    /// What changes again and again is found here: to find it among all
+    /// others touches memory that is in no cache, the more the more there are.
+    pub(super) fn put<'a>(
+        &mut self,
+        key: Key,
+        row: Option<Arc<Process>>,
+        settled: impl Fn() -> Option<&'a Arc<Process>>,
+    ) -> Option<Arc<Process>> {
+        match self.0.binary_search_by_key(&key, |(key, _row)| *key) {
+            Ok(at) if row.is_none() && settled().is_none() => self.0.remove(at).1,
+            Ok(at) => std::mem::replace(&mut self.0.get_mut(at)?.1, row),
+            Err(at) => {
+                let before = settled().cloned();
+                if row.is_some() || before.is_some() {
+                    self.0.insert(at, (key, row));
+                }
+                before
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (Key, Option<Arc<Process>>)> + use<> {
+        std::mem::take(&mut self.0).into_iter()
+    }
+
+    /// The rows of `settled`, as they are with the changes.
+    pub(super) fn over<'a>(
+        &'a self,
+        settled: impl Iterator<Item = &'a Arc<Process>>,
+    ) -> impl Iterator<Item = &'a Arc<Process>> {
+        let mut settled = settled.peekable();
+        let mut changes = self.0.iter().peekable();
+        iter::from_fn(move || {
+            loop {
+                let Some((changed, row)) = changes.peek() else {
+                    return settled.next();
+                };
+                match settled.peek().map(|row| key(row)) {
+                    Some(next) if next < *changed => return settled.next(),
+                    Some(next) if next == *changed => drop(settled.next()),
+                    _ => {}
+                }
+                changes.next();
+                if row.is_some() {
+                    return row.as_ref();
+                }
+            }
+        })
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<(Key, Option<Arc<Process>>)>()
+    }
+}
