@@ -15,9 +15,11 @@ mod conservation;
 mod doctor;
 mod events;
 mod helpers;
+mod latency;
 mod missing;
 mod opens;
 mod parity;
+mod runqlat;
 mod stopped;
 
 use collector::source::ebpf::{LoadOptions, Scheduler};
