@@ -18,13 +18,25 @@ pub struct Usage {
     pub involuntary_switches: u64,
     /// Minor page faults.
     pub minor_faults: u64,
+    /// Major page faults.
+    pub major_faults: u64,
 }
 
 /// A child that is waited for with `wait4`, so that the kernel tells what it
-/// used.
+/// used. One that was not waited for is killed when this is dropped.
 #[derive(Debug)]
 pub struct Child {
     pid: u32,
+    is_waited_for: bool,
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.is_waited_for {
+            self.signal(libc::SIGKILL);
+            let _it_is_gone = self.wait_for();
+        }
+    }
 }
 
 impl Child {
@@ -39,7 +51,15 @@ impl Child {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        Ok(Self { pid: child.id() })
+        Ok(Self::of(child.id()))
+    }
+
+    /// A child of this process that was started by other means.
+    pub(crate) const fn of(pid: u32) -> Self {
+        Self {
+            pid,
+            is_waited_for: false,
+        }
     }
 
     /// The number of the child.
@@ -59,7 +79,12 @@ impl Child {
     /// # Errors
     ///
     /// When it is not a child of this process any more.
-    pub fn wait(self) -> io::Result<Usage> {
+    pub fn wait(mut self) -> io::Result<Usage> {
+        self.wait_for()
+    }
+
+    fn wait_for(&mut self) -> io::Result<Usage> {
+        self.is_waited_for = true;
         let mut status = 0;
         // SAFETY: all zeros is a value of this structure of integers.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -84,6 +109,7 @@ impl Child {
             voluntary_switches: usage.ru_nvcsw as u64,
             involuntary_switches: usage.ru_nivcsw as u64,
             minor_faults: usage.ru_minflt as u64,
+            major_faults: usage.ru_majflt as u64,
         })
     }
 }

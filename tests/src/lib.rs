@@ -2,10 +2,24 @@
 
 mod agent;
 mod child;
+mod crowd;
+mod fork;
 mod kernel_clock;
+mod proc_task;
 mod recorder;
+mod rusage;
+mod thread;
+mod vm;
+mod wait;
 
 pub use agent::agent;
 pub use child::{Child, Usage, burn_cpu_ms, helper};
+pub use crowd::crowd;
+pub use fork::fork;
 pub use kernel_clock::{cpu_clock_ns, cpu_clock_step_ns, emulation_slack_ns, schedstat};
+pub use proc_task::ProcTask;
 pub use recorder::{EventRecorder, Recorded};
+pub use rusage::children_cpu_ns;
+pub use thread::{raw_thread, raw_vfork};
+pub use vm::{here_or_emulated, is_guest};
+pub use wait::wait_until;

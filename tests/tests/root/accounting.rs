@@ -1,95 +1,49 @@
+//! What one process used, beside what the kernel says of it.
+
 use std::{thread, time::Duration};
 
-use collector::{
-    metric::Process,
-    source::{Sources, ebpf::Scheduler},
+use collector::metric::ProcessState;
+use collector_tests::{Child, ProcTask, cpu_clock_ns, cpu_clock_step_ns, emulation_slack_ns};
+
+use crate::support::{
+    assert_charged_with_ended_threads, assert_close, end_of, load, load_and_record, process, start,
+    stop,
 };
-use collector_tests::{
-    Child, EventRecorder, cpu_clock_ns, cpu_clock_step_ns, emulation_slack_ns, helper, schedstat,
-};
 
-use crate::load;
-
-/// Asserts that a value is within a fraction of what it should be, or within
-/// an absolute distance of it.
-#[track_caller]
-fn assert_close(what: &str, value: u64, expected: u64, fraction: f64, distance: u64) {
-    let allowed = ((expected as f64 * fraction) as u64).max(distance);
-    assert!(
-        value.abs_diff(expected) <= allowed,
-        "{what}: {value}, expected {expected} ± {allowed}"
-    );
-}
-
-fn process(scheduler: &Scheduler, pid: u32) -> Process {
-    let reading = scheduler
-        .process_stats(&Sources::live().tick())
-        .expect("a reading is had");
-    let found = reading.processes.iter().find(|process| process.pid == pid);
-    found
-        .unwrap_or_else(|| panic!("process {pid} is not shown"))
-        .clone()
-}
+/// What a clock tick of `/proc` is.
+const TICK_NS: u64 = 10_000_000;
 
 /// Runs a helper to its end, and compares its exit event with what the kernel
 /// tells the parent.
-fn assert_charged_as_getrusage(test: &str) {
-    let scheduler = load();
-    let recorder = EventRecorder::default();
-    scheduler.send_events_to(recorder.clone());
-    let child = Child::spawn(&mut helper(test).expect("this binary is known")).expect("it starts");
-    let pid = child.pid();
-    let usage = child.wait().expect("it is a child");
+fn assert_charged_as_wait4_says(test: &str, ended_threads: u64) {
+    let (_scheduler, recorder) = load_and_record();
+    let (exit, usage) = end_of(&recorder, start(test));
     assert!(usage.status.success(), "{:?}", usage.status);
-    let recorded = recorder.wait_for_exits(&[pid]);
-    let exit = recorded
-        .exits
-        .iter()
-        .find(|exit| exit.pid == pid)
-        .expect("its end is told");
-    assert_close(
-        "cpu_ns",
-        exit.cpu_ns.unwrap_or(0),
-        usage.cpu.as_nanos() as u64,
-        0.01,
-        100_000 + emulation_slack_ns(),
-    );
-    let split = exit.user_ns.unwrap_or(0) + exit.system_ns.unwrap_or(0);
-    assert_close(
-        "user_ns + system_ns",
-        split,
-        exit.cpu_ns.unwrap_or(0),
-        0.0,
-        0,
-    );
-    assert_eq!(exit.exit_code, Some(0));
-    assert_eq!(exit.signal, None);
-    assert!(
-        exit.minor_faults.unwrap_or(0).abs_diff(usage.minor_faults) <= 16,
-        "{exit:?} {usage:?}"
-    );
+    assert_eq!((exit.exit_code, exit.signal), (Some(0), None));
+    assert_charged_with_ended_threads(&exit, &usage, ended_threads);
 }
 
 #[test]
-fn a_child_that_burns_cpu_is_charged_as_getrusage_says() {
-    assert_charged_as_getrusage("helpers::burn");
+fn a_child_that_burns_cpu_is_charged_as_wait4_says() {
+    // A test is run in a thread of its own.
+    assert_charged_as_wait4_says("burn", 1);
 }
 
 #[test]
 fn the_time_of_threads_that_ended_counts() {
-    assert_charged_as_getrusage("helpers::burn_in_threads");
+    assert_charged_as_wait4_says("burn_in_threads", 5);
 }
 
 #[test]
 fn a_program_executed_from_another_thread_keeps_the_process_and_its_time() {
-    assert_charged_as_getrusage("helpers::exec_from_a_thread");
+    // Those before it ended with it, and the leading one was replaced.
+    assert_charged_as_wait4_says("exec_from_a_thread", 3);
 }
 
 #[test]
 fn a_process_shows_its_time_while_it_runs() {
     let scheduler = load();
-    let child = Child::spawn(&mut helper("helpers::burn_for_ever").expect("this binary is known"))
-        .expect("it starts");
+    let child = start("burn_for_ever");
     let step = cpu_clock_step_ns();
     let mut last = 0;
     for _ in 0..5 {
@@ -114,58 +68,44 @@ fn a_process_shows_its_time_while_it_runs() {
 }
 
 #[test]
-fn run_queue_wait_and_switches_are_those_of_proc() {
+fn time_wait_switches_and_split_are_those_of_proc() {
     let scheduler = load();
     // More burning children than CPUs, so that they wait for each other.
     let cpus = thread::available_parallelism().map_or(1, usize::from);
-    let children: Vec<Child> = (0..=cpus)
-        .map(|_| {
-            Child::spawn(&mut helper("helpers::burn_for_ever").expect("this binary is known"))
-                .expect("it starts")
-        })
-        .collect();
+    let children: Vec<Child> = (0..=cpus).map(|_| start("burn_for_ever")).collect();
     thread::sleep(Duration::from_secs(2));
-    // Stopped, their numbers stand still.
     for child in &children {
-        child.signal(libc::SIGSTOP);
-    }
-    thread::sleep(Duration::from_millis(500));
-    for child in &children {
+        stop(child);
         let pid = child.pid();
         let shown = process(&scheduler, pid);
-        let [cpu, wait, _times] = schedstat(pid).expect("the kernel keeps it");
-        assert_close("cpu_ns", shown.cpu_ns.unwrap_or(0), cpu, 0.001, 200_000);
+        let proc = ProcTask::read(pid).expect("it is there");
+        assert_eq!(shown.cpu_ns, Some(proc.cpu_ns));
         assert_close(
             "runqueue_ns",
             shown.runqueue_ns.unwrap_or(0),
-            wait,
+            proc.runqueue_ns,
             0.02,
             200_000,
         );
-        let mut voluntary = 0;
-        let mut involuntary = 0;
-        for thread in std::fs::read_dir(format!("/proc/{pid}/task")).expect("it is there") {
-            let path = thread.expect("it is there").path().join("status");
-            let status = std::fs::read_to_string(path).expect("it can be read");
-            let value = |key: &str| -> u64 {
-                let line = status.lines().find_map(|line| line.strip_prefix(key));
-                line.and_then(|rest| rest.trim().parse().ok())
-                    .unwrap_or_else(|| panic!("{key}"))
-            };
-            voluntary += value("voluntary_ctxt_switches:");
-            involuntary += value("nonvoluntary_ctxt_switches:");
-        }
-        assert_eq!(shown.voluntary_switches, Some(voluntary), "process {pid}");
-        assert_eq!(
-            shown.involuntary_switches,
-            Some(involuntary),
-            "process {pid}"
+        assert_eq!(shown.voluntary_switches, Some(proc.voluntary_switches));
+        assert_eq!(shown.involuntary_switches, Some(proc.involuntary_switches));
+        // Both are told in hundredths of a second, and the kernel keeps what it
+        // has told once: that may be from before the last timer tick.
+        assert_close(
+            "user_ns",
+            shown.user_ns.unwrap_or(0),
+            proc.user_ns,
+            0.0,
+            2 * TICK_NS,
         );
-        assert_eq!(shown.state, Some(collector::metric::ProcessState::Stopped));
-    }
-    for child in children {
-        child.signal(libc::SIGKILL);
-        child.wait().expect("it is a child");
+        assert_close(
+            "system_ns",
+            shown.system_ns.unwrap_or(0),
+            proc.system_ns,
+            0.0,
+            2 * TICK_NS,
+        );
+        assert_eq!(shown.state, Some(ProcessState::Stopped));
     }
 }
 

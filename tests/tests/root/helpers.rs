@@ -80,3 +80,25 @@ fn exec_from_a_thread() {
     .join()
     .expect("the thread does not return");
 }
+
+/// Burns 30 ms of CPU in each of six threads: three that end, and three that
+/// stay, one of them the first.
+#[test]
+#[ignore = "run by other tests as a child process"]
+fn threads_that_end_and_threads_that_stay() {
+    for _ in 0..3 {
+        thread::spawn(|| burn_cpu_ms(30))
+            .join()
+            .expect("the thread does not panic");
+    }
+    let stay = || {
+        burn_cpu_ms(30);
+        loop {
+            thread::park();
+        }
+    };
+    for _ in 0..2 {
+        thread::spawn(stay);
+    }
+    stay();
+}

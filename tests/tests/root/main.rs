@@ -11,23 +11,24 @@
 
 mod accounting;
 mod attaching;
+mod busy;
 mod conservation;
 mod doctor;
 mod events;
 mod helpers;
-mod latency;
+mod kernel_threads;
 mod missing;
+mod namespaces;
 mod opens;
+mod overflow;
 mod parity;
-mod runqlat;
+mod pid_reuse;
+mod records;
+mod short_lived;
 mod stopped;
+mod support;
+mod threads;
+mod vfork;
+mod zombies;
 
-use collector::source::ebpf::{LoadOptions, Scheduler};
-
-/// The programs, loaded and attached.
-fn load() -> Scheduler {
-    match Scheduler::load(&LoadOptions::default()) {
-        Ok(scheduler) => scheduler,
-        Err(error) => panic!("{error}"),
-    }
-}
+use support::load;

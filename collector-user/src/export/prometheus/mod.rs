@@ -111,7 +111,6 @@ mod tests {
         };
         let runqueue_wait = LatencyHistogram {
             count: 1,
-            sum_ns: 1100,
             buckets: vec![LatencyBucket {
                 from_ns: 1024,
                 to_ns: 1152,

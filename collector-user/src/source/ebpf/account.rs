@@ -116,7 +116,8 @@ impl Account {
             kernel_thread,
             uid: self.uid,
             cgroup: self.cgroup.clone(),
-            threads: Some(self.threads),
+            // The leading thread counts until the last of the others has ended.
+            threads: Some(self.threads + u32::from(self.state == Some(ProcessState::Zombie))),
             cpu_ns: Some(cpu_ns),
             user_ns: known.split.then_some(self.split.user_ns),
             system_ns: known.split.then_some(self.split.system_ns),

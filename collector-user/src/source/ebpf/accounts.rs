@@ -154,8 +154,6 @@ impl Accounts {
         seen.is_leader = thread.tid == thread.tgid;
         if seen.is_leader {
             account.state = Some(match waits_since {
-                // It stays until the other threads have ended.
-                _ if thread.state == THREAD_DEAD => ProcessState::Zombie,
                 Some(_) => ProcessState::Running,
                 None => process_state(thread.task_state),
             });
@@ -186,8 +184,6 @@ const fn identified(account: &mut Account, unidentified: &mut usize) {
 fn keep_alive(list: &mut Vec<Key>, processes: &Processes) {
     if list.len() >= 2 * processes.len() + 64 {
         list.retain(|key| processes.contains_key(key));
-        list.sort_unstable();
-        list.dedup();
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::{
     event_record::{EventRecord, Exec, comm_text},
 };
 use super::{Accounts, changed, identified, keep_alive};
-use crate::metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent};
+use crate::metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent, ProcessState};
 
 /// When things happened: the programs stamp by `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,8 @@ impl Accounts {
                 None => self.overdue.push(index),
             }
         }
+        // An end that was taken for lost and is told after all.
+        self.ends_found = self.ends_found.saturating_sub(ends.len() as u64);
         // In their order, since the last thread's end is that of its process.
         ended.sort_unstable();
         for (time_ns, index) in ended {
@@ -158,6 +160,10 @@ impl Accounts {
         let seen = std::mem::take(self.seen.get_mut(index as usize)?);
         let account = self.processes.get_mut(&seen.process)?;
         account.threads = account.threads.saturating_sub(1);
+        if seen.is_leader {
+            // It stays until the other threads have ended.
+            account.state = Some(ProcessState::Zombie);
+        }
         changed(account, seen.process, &mut self.changed);
         if account.threads > 0 || (account.ending.is_none() && self.known.exits) {
             return None;

@@ -355,6 +355,7 @@ fn a_leading_thread_that_ended_first_is_shown_as_a_zombie_with_the_memory_of_the
     let reading = accounts.reading(5, &[running]);
     let process = &reading.processes[0];
     assert_eq!(process.state, Some(ProcessState::Zombie));
+    assert_eq!(process.threads, Some(2));
     assert_eq!(process.rss_bytes, Some(3 * 4096));
     assert_eq!(process.cpu_ns, Some(175));
 }

@@ -1,0 +1,18 @@
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Waits until something is so, at most half a minute.
+///
+/// # Panics
+///
+/// When it does not come about, with what it was.
+#[track_caller]
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it is not so: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}

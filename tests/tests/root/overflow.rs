@@ -1,0 +1,140 @@
+//! More events than the ring buffer takes.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+};
+
+use collector::{
+    metric::ProcessEvent,
+    source::ebpf::{EventSink, LoadOptions},
+};
+use collector_tests::{
+    EventRecorder, children_cpu_ns, crowd, here_or_emulated, is_guest, wait_until,
+};
+
+use crate::support::{Totals, assert_close, load_with, look, processes};
+
+/// Hands events on, but holds up the thread that takes them until it is told
+/// to go on.
+#[derive(Clone)]
+struct Blocking {
+    recorder: EventRecorder,
+    goes_on: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Blocking {
+    fn go_on(&self) {
+        let (goes_on, changed) = &*self.goes_on;
+        *goes_on.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        changed.notify_all();
+    }
+
+    fn wait(&self) {
+        let (goes_on, changed) = &*self.goes_on;
+        let guard = goes_on.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(changed.wait_while(guard, |goes_on| !*goes_on));
+    }
+}
+
+impl EventSink for Blocking {
+    fn is_wanted(&self) -> bool {
+        true
+    }
+
+    fn publish(&self, event: ProcessEvent) {
+        self.wait();
+        self.recorder.publish(event);
+    }
+
+    fn lost(&self, count: u64) {
+        self.wait();
+        EventSink::lost(&self.recorder, count);
+    }
+}
+
+#[test]
+fn events_that_find_no_room_are_counted_and_told_and_no_process_is_lost() {
+    let count = here_or_emulated(2_000, 400);
+    let scheduler = load_with(&LoadOptions {
+        // Room for the events of a hundred processes.
+        events_bytes: Some(64 << 10),
+        ..LoadOptions::default()
+    });
+    let (before, _cpus) = look(&scheduler);
+    let recorder = EventRecorder::default();
+    let sink = Blocking {
+        recorder: recorder.clone(),
+        goes_on: Arc::default(),
+    };
+    scheduler.send_events_to(sink.clone());
+    let used_before = children_cpu_ns().expect("it is told");
+    let pids = crowd(count).expect("they start");
+    let used = children_cpu_ns().expect("it is told") - used_before;
+    let pids: BTreeSet<u32> = pids.into_iter().collect();
+    assert!(scheduler.events_dropped() > 0, "the buffer did not fill up");
+    sink.go_on();
+
+    let of_ours = |exits: &[collector::metric::ExitEvent]| {
+        exits.iter().filter(|exit| pids.contains(&exit.pid)).count()
+    };
+    wait_until("all their ends are told", || {
+        // What no event tells is found when the processes are looked at.
+        processes(&scheduler);
+        of_ours(&recorder.recorded().exits) >= count
+    });
+    let recorded = recorder.recorded();
+    assert_eq!(of_ours(&recorded.exits), count);
+    let ours = recorded
+        .exits
+        .iter()
+        .filter(|exit| pids.contains(&exit.pid));
+    let (mut charged, mut are_told) = (0, 0);
+    for exit in ours {
+        charged += exit.cpu_ns.unwrap_or(0);
+        are_told += usize::from(exit.exit_code == Some(0));
+    }
+    assert_eq!(are_told, count, "how they ended is in their records");
+    assert_close("cpu_ns", charged, used, 0.005, 0);
+
+    // Dropped is what is missing: begins, which are told to be lost, and ends,
+    // which were found without an event.
+    wait_until("each end that was dropped was found", || {
+        processes(&scheduler);
+        scheduler.events_dropped() - scheduler.events_lost() == scheduler.ends_found()
+    });
+    let forks = recorded
+        .forks
+        .iter()
+        .filter(|fork| pids.contains(&fork.pid));
+    let execs = recorded
+        .execs
+        .iter()
+        .filter(|exec| pids.contains(&exec.pid));
+    let missing = (2 * count - forks.count() - execs.count()) as u64;
+    println!(
+        "{} dropped: {} lost, {missing} of them ours; {} ends found without",
+        scheduler.events_dropped(),
+        scheduler.events_lost(),
+        scheduler.ends_found()
+    );
+    assert_eq!(recorder.lost(), scheduler.events_lost());
+    assert!(missing > 0 && missing <= scheduler.events_lost());
+    if is_guest() {
+        assert_eq!(missing, scheduler.events_lost(), "nothing else has begun");
+    }
+
+    // What the processes used is in the sums, and none is left.
+    let (after, _cpus) = look(&scheduler);
+    Totals::assert_conserved(&before, &after);
+    let is_ghost = |pid: &&u32| !fs::exists(format!("/proc/{pid}")).unwrap_or(true);
+    let reading = processes(&scheduler);
+    let shown: Vec<u32> = reading
+        .processes
+        .iter()
+        .map(|process| process.pid)
+        .collect();
+    let ghosts: BTreeSet<u32> = shown.iter().filter(is_ghost).copied().collect();
+    assert!(ghosts.is_disjoint(&pids), "{ghosts:?} are gone");
+}

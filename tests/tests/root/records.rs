@@ -1,0 +1,114 @@
+//! More threads than records.
+
+use std::{collections::BTreeSet, fs};
+
+use collector::source::ebpf::LoadOptions;
+use collector_tests::{
+    EventRecorder, ProcTask, burn_cpu_ms, cpu_clock_ns, fork, raw_thread, wait_until,
+};
+
+use crate::support::{
+    assert_charged_as_wait4_says, assert_close, end_of, load_with, look, process, processes,
+};
+
+/// As few as there can be.
+const RECORDS: u32 = 4_096;
+
+#[test]
+fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before() {
+    let scheduler = load_with(&LoadOptions {
+        thread_records: Some(RECORDS),
+        ..LoadOptions::default()
+    });
+    let recorder = EventRecorder::default();
+    scheduler.send_events_to(recorder.clone());
+    let unattributed = || -> u64 {
+        let cpus = scheduler.cpu_times();
+        cpus.iter().filter_map(|cpu| cpu.unattributed_ns).sum()
+    };
+    assert_eq!(scheduler.threads_dropped(), 0);
+
+    // SAFETY: it makes system calls only.
+    let horde = unsafe { fork(0, None, be_many) }.expect("it starts");
+    wait_until("there are more threads than records", || {
+        ProcTask::state(horde.pid()) == Some('T')
+    });
+    assert!(scheduler.threads_dropped() > 0);
+
+    let before = unattributed();
+    // SAFETY: it makes system calls only.
+    let one = unsafe { fork(0, None, burn_and_sleep) }.expect("it starts");
+    wait_until("it has used its time", || {
+        cpu_clock_ns(one.pid()).is_ok_and(|used| used >= 50_000_000) && is_asleep(one.pid())
+    });
+    let grown = unattributed() - before;
+    assert!(grown >= 45_000_000, "only {grown} ns without a record");
+    assert!(processes(&scheduler).processes.get(one.pid()).is_none());
+
+    let threads = horde.pid();
+    horde.signal(libc::SIGKILL);
+    let (exit, _usage) = end_of(&recorder, horde);
+    assert_eq!((exit.pid, exit.signal), (threads, Some(9)));
+    // It is found by the next pass over all tasks, with all it has used.
+    wait_until("the one without a record is shown", || {
+        processes(&scheduler).processes.get(one.pid()).is_some()
+    });
+    assert_eq!(
+        process(&scheduler, one.pid()).cpu_ns,
+        cpu_clock_ns(one.pid()).ok()
+    );
+    one.signal(libc::SIGKILL);
+    let (exit, usage) = end_of(&recorder, one);
+    assert_charged_as_wait4_says(&exit, &usage);
+
+    // From now on, all have records again.
+    let dropped = scheduler.threads_dropped();
+    let (before, _cpus) = look(&scheduler);
+    // SAFETY: it makes system calls only.
+    let another = unsafe { fork(0, None, || burn_cpu_ms(50)) }.expect("it starts");
+    let (exit, usage) = end_of(&recorder, another);
+    assert_charged_as_wait4_says(&exit, &usage);
+    let (after, _cpus) = look(&scheduler);
+    assert_eq!(scheduler.threads_dropped(), dropped);
+    assert_close(
+        "charged",
+        after.charged_ns - before.charged_ns,
+        after.busy_ns - before.busy_ns,
+        0.001,
+        200_000,
+    );
+    let shown: BTreeSet<u32> = processes(&scheduler)
+        .processes
+        .iter()
+        .map(|process| process.pid)
+        .collect();
+    assert!(!shown.contains(&threads) && fs::exists("/proc/self").is_ok());
+}
+
+/// Makes as many threads as there are records, which sleep, and stops.
+fn be_many() {
+    for _ in 0..RECORDS {
+        // SAFETY: it makes system calls only.
+        if unsafe { raw_thread(sleep_for_ever) }.is_err() {
+            return;
+        }
+    }
+    // SAFETY: the call takes no pointer.
+    unsafe { libc::raise(libc::SIGSTOP) };
+}
+
+extern "C" fn sleep_for_ever(_: *mut std::ffi::c_void) -> i32 {
+    loop {
+        // SAFETY: the call has no precondition.
+        unsafe { libc::pause() };
+    }
+}
+
+fn burn_and_sleep() {
+    burn_cpu_ms(50);
+    sleep_for_ever(std::ptr::null_mut());
+}
+
+fn is_asleep(pid: u32) -> bool {
+    ProcTask::state(pid) == Some('S')
+}

@@ -1,0 +1,191 @@
+//! What many of these tests do.
+
+use std::{thread, time::Duration};
+
+use collector::{
+    metric::{CpuTimes, ExitEvent, Process, ProcessStats},
+    source::{
+        Sources,
+        ebpf::{LoadOptions, Scheduler},
+    },
+};
+use collector_tests::{Child, EventRecorder, ProcTask, Usage, helper, wait_until};
+
+/// The programs, loaded and attached.
+pub(crate) fn load() -> Scheduler {
+    load_with(&LoadOptions::default())
+}
+
+/// The same with options.
+pub(crate) fn load_with(options: &LoadOptions) -> Scheduler {
+    Scheduler::load(options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The programs, and all events from now on.
+pub(crate) fn load_and_record() -> (Scheduler, EventRecorder) {
+    let scheduler = load();
+    let recorder = EventRecorder::default();
+    scheduler.send_events_to(recorder.clone());
+    (scheduler, recorder)
+}
+
+/// A test of `helpers`, as a child process.
+pub(crate) fn start(test: &str) -> Child {
+    let name = format!("helpers::{test}");
+    Child::spawn(&mut helper(&name).expect("this binary is known")).expect("it starts")
+}
+
+/// Stops a child, and waits until it has left its CPU: then its numbers stand
+/// still.
+pub(crate) fn stop(child: &Child) {
+    child.signal(libc::SIGSTOP);
+    wait_until("it is stopped", || {
+        ProcTask::is_stopped(child.pid()).unwrap_or(false)
+    });
+    // The kernel shows the state just before the switch.
+    thread::sleep(Duration::from_millis(50));
+}
+
+/// All processes.
+pub(crate) fn processes(scheduler: &Scheduler) -> ProcessStats {
+    scheduler
+        .process_stats(&Sources::live().tick())
+        .expect("a reading is had")
+}
+
+/// One process.
+pub(crate) fn process(scheduler: &Scheduler, pid: u32) -> Process {
+    let reading = processes(scheduler);
+    let found = reading.processes.get(pid);
+    found
+        .unwrap_or_else(|| panic!("process {pid} is not shown"))
+        .clone()
+}
+
+/// Asserts that a value is within a fraction of what it should be, or within
+/// an absolute distance of it.
+#[track_caller]
+pub(crate) fn assert_close(what: &str, value: u64, expected: u64, fraction: f64, distance: u64) {
+    let allowed = ((expected as f64 * fraction) as u64).max(distance);
+    assert!(
+        value.abs_diff(expected) <= allowed,
+        "{what}: {value}, expected {expected} ± {allowed}"
+    );
+}
+
+/// Waits for the event of a child's end, and only then asks the kernel what it
+/// used: by then it has left its CPU for the last time, so both are final.
+#[track_caller]
+pub(crate) fn end_of(recorder: &EventRecorder, child: Child) -> (ExitEvent, Usage) {
+    let pid = child.pid();
+    let recorded = recorder.wait_for_exits(&[pid]);
+    let mut exits = recorded.exits.into_iter().filter(|exit| exit.pid == pid);
+    let exit = exits
+        .next()
+        .unwrap_or_else(|| panic!("the end of {pid} is not told"));
+    assert_eq!(exits.next(), None, "the end of {pid} is told once");
+    (exit, child.wait().expect("it is a child"))
+}
+
+/// Asserts that what an event tells is what `wait4` tells, which cuts two
+/// times to microseconds.
+#[track_caller]
+pub(crate) fn assert_charged_as_wait4_says(exit: &ExitEvent, usage: &Usage) {
+    assert_charged_with_ended_threads(exit, usage, 0);
+}
+
+/// The same of a process of which so many threads but the leading one ended.
+///
+/// The kernel adds up such a thread when it is released (`__exit_signal` in
+/// kernel/exit.c), which the thread itself does. What it uses from then to its
+/// last switch, and that switch, are in no total of the kernel's, and are in
+/// ours: the CPUs were busy with it.
+#[track_caller]
+pub(crate) fn assert_charged_with_ended_threads(exit: &ExitEvent, usage: &Usage, threads: u64) {
+    let by_wait4 = usage.cpu.as_nanos() as u64;
+    let cpu_ns = exit.cpu_ns.expect("it is known");
+    let ends = if threads == 0 {
+        0
+    } else {
+        (by_wait4 / 1_000).max(200_000)
+    };
+    let highest = by_wait4 + 2_000 + ends;
+    assert!(
+        (by_wait4..=highest).contains(&cpu_ns),
+        "{cpu_ns} ns, from {by_wait4} to {highest} by wait4"
+    );
+    for (what, value, by_wait4) in [
+        (
+            "voluntary",
+            exit.voluntary_switches,
+            usage.voluntary_switches,
+        ),
+        (
+            "involuntary",
+            exit.involuntary_switches,
+            usage.involuntary_switches,
+        ),
+    ] {
+        let value = value.expect("it is known");
+        assert!(
+            (by_wait4..=by_wait4 + threads).contains(&value),
+            "{value} {what} switches, {by_wait4} by wait4, {threads} threads ended"
+        );
+    }
+    assert_eq!(
+        (exit.minor_faults, exit.major_faults),
+        (Some(usage.minor_faults), Some(usage.major_faults)),
+        "minor and major faults"
+    );
+    let split = exit.user_ns.unwrap_or(0) + exit.system_ns.unwrap_or(0);
+    assert_eq!(split, cpu_ns, "user_ns + system_ns");
+}
+
+/// What all processes used, alive and gone, and what all CPUs did, as of one
+/// time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Totals {
+    pub(crate) charged_ns: u64,
+    pub(crate) busy_ns: u64,
+    pub(crate) unattributed_ns: u64,
+}
+
+/// The totals as of now, and the CPUs.
+pub(crate) fn look(scheduler: &Scheduler) -> (Totals, Vec<CpuTimes>) {
+    let look = scheduler
+        .look(&Sources::live().tick())
+        .expect("a reading is had");
+    let alive = look.processes.processes.iter();
+    let alive: u64 = alive.filter_map(|process| process.cpu_ns).sum();
+    let totals = Totals {
+        charged_ns: alive + look.processes.exited.cpu_ns.unwrap_or(0),
+        busy_ns: sum(&look.cpus, |cpu| cpu.busy_ns),
+        unattributed_ns: sum(&look.cpus, |cpu| cpu.unattributed_ns),
+    };
+    (totals, look.cpus)
+}
+
+/// A field, summed over CPUs.
+pub(crate) fn sum(cpus: &[CpuTimes], field: impl Fn(&CpuTimes) -> Option<u64>) -> u64 {
+    cpus.iter().filter_map(field).sum()
+}
+
+impl Totals {
+    /// Asserts that the processes were charged with what the CPUs did, but for
+    /// a thousandth and what tasks did that had no record.
+    #[track_caller]
+    pub(crate) fn assert_conserved(before: &Self, after: &Self) {
+        let charged = after.charged_ns - before.charged_ns;
+        let busy = after.busy_ns - before.busy_ns;
+        let unattributed = after.unattributed_ns - before.unattributed_ns;
+        println!(
+            "{charged} ns charged, {busy} ns busy ({:+.4} %), {unattributed} ns unattributed",
+            (charged as f64 / busy as f64 - 1.0) * 100.0
+        );
+        let allowed = busy / 1_000 + unattributed;
+        assert!(
+            charged.abs_diff(busy) <= allowed,
+            "{charged} ns charged to processes, {busy} ns of the CPUs, ± {allowed}"
+        );
+    }
+}
