@@ -8,6 +8,7 @@
     reason = "a benchmark that cannot go on has nothing better to do than to stop"
 )]
 
+mod layouts;
 mod machine;
 mod nursery;
 mod pid_max;
@@ -31,7 +32,11 @@ use report::Report;
 use run::{Failure, PartOf, Run};
 
 /// All parts, in the order in which they run.
-const PARTS: [(&str, PartOf); 2] = [("tick", tick::run), ("switch", switch::run)];
+const PARTS: [(&str, PartOf); 3] = [
+    ("tick", tick::run),
+    ("switch", switch::run),
+    ("layouts", layouts::run),
+];
 
 /// Measures tier 3 on this machine.
 #[derive(Debug, Parser)]

@@ -77,7 +77,8 @@ pub struct CpuTimes {
     /// eBPF only.
     pub idle_switches: Option<u64>,
     /// Tasks woken by code that ran on this CPU, since the programs were
-    /// attached. eBPF only.
+    /// attached. Only where the kernel does not count the waits of a task
+    /// itself, so that the wakeups have to be watched.
     pub wakeups: Option<u64>,
 }
 

@@ -19,7 +19,9 @@ pub struct SchedLatency {
 pub struct CpuLatency {
     /// The number of the CPU; `None` in the total.
     pub cpu: Option<u32>,
-    /// From the wakeup, or the preemption, of a task until it got this CPU.
+    /// From the wakeup, or the preemption, of a task until it got this CPU. Where
+    /// the kernel counts it, a task that takes the CPU from another as it is
+    /// woken has not waited: the few microseconds of the switch are left out.
     pub runqueue_wait: Option<LatencyHistogram>,
     /// From getting this CPU until leaving it.
     pub on_cpu: Option<LatencyHistogram>,
@@ -36,6 +38,8 @@ pub struct CpuLatency {
 pub struct LatencyHistogram {
     /// How many durations were counted.
     pub count: u64,
+    /// Their sum, exact.
+    pub sum_ns: u64,
     /// The buckets that have been hit.
     pub buckets: Vec<LatencyBucket>,
 }

@@ -13,15 +13,15 @@ use crate::{command, workspace};
 /// little-endian machines only.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";
 
-/// Builds the programs with these features, and returns the path of the object with all its
-/// debugging information.
+/// Builds the programs with these features, and returns the folder of the objects with all
+/// their debugging information: one a binary of the crate.
 ///
 /// # Errors
 /// When rust-src or bpf-linker is missing, or the build fails.
 pub(crate) fn build(features: &str) -> Result<PathBuf> {
     check_tools()?;
     command::run(&mut cargo("build", features)?)?;
-    Ok(folder().join(TARGET).join("release/collector-ebpf"))
+    Ok(folder().join(TARGET).join("release"))
 }
 
 /// Looks at the programs with clippy, for their own target.
@@ -67,7 +67,7 @@ fn cargo(verb: &str, features: &str) -> Result<Command> {
         .args(["--target", TARGET, "--target-dir"])
         .arg(folder())
         .args(["--package", "collector-ebpf", "--features", features])
-        .args(["--bin", "collector-ebpf"]);
+        .args(["--bins"]);
     Ok(cargo)
 }
 

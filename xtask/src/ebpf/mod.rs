@@ -4,18 +4,19 @@ mod build;
 mod strip;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::workspace;
 pub(crate) use build::{check_tools, clippy, has_core, library};
 
-/// Rebuilds the committed eBPF object.
+/// Rebuilds the committed eBPF objects.
 ///
 /// Builds the programs of `collector-ebpf`, strips all debugging information
-/// but BTF, and writes the object that the agent embeds. The same source gives
-/// the same bytes, wherever the workspace, cargo's home and the toolchain are.
+/// but BTF, and writes the objects: the one that the agent embeds, and the one
+/// that the benchmark of the map layouts loads. The same source gives the same
+/// bytes, wherever the workspace, cargo's home and the toolchain are.
 ///
 /// Needs rust-src and bpf-linker: `cargo xtask setup` brings both. Takes about
 /// 40 s the first time, and 2 s after that.
@@ -30,29 +31,35 @@ pub(crate) struct BuildEbpf {
     pub(crate) debug_log: bool,
 }
 
-/// The committed object, one for all little-endian architectures: no program
-/// in it reads a register of the interrupted task, the only thing that differs.
-pub(crate) fn committed() -> PathBuf {
-    workspace::root().join("collector-user/src/source/ebpf/collector.bpf.o")
-}
+/// The binaries of `collector-ebpf`, and where their objects are committed: one
+/// for all little-endian architectures, since no program in them reads a
+/// register of the interrupted task, the only thing that differs.
+const OBJECTS: [(&str, &str); 2] = [
+    (
+        "collector-ebpf",
+        "collector-user/src/source/ebpf/collector.bpf.o",
+    ),
+    (
+        "collector-layouts",
+        "collector-user/benches/tier3/layouts.bpf.o",
+    ),
+];
 
 impl BuildEbpf {
-    /// Builds the object, then writes or compares it.
+    /// Builds the objects, then writes or compares them.
     ///
     /// # Errors
-    /// When a tool is missing, the build fails, or, with `--check`, the object
+    /// When a tool is missing, the build fails, or, with `--check`, an object
     /// differs from the committed one.
     pub(crate) fn run(&self) -> Result<()> {
-        let built = build::build(if self.debug_log {
+        let folder = build::build(if self.debug_log {
             "debug-log"
         } else {
             "programs"
         })?;
-        let object = strip::strip(&fs::read(&built).with_context(|| built.display().to_string())?)
-            .with_context(|| format!("cannot strip {}", workspace::show(&built)))?;
-
         if self.debug_log {
-            let path = built.with_file_name("collector-debug-log.bpf.o");
+            let path = folder.join("collector-debug-log.bpf.o");
+            let object = stripped(&folder.join(OBJECTS[0].0))?;
             fs::write(&path, &object).with_context(|| path.display().to_string())?;
             let shown = workspace::show(&path);
             println!(
@@ -60,9 +67,17 @@ impl BuildEbpf {
             );
             return Ok(());
         }
-        let path = committed();
-        let shown = workspace::show(&path);
-        let old = fs::read(&path).ok();
+        for (binary, committed) in OBJECTS {
+            self.bring_up_to_date(&folder.join(binary), &workspace::root().join(committed))?;
+        }
+        Ok(())
+    }
+
+    /// Writes or compares one object.
+    fn bring_up_to_date(&self, built: &Path, path: &Path) -> Result<()> {
+        let object = stripped(built)?;
+        let shown = workspace::show(path);
+        let old = fs::read(path).ok();
         if old.as_deref() == Some(&object[..]) {
             println!("{shown} is up to date ({} bytes)", object.len());
             return Ok(());
@@ -80,8 +95,14 @@ impl BuildEbpf {
                 workspace::show(&other),
             );
         }
-        fs::write(&path, &object).with_context(|| path.display().to_string())?;
+        fs::write(path, &object).with_context(|| path.display().to_string())?;
         println!("{shown} written ({} bytes)", object.len());
         Ok(())
     }
+}
+
+/// An object without what only a debugger needs.
+fn stripped(built: &Path) -> Result<Vec<u8>> {
+    strip::strip(&fs::read(built).with_context(|| built.display().to_string())?)
+        .with_context(|| format!("cannot strip {}", workspace::show(built)))
 }

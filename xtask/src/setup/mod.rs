@@ -31,9 +31,9 @@ pub(crate) struct Setup {
 pub(crate) enum Purpose {
     /// `build-ebpf`: the sources of Rust's core, and bpf-linker
     Build,
-    /// `test --no-vm`: the same, and strace
+    /// `test --no-vm`: the same, and strace, stress-ng and runqlat
     Host,
-    /// `test` and `test-vm`: the same, and QEMU, busybox, stress-ng and cargo-deny
+    /// `test` and `test-vm`: the same, and QEMU, busybox and cargo-deny
     Test,
 }
 

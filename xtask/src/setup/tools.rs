@@ -1,24 +1,38 @@
-//! The programs that tests run: an emulator, a guest's shell, a load, and one
-//! that looks at system calls.
+//! The programs that tests run: an emulator, a guest's shell, a load, and those
+//! that look at system calls and at run queues.
 
 use anyhow::{Context as _, Result};
 
 use crate::apt::{Apt, codename, own_suites};
 use crate::{command, vm};
 
-/// Installs strace if it is missing: tests on this host need it.
+/// What the tests on this host run, with the package that has it.
+const OF_HOST: [(&str, &str); 3] = [
+    ("strace", "strace"),
+    ("stress-ng", "stress-ng"),
+    ("runqlat", "libbpf-tools"),
+];
+
+/// Installs what is missing of strace, stress-ng and runqlat: tests on this
+/// host need them.
 ///
 /// # Errors
-/// When the package cannot be had.
+/// When a package cannot be had.
 pub(super) fn bring_for_host() -> Result<()> {
-    if command::which("strace").is_some() {
-        println!("strace: there already");
+    let missing: Vec<&str> = OF_HOST
+        .iter()
+        .filter(|(program, _)| command::which(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        println!("strace, stress-ng and runqlat: there already");
         return Ok(());
     }
-    println!("installing strace");
-    let apt = Apt::open("own", &own_suites()).context("install strace")?;
-    apt.install(&["strace"], None).context("install strace")?;
-    println!("strace: there now");
+    let advice = "install strace, stress-ng, and runqlat of libbpf-tools";
+    println!("installing {}", missing.join(", "));
+    let apt = Apt::open("own", &own_suites()).context(advice)?;
+    apt.install(&missing, None).context(advice)?;
+    println!("strace, stress-ng and runqlat: there now");
     Ok(())
 }
 
@@ -31,17 +45,14 @@ pub(super) fn bring() -> Result<()> {
     if vm::check_busybox().is_err() {
         packages.push("busybox-static");
     }
-    if command::which("stress-ng").is_none() {
-        packages.push("stress-ng");
-    }
     let qemu = vm::check_qemu();
     if packages.is_empty() && qemu.is_ok() {
-        println!("QEMU, busybox and stress-ng: there already");
+        println!("QEMU and busybox: there already");
         return Ok(());
     }
 
-    let advice = "install QEMU 9 or later (qemu-system-x86_64), a busybox that is linked \
-                  statically, and stress-ng";
+    let advice = "install QEMU 9 or later (qemu-system-x86_64), and a busybox that is linked \
+                  statically";
     let apt = Apt::open("own", &own_suites()).context(advice)?;
     if !packages.is_empty() {
         println!("installing {}", packages.join(", "));
@@ -61,6 +72,6 @@ pub(super) fn bring() -> Result<()> {
         apt.install(&["qemu-system-x86"], suite).context(advice)?;
         vm::check_qemu()?;
     }
-    println!("QEMU, busybox and stress-ng: there now");
+    println!("QEMU and busybox: there now");
     Ok(())
 }

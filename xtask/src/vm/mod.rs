@@ -27,7 +27,8 @@ use machine::Accelerator;
 pub(crate) use machine::{check as check_qemu, is_new_enough};
 use series::Wanted;
 
-/// Runs the root tests in virtual machines, but for those that need strace.
+/// Runs the root tests in virtual machines, but for those that need strace or
+/// runqlat.
 ///
 /// Boots kernels of several series, each with a file system of its own in
 /// memory that holds the tests and the agent, linked statically. The first
@@ -64,9 +65,9 @@ fn default_kernels() -> Vec<Wanted> {
     kernels.filter_map(Result::ok).collect()
 }
 
-/// The tests that are left out: they need strace, which a guest has not. The
-/// host runs them.
-const LEFT_OUT: &str = "opens::";
+/// The tests that are left out: they need strace and runqlat, which a guest has
+/// not. The host runs them.
+const LEFT_OUT: [&str; 2] = ["opens::", "runqlat::"];
 
 /// Folders of the guest. Those above others come first.
 const FOLDERS: [&str; 8] = ["bin", "dev", "etc", "proc", "root", "run", "sys", "tmp"];
@@ -114,7 +115,8 @@ impl TestVm {
 
     /// The arguments of the tests.
     fn arguments(&self) -> Vec<String> {
-        let mut arguments = vec!["--test-threads=1", "--skip", LEFT_OUT];
+        let mut arguments = vec!["--test-threads=1"];
+        arguments.extend(LEFT_OUT.iter().flat_map(|name| ["--skip", name]));
         arguments.extend(self.filter.as_deref());
         arguments.into_iter().map(str::to_owned).collect()
     }
@@ -169,7 +171,10 @@ impl<'suite> Guests<'suite> {
         write_initramfs(&empty, self.suite, None)?;
         let accelerator = Accelerator::choose(kernel, &empty)?;
         let full = folder.join("tests.cpio");
-        println!("left out, since a guest has no strace: {LEFT_OUT}*");
+        println!(
+            "left out, since a guest has not what they need: {}",
+            LEFT_OUT.join(", ")
+        );
         // What the guest's first process reads: the name of the accelerator,
         // then a line for each argument of the tests.
         let lines = format!("{}\n{}", accelerator.name(), self.arguments.join("\n"));

@@ -84,6 +84,7 @@ fn since(now: &LatencyHistogram, before: &LatencyHistogram) -> LatencyHistogram 
     }
     LatencyHistogram {
         count: buckets.iter().map(|bucket| bucket.count).sum(),
+        sum_ns: now.sum_ns.saturating_sub(before.sum_ns),
         buckets,
     }
 }
@@ -95,6 +96,7 @@ mod tests {
     fn histogram(buckets: &[(u64, u64)]) -> LatencyHistogram {
         LatencyHistogram {
             count: buckets.iter().map(|(_, count)| count).sum(),
+            sum_ns: buckets.iter().map(|(from_ns, count)| from_ns * count).sum(),
             buckets: buckets
                 .iter()
                 .map(|&(from_ns, count)| LatencyBucket {

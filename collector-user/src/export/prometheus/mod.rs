@@ -111,6 +111,7 @@ mod tests {
         };
         let runqueue_wait = LatencyHistogram {
             count: 1,
+            sum_ns: 1100,
             buckets: vec![LatencyBucket {
                 from_ns: 1024,
                 to_ns: 1152,

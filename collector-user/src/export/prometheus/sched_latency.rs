@@ -8,15 +8,15 @@ const BOUNDS: std::ops::RangeInclusive<u32> = 10..=34;
 
 const WAIT: Family = Family::histogram(
     "host_sched_runqueue_wait_seconds",
-    "From the wakeup or the preemption of a task until it got a CPU. The sum is wrong by at most 6.25 %.",
+    "From the wakeup or the preemption of a task until it got a CPU.",
 );
 const ON_CPU: Family = Family::histogram(
     "host_sched_on_cpu_seconds",
-    "From getting a CPU until leaving it. The sum is wrong by at most 6.25 %.",
+    "From getting a CPU until leaving it.",
 );
 const OFF_CPU: Family = Family::histogram(
     "host_sched_off_cpu_seconds",
-    "From going to sleep until the wakeup. The sum is wrong by at most 6.25 %.",
+    "From going to sleep until the wakeup.",
 );
 
 /// The histograms of all CPUs together: those of each CPU would be a hundred
@@ -55,26 +55,8 @@ fn histogram(text: &mut Text, family: &Family, histogram: Option<&LatencyHistogr
         &[("le", "+Inf")],
         Value::Count(count),
     );
-    text.sample(
-        family.name,
-        "_sum",
-        &[],
-        Value::Float(sum_seconds(histogram)),
-    );
+    text.sample(family.name, "_sum", &[], Value::Nanos(histogram.sum_ns));
     text.sample(family.name, "_count", &[], Value::Count(count));
-}
-
-/// Every duration taken for the middle of its bucket.
-fn sum_seconds(histogram: &LatencyHistogram) -> f64 {
-    let of = |from: u64, to: u64, count: u64| {
-        let middle = from as f64 + (to.saturating_sub(from) as f64) / 2.0;
-        middle / 1e9 * count as f64
-    };
-    histogram
-        .buckets
-        .iter()
-        .map(|bucket| of(bucket.from_ns, bucket.to_ns, bucket.count))
-        .sum()
 }
 
 #[cfg(test)]
@@ -91,6 +73,7 @@ mod tests {
         };
         let runqueue_wait = LatencyHistogram {
             count: 6,
+            sum_ns: 3_298_534_886_880,
             buckets: vec![
                 bucket(512, 576, 1),
                 bucket(1024, 1152, 2),
@@ -117,6 +100,7 @@ mod tests {
         assert_eq!(value(&format!("{name}_bucket{{le=\"17.179869184\"}}")), "3");
         assert_eq!(value(&format!("{name}_bucket{{le=\"+Inf\"}}")), "6");
         assert_eq!(value(&format!("{name}_count")), "6");
+        assert_eq!(value(&format!("{name}_sum")), "3298.53488688");
         assert!(!text.contains("on_cpu"), "{text}");
     }
 }

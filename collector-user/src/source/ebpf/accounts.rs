@@ -184,6 +184,8 @@ const fn identified(account: &mut Account, unidentified: &mut usize) {
 fn keep_alive(list: &mut Vec<Key>, processes: &Processes) {
     if list.len() >= 2 * processes.len() + 64 {
         list.retain(|key| processes.contains_key(key));
+        list.sort_unstable();
+        list.dedup();
     }
 }
 

@@ -60,6 +60,10 @@ const ITERATOR: (&str, &str) = (
 /// The ring buffer: some thousands of lifecycle events.
 const EVENTS_BYTES: u32 = 1 << 20;
 
+/// The table that remembers where the record of a task was found: 65,536
+/// places of 4 bytes.
+const RECENT_BYTES: u64 = 1 << 18;
+
 /// Loaded and attached, with the maps ready to be read.
 pub(super) struct Loaded {
     pub(super) ebpf: Ebpf,
@@ -113,6 +117,7 @@ impl Sizes {
     ///   and value of 8 each), and 16 bytes a bucket, of which there are as
     ///   many as elements, rounded up to a power of two.
     /// - `FREE`: 4 bytes each. `EVENTS`: its size.
+    /// - `RECENT`: [`RECENT_BYTES`].
     pub(super) fn bytes(self) -> u64 {
         let threads = u64::from(self.threads);
         let records = threads * (size_of::<Thread>() as u64 + 1);
@@ -122,6 +127,7 @@ impl Sizes {
             + lookup
             + threads * 4
             + u64::from(self.events_bytes)
+            + RECENT_BYTES
     }
 }
 

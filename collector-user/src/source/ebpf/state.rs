@@ -7,7 +7,9 @@ use aya::{
     Ebpf,
     maps::{HashMap, MapData, Queue, RingBuf},
 };
-use collector_ebpf::{BUCKETS, Cpu, CpuCounters, TOUCHED_PAGE, Thread, bucket_bounds};
+use collector_ebpf::{
+    BUCKETS, Cpu, CpuCounters, Histogram, Latency, TOUCHED_PAGE, Thread, bucket_bounds,
+};
 
 use super::{
     accounts::{Accounts, Clock, Details, LookUp, Running},
@@ -324,12 +326,20 @@ impl State {
 
     pub(super) fn sched_latency(&self) -> SchedLatency {
         let known = self.known();
-        let mut total = [[0; BUCKETS]; 3];
-        let row = |cpu, counts: &[[u64; BUCKETS]; 3]| CpuLatency {
+        let none = Histogram {
+            sum_ns: 0,
+            buckets: [0; BUCKETS],
+        };
+        let mut total = Latency {
+            runqueue_wait: none,
+            on_cpu: none,
+            off_cpu: none,
+        };
+        let row = |cpu, latency: &Latency| CpuLatency {
             cpu,
-            runqueue_wait: known.runqueue.then(|| histogram(&counts[0])),
-            on_cpu: Some(histogram(&counts[1])),
-            off_cpu: known.blocked.then(|| histogram(&counts[2])),
+            runqueue_wait: known.runqueue.then(|| histogram(&latency.runqueue_wait)),
+            on_cpu: Some(histogram(&latency.on_cpu)),
+            off_cpu: known.blocked.then(|| histogram(&latency.off_cpu)),
         };
         let mut cpus = Vec::new();
         for index in 0..self.cpus.len() {
@@ -341,17 +351,10 @@ impl State {
                 continue;
             };
             let latency = &cpu.latency;
-            let counts = [
-                latency.runqueue_wait.buckets,
-                latency.on_cpu.buckets,
-                latency.off_cpu.buckets,
-            ];
-            for (total, counts) in total.iter_mut().zip(&counts) {
-                for (total, count) in total.iter_mut().zip(counts) {
-                    *total += count;
-                }
-            }
-            cpus.push(row(Some(index), &counts));
+            add(&mut total.runqueue_wait, &latency.runqueue_wait);
+            add(&mut total.on_cpu, &latency.on_cpu);
+            add(&mut total.off_cpu, &latency.off_cpu);
+            cpus.push(row(Some(index), latency));
         }
         SchedLatency {
             cpus,
@@ -417,8 +420,17 @@ fn look_up(tick: &Tick, wanted: LookUp) -> Details {
     details
 }
 
-fn histogram(counts: &[u64; BUCKETS]) -> LatencyHistogram {
-    let buckets: Vec<LatencyBucket> = counts
+/// Adds what one CPU counted to what others did.
+fn add(total: &mut Histogram, cpu: &Histogram) {
+    total.sum_ns = total.sum_ns.saturating_add(cpu.sum_ns);
+    for (total, count) in total.buckets.iter_mut().zip(cpu.buckets) {
+        *total += count;
+    }
+}
+
+fn histogram(counted: &Histogram) -> LatencyHistogram {
+    let buckets: Vec<LatencyBucket> = counted
+        .buckets
         .iter()
         .enumerate()
         .filter(|&(_bucket, &count)| count > 0)
@@ -432,7 +444,8 @@ fn histogram(counts: &[u64; BUCKETS]) -> LatencyHistogram {
         })
         .collect();
     LatencyHistogram {
-        count: counts.iter().sum(),
+        count: buckets.iter().map(|bucket| bucket.count).sum(),
+        sum_ns: counted.sum_ns,
         buckets,
     }
 }
