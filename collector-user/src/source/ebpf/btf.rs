@@ -49,6 +49,9 @@ pub(crate) struct Btf {
     data: Vec<u8>,
     /// Where each type begins in `data`; type 0 is `void`.
     types: Vec<u32>,
+    /// Which of them are structures: one in ten, and all fields are looked for
+    /// among them.
+    structures: Vec<u32>,
     strings: std::ops::Range<usize>,
 }
 
@@ -104,9 +107,13 @@ impl Btf {
         };
 
         let mut types = vec![0];
+        let mut structures = Vec::new();
         let mut at = types_range.start;
         while at < types_range.end {
             let parsed = type_at(&data, at).ok_or(Malformed("it ends within a type"))?;
+            if parsed.kind == KIND_STRUCT {
+                structures.push(types.len() as u32);
+            }
             types.push(u32::try_from(at).map_err(|_too_large| Malformed("it is too large"))?);
             at = parsed
                 .end()
@@ -115,6 +122,7 @@ impl Btf {
         Ok(Self {
             data,
             types,
+            structures,
             strings,
         })
     }
@@ -186,10 +194,9 @@ impl Btf {
     }
 
     fn structures(&self, name: &str) -> impl Iterator<Item = u32> {
-        self.ids().filter(move |&id| {
-            self.get(id).is_some_and(|found| {
-                found.kind == KIND_STRUCT && self.name(found.name) == Some(name.as_bytes())
-            })
+        self.structures.iter().copied().filter(move |&id| {
+            self.get(id)
+                .is_some_and(|found| self.name(found.name) == Some(name.as_bytes()))
         })
     }
 
