@@ -39,6 +39,12 @@ pub struct CpuCounters {
     /// How long the current task had waited for this CPU: only where the
     /// kernel does not count that itself.
     pub wait_ns: u64,
+    /// How far the scheduler's clock is behind `bpf_ktime_get_ns`, in numbers
+    /// that wrap around, and when that was looked at last, by the scheduler's
+    /// clock; 0 if never.
+    pub clock_behind_ns: u64,
+    /// See [`clock_behind_ns`](Self::clock_behind_ns).
+    pub clock_looked_ns: u64,
     /// Time charged to tasks.
     pub busy_ns: u64,
     /// Time in which the idle task had the CPU.

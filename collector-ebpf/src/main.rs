@@ -2,6 +2,7 @@
 //! scheduler's and the process tracepoints, and an iterator over all tasks.
 //!
 //! - [`switch`]: `sched_switch`, where time is charged.
+//! - [`clock`]: the time of a switch.
 //! - [`wakeup`]: `sched_wakeup`, `sched_wakeup_new`, where a wait begins.
 //! - [`lifecycle`]: `sched_process_fork`, `_exec`, `_exit`.
 //! - [`iter`]: the tasks that were there before, and what changes slowly.
@@ -22,6 +23,7 @@
     reason = "the macros of the programs give the context by value"
 )]
 
+mod clock;
 mod debug;
 mod iter;
 mod lifecycle;

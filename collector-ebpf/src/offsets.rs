@@ -20,6 +20,10 @@ pub struct Field {
     pub feeds: Option<&'static str>,
 }
 
+/// What the way to `rq.clock` feeds.
+const CLOCK: &str =
+    "the scheduler's own clock: each switch reads another, and costs half as much again";
+
 macro_rules! offsets {
     ($($name:ident: $type:ty, [$($path:literal),+ $(,)?], $feeds:expr;)+) => {
         /// Where the fields are that the programs read, in bytes from the
@@ -109,4 +113,9 @@ offsets! {
     task_cpu: u32, ["task_struct.thread_info.cpu", "task_struct.cpu"], Some("the time of a task that has had its CPU since before the start");
     // An `int`, and a byte since 7.3: of either, the first byte is read.
     task_on_cpu: u8, ["task_struct.on_cpu"], Some("the time of a task that has had its CPU since before the start");
+    // Only with CONFIG_FAIR_GROUP_SCHED.
+    task_cfs_rq: Pointer, ["task_struct.se.cfs_rq"], Some(CLOCK);
+    cfs_rq_rq: Pointer, ["cfs_rq.rq"], Some(CLOCK);
+    rq_cpu: u32, ["rq.cpu"], Some(CLOCK);
+    rq_clock: u64, ["rq.clock"], Some(CLOCK);
 }

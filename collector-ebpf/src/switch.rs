@@ -1,10 +1,11 @@
-use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use collector_ebpf::{
     ABSENT, Cpu, CpuCounters, EVENT_THREAD_END, Histogram, NO_THREAD, THREAD_DEAD, Thread,
     ThreadEndEvent, UNSEEN, bucket_of,
 };
 
 use crate::{
+    clock::switch_time,
     maps::{EVENTS, THREAD_OF, THREADS, touch},
     task::{Kernel, copy_counters, field, offset, this_cpu, thread_of},
 };
@@ -20,12 +21,11 @@ const TASK_DEAD: u32 = 0x80;
 pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let prev: *const Kernel = ctx.arg(1);
     let next: *const Kernel = ctx.arg(2);
-    // SAFETY: the helper has no precondition.
-    let now = unsafe { bpf_ktime_get_ns() };
     if let Some(cpu) = this_cpu() {
         // SAFETY: the pointer is to this CPU's element, and nothing else runs
         // on this CPU.
         let cpu = unsafe { &mut *cpu };
+        let now = switch_time(&mut cpu.counters, prev);
         leave(cpu, prev, now);
         enter(&mut cpu.counters, next, now);
     }
@@ -44,7 +44,7 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, now: u64) {
     if tid == 0 {
         counters.idle_switches += 1;
         if began != 0 {
-            counters.idle_ns += now.wrapping_sub(began);
+            counters.idle_ns += now.saturating_sub(began);
         }
         return;
     }
@@ -90,7 +90,7 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, now: u64) {
     if began == 0 || counters.off_ns == UNSEEN {
         counters.discarded += 1;
     } else {
-        count(&mut cpu.latency.on_cpu, now.wrapping_sub(began));
+        count(&mut cpu.latency.on_cpu, now.saturating_sub(began));
         count(&mut cpu.latency.runqueue_wait, wait);
         // What was not waited for was slept; a task that was preempted did
         // not sleep.
@@ -117,7 +117,7 @@ fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u6
         cpu.voluntary_switches += 1;
     }
     if began != 0 {
-        let ran = now.wrapping_sub(began);
+        let ran = now.saturating_sub(began);
         cpu.busy_ns += ran;
         cpu.unattributed_ns += ran;
     }
