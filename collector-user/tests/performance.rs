@@ -6,7 +6,7 @@ mod report;
 
 use std::{fs, path::Path};
 
-use report::{Aim, Figure, Machine, Part, Report, Table, Unit, Verdict};
+use report::{Aim, Cell, Figure, Machine, Part, Report, Table, Unit, Verdict, with_separators};
 
 fn docs() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
@@ -57,6 +57,7 @@ fn the_median_of_an_even_number_lies_between_the_middle_two() {
 #[test]
 fn numbers_show_what_matters_of_them() {
     assert_eq!(Unit::Count.show(1_234_567.0), "1,234,567");
+    assert_eq!(with_separators("-1234.5"), "-1,234.5");
     assert_eq!(Unit::Microseconds.show(1_234.56), "1,235 µs");
     assert_eq!(Unit::Ratio.show(1.0345), "1.034 ×");
     assert_eq!(Unit::Percent.show(-12.34), "-12.3 %");
@@ -74,7 +75,7 @@ fn example() -> Report {
     );
     let mut table = Table::new("Table", [("who", Unit::Text), ("took", Unit::Milliseconds)]);
     table.row(["a|b".into(), 1.5.into()]);
-    table.row(["c".into(), None::<f64>.into()]);
+    table.row(["c".into(), Cell::Unknown]);
     part.table(table);
     part.note("A note.");
     Report {

@@ -8,15 +8,21 @@
     reason = "a benchmark that cannot go on has nothing better to do than to stop"
 )]
 
+mod agent;
 mod layouts;
 mod machine;
+mod memory;
 mod nursery;
+mod peers;
 mod pid_max;
+mod process;
 mod report;
 mod run;
+mod scrape;
 mod switch;
 mod terminal;
 mod tick;
+mod tool;
 
 use std::{
     fs,
@@ -32,10 +38,12 @@ use report::Report;
 use run::{Failure, PartOf, Run};
 
 /// All parts, in the order in which they run.
-const PARTS: [(&str, PartOf); 3] = [
+const PARTS: [(&str, PartOf); 5] = [
     ("tick", tick::run),
     ("switch", switch::run),
     ("layouts", layouts::run),
+    ("memory", memory::run),
+    ("peers", peers::run),
 ];
 
 /// Measures tier 3 on this machine.

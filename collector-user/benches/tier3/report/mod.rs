@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use figure::{Aim, Figure, Spread, Verdict};
 pub(crate) use page::page;
-pub(crate) use table::{Column, Table};
-pub(crate) use unit::Unit;
+pub(crate) use table::{Cell, Column, Table};
+pub(crate) use unit::{Unit, with_separators};
 
 /// One run of the benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -58,7 +58,7 @@ impl Unit {
 }
 
 /// A number with a comma after each three digits before the point.
-pub(super) fn with_separators(number: &str) -> String {
+pub(crate) fn with_separators(number: &str) -> String {
     let (whole, rest) = number.split_at(number.find('.').unwrap_or(number.len()));
     let (sign, digits) = whole.split_at(whole.len() - whole.trim_start_matches('-').len());
     let mut text = sign.to_owned();

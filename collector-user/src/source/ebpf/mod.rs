@@ -45,6 +45,12 @@ pub struct LoadOptions {
     pub events_bytes: Option<u32>,
 }
 
+/// The kernel memory that the maps take, in bytes, on a host with so many
+/// possible CPUs and this `pid_max`: by the formula of `docs/architecture.md`.
+pub fn map_bytes(possible_cpus: u32, pid_max: u32) -> u64 {
+    loader::Sizes::choose(possible_cpus, pid_max).bytes()
+}
+
 /// The programs could not be loaded at all.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {

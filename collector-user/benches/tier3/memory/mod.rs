@@ -1,0 +1,184 @@
+//! What the agent and its maps take of the memory, and whether it grows.
+
+mod churn;
+mod maps;
+
+use std::{thread, time::Duration};
+
+use collector::source::ebpf::map_bytes;
+
+use crate::{
+    agent::Agent,
+    nursery::Nursery,
+    pid_max::PidMax,
+    process::status_mib,
+    report::{Aim, Figure, Part, Table, Unit},
+    run::{Failure, Run},
+};
+
+const MIB: f64 = 1_048_576.0;
+
+/// So that what is to be looked up of each process is soon known.
+const FAST: &str = "metrics.process_stats.interval = \"100ms\"";
+
+pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
+    let mut part = Part::new(
+        "Memory",
+        "Of the maps: what the kernel charges for each (`memlock` of its descriptor). Of the \
+         agent: the resident set of a `collector run` with both managers.",
+    );
+    churned(run, &mut part)?;
+    let by_formula = map_bytes(256, 4_194_304) as f64 / MIB;
+    part.figure(
+        Figure::of(
+            "maps on 256 CPUs, by the formula",
+            Unit::Mebibytes,
+            &[by_formula],
+        )
+        .aims(Aim::AtMost(64.0), ""),
+    );
+    resident(run, &mut part, 2_000, 25.0)?;
+    let many = run.choose(5_000, 50_000);
+    match PidMax::at_least(65_536) {
+        Err(error) => part.figure(
+            Figure::not_measured(
+                "agent, 50,000 processes",
+                Unit::Mebibytes,
+                format!("kernel.pid_max cannot be raised: {error}"),
+            )
+            .aims(Aim::AtMost(60.0), ""),
+        ),
+        Ok(pid_max) => {
+            resident(run, &mut part, many, 60.0)?;
+            drop(pid_max);
+        }
+    }
+    Ok(part)
+}
+
+/// Memory before and after very many processes came and went.
+fn churned(run: &Run, part: &mut Part) -> Result<(), Failure> {
+    let processes = run.choose(50_000, 1_000_000);
+    let agent = Agent::start("ebpf", "")?;
+    let before = look(&agent)?;
+
+    let name = "maps on this host";
+    let total = before.maps.iter().map(|map| map.bytes).sum::<u64>() as f64 / MIB;
+    part.figure(Figure::of(name, Unit::Mebibytes, &[total]).aims(Aim::AtMost(16.0), ""));
+    let possible = maps::possible_cpus()?;
+    let formula = map_bytes(possible, maps::pid_max()?) as f64 / MIB;
+    part.figure(Figure::of(
+        "the formula : what the kernel charges",
+        Unit::Ratio,
+        &[formula / total],
+    ));
+    let mut table = Table::new(
+        "Maps",
+        [
+            ("map", Unit::Text),
+            ("elements", Unit::Count),
+            ("memory", Unit::Bytes),
+        ],
+    );
+    for map in &before.maps {
+        table.row([
+            map.name.as_str().into(),
+            map.elements.into(),
+            map.bytes.into(),
+        ]);
+    }
+    part.table(table);
+
+    run.say(&format!("{processes} processes come and go"));
+    let seconds = churn::run(processes)?;
+    // Two ticks and the look at ended threads after them.
+    thread::sleep(Duration::from_secs(3));
+    let after = look(&agent)?;
+    let mut table = Table::new(
+        "Before and after very many processes came and went",
+        [
+            ("", Unit::Text),
+            ("before", Unit::Mebibytes),
+            ("after", Unit::Mebibytes),
+        ],
+    );
+    table.row([
+        "agent, resident".into(),
+        before.rss.into(),
+        after.rss.into(),
+    ]);
+    let sum = |look: &Look| look.maps.iter().map(|map| map.bytes).sum::<u64>() as f64 / MIB;
+    table.row(["maps".into(), sum(&before).into(), sum(&after).into()]);
+    part.table(table);
+    part.note(format!(
+        "{processes} processes came and went in {seconds:.1} s, by a `clone` that shares the \
+         memory, on all CPUs."
+    ));
+    part.figure(
+        Figure::of(
+            "growth of the agent by processes that are gone",
+            Unit::Mebibytes,
+            &[after.rss - before.rss],
+        )
+        .aims(
+            Aim::AtMost(1.0),
+            "the allocator keeps what it took for the events of a tick",
+        ),
+    );
+    part.figure(
+        Figure::of(
+            "thread records that stayed in use",
+            Unit::Count,
+            &[after.records as f64 - before.records as f64],
+        )
+        .aims(Aim::AtMost(16.0), "other processes began on this machine"),
+    );
+    Ok(())
+}
+
+struct Look {
+    rss: f64,
+    maps: Vec<maps::Map>,
+    records: usize,
+}
+
+fn look(agent: &Agent) -> Result<Look, Failure> {
+    let maps = maps::of(agent.pid())?;
+    Ok(Look {
+        rss: status_mib(agent.pid(), "VmRSS").ok_or("the agent is gone")?,
+        records: maps::records_in_use(&maps)?,
+        maps,
+    })
+}
+
+/// The agent with this many processes.
+fn resident(run: &Run, part: &mut Part, processes: usize, aim: f64) -> Result<(), Failure> {
+    const LOOK_UPS_A_TICK: usize = 512;
+    run.say(&format!("the agent with {processes} processes"));
+    let nursery = Nursery::new(processes, 0);
+    let agent = Agent::start("ebpf", FAST)?;
+    let ticks = (processes / LOOK_UPS_A_TICK) as u32;
+    // The look-ups, and a pass over all tasks.
+    thread::sleep(Duration::from_millis(100) * 2 * ticks + Duration::from_secs(12));
+    let rss = status_mib(agent.pid(), "VmRSS").ok_or("the agent is gone")?;
+    let peak = status_mib(agent.pid(), "VmHWM").ok_or("the agent is gone")?;
+    drop((agent, nursery));
+    let processes = crate::report::with_separators(&processes.to_string());
+    part.figure(
+        Figure::of(
+            format!("agent, {processes} processes"),
+            Unit::Mebibytes,
+            &[rss],
+        )
+        .aims(
+            Aim::AtMost(aim),
+            "each process has a row, an account and a record that was read last, and a reading \
+             before holds the rows that changed since",
+        ),
+    );
+    part.note(format!(
+        "With {processes} processes the agent had {peak:.1} MiB at its peak, while it loaded the \
+         programs."
+    ));
+    Ok(())
+}

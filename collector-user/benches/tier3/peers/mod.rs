@@ -1,0 +1,110 @@
+//! The agent beside other programs that watch processes.
+
+mod calls;
+mod peer;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    nursery::Nursery,
+    process::{cpu_ns, status_mib},
+    report::{Cell, Part, Table, Unit},
+    run::{Failure, Run},
+    scrape::get,
+    tool,
+};
+use peer::{Peer, Started, peers};
+
+const PROCESSES: usize = 2_000;
+const ACTIVE: usize = 100;
+const PACE: Duration = Duration::from_secs(1);
+
+pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
+    let mut part = Part::new(
+        "Beside others",
+        "What watching 2,000 processes at 1 s takes, 100 of them active: the process clock of \
+         each program, its system calls, and its resident set. Who serves Prometheus is scraped \
+         at 1 s.",
+    );
+    let seconds = run.choose(4, 10);
+    let mut table = Table::new(
+        "Watching 2,000 processes at 1 s",
+        [
+            ("program", Unit::Text),
+            ("what of processes", Unit::Text),
+            ("CPU a second", Unit::Milliseconds),
+            ("opens a second", Unit::Count),
+            ("calls a second", Unit::Count),
+            ("resident", Unit::Mebibytes),
+        ],
+    );
+    let nursery = Nursery::new(PROCESSES - ACTIVE, ACTIVE);
+    for peer in peers() {
+        if peer.program.is_some_and(|name| tool::find(name).is_none()) {
+            let absent: Cell = "not installed".into();
+            let unknown = || Cell::Unknown;
+            table.row([
+                peer.name.into(),
+                absent,
+                unknown(),
+                unknown(),
+                unknown(),
+                unknown(),
+            ]);
+            continue;
+        }
+        run.say(peer.name);
+        let cost = measure(&peer, seconds)?;
+        table.row([
+            peer.name.into(),
+            peer.what.into(),
+            cost.cpu_ms.into(),
+            cost.calls.map(|calls| calls.opens).into(),
+            cost.calls.map(|calls| calls.all).into(),
+            cost.rss.into(),
+        ]);
+    }
+    drop(nursery);
+    part.table(table);
+    part.note("System calls are counted by `perf stat`, in some seconds of their own.");
+    Ok(part)
+}
+
+struct Cost {
+    cpu_ms: f64,
+    calls: Option<calls::Calls>,
+    rss: Option<f64>,
+}
+
+fn measure(peer: &Peer, seconds: u32) -> Result<Cost, Failure> {
+    let started = (peer.start)()?;
+    // Until it has begun to listen, and what it does first is done.
+    follow(&started, 8);
+    let pid = started.pid();
+    let (before, start) = (cpu_ns(pid)?, Instant::now());
+    follow(&started, seconds);
+    let used = cpu_ns(pid)? - before;
+    let cpu_ms = used as f64 / 1e6 / start.elapsed().as_secs_f64();
+    let counter = calls::count(pid, seconds.min(5));
+    follow(&started, seconds.min(5) + 1);
+    Ok(Cost {
+        cpu_ms,
+        calls: counter.and_then(calls::Counter::finish),
+        rss: status_mib(pid, "VmRSS"),
+    })
+}
+
+/// Lets so many seconds pass, and scrapes once in each of them.
+fn follow(started: &Started, seconds: u32) {
+    let start = Instant::now();
+    for second in 1..=seconds {
+        if let Some((address, path)) = &started.scraped {
+            // One that is not up yet is asked again.
+            let _answer = get(address, path);
+        }
+        thread::sleep((PACE * second).saturating_sub(start.elapsed()));
+    }
+}

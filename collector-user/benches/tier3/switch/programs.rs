@@ -1,0 +1,78 @@
+//! What `bpftop` shows: each program, by the kernel's run-time statistics.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
+use aya::{
+    programs::loaded_programs,
+    sys::{Stats, enable_stats},
+};
+
+use super::loads::Load;
+use crate::{
+    agent::Agent,
+    report::{Table, Unit},
+    run::Failure,
+};
+
+#[derive(Clone, Default)]
+struct Program {
+    name: String,
+    time_ns: u64,
+    runs: u64,
+}
+
+/// The programs of an agent, while a load runs.
+pub(super) fn table(load: &Load, is_quick: bool) -> Result<Table, Failure> {
+    let mut table = Table::new(
+        &format!("Each program while {} runs", load.name),
+        [
+            ("program", Unit::Text),
+            ("runs a second", Unit::Count),
+            ("a run", Unit::Nanoseconds),
+            ("of one CPU", Unit::Percent),
+        ],
+    );
+    let others: BTreeSet<u32> = programs().into_keys().collect();
+    let agent = Agent::start("ebpf", "")?;
+    // The kernel counts while this is open, which itself adds some tens of
+    // nanoseconds to each run.
+    let statistics = enable_stats(Stats::RunTime)?;
+    let (before, start) = (programs(), Instant::now());
+    load.measure(is_quick)?;
+    let (after, seconds) = (programs(), start.elapsed().as_secs_f64());
+    drop(statistics);
+    drop(agent);
+    for (id, program) in after {
+        if others.contains(&id) {
+            continue;
+        }
+        let old = before.get(&id).cloned().unwrap_or_default();
+        let runs = (program.runs - old.runs) as f64;
+        let ns = (program.time_ns - old.time_ns) as f64;
+        table.row([
+            program.name.into(),
+            (runs / seconds).into(),
+            (ns / runs).into(),
+            (ns / (seconds * 1e7)).into(),
+        ]);
+    }
+    Ok(table)
+}
+
+/// All loaded programs, by their numbers.
+fn programs() -> BTreeMap<u32, Program> {
+    loaded_programs()
+        .flatten()
+        .map(|program| {
+            let found = Program {
+                name: program.name_as_str().unwrap_or_default().to_owned(),
+                time_ns: program.run_time().as_nanos() as u64,
+                runs: program.run_count(),
+            };
+            (program.id(), found)
+        })
+        .collect()
+}
