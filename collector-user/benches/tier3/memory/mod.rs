@@ -159,7 +159,8 @@ fn resident(run: &Run, part: &mut Part, processes: usize, aim: f64) -> Result<()
     let agent = Agent::start("ebpf", FAST)?;
     let ticks = (processes / LOOK_UPS_A_TICK) as u32;
     // The look-ups, and a pass over all tasks.
-    thread::sleep(Duration::from_millis(100) * 2 * ticks + Duration::from_secs(12));
+    let settling = Duration::from_secs(run.choose(2, 12));
+    thread::sleep(Duration::from_millis(100) * 2 * ticks + settling);
     let rss = status_mib(agent.pid(), "VmRSS").ok_or("the agent is gone")?;
     let peak = status_mib(agent.pid(), "VmHWM").ok_or("the agent is gone")?;
     drop((agent, nursery));

@@ -29,7 +29,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
          each program, its system calls, and its resident set. Who serves Prometheus is scraped \
          at 1 s.",
     );
-    let seconds = run.choose(4, 10);
+    let seconds = run.choose(3, 10);
     let mut table = Table::new(
         "Watching 2,000 processes at 1 s",
         [
@@ -57,7 +57,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
             continue;
         }
         run.say(peer.name);
-        let cost = measure(&peer, seconds)?;
+        let cost = measure(&peer, run.choose(2, 8), seconds)?;
         table.row([
             peer.name.into(),
             peer.what.into(),
@@ -79,17 +79,17 @@ struct Cost {
     rss: Option<f64>,
 }
 
-fn measure(peer: &Peer, seconds: u32) -> Result<Cost, Failure> {
+fn measure(peer: &Peer, settling: u32, seconds: u32) -> Result<Cost, Failure> {
     let started = (peer.start)()?;
     // Until it has begun to listen, and what it does first is done.
-    follow(&started, 8);
+    follow(&started, settling);
     let pid = started.pid();
     let (before, start) = (cpu_ns(pid)?, Instant::now());
     follow(&started, seconds);
     let used = cpu_ns(pid)? - before;
     let cpu_ms = used as f64 / 1e6 / start.elapsed().as_secs_f64();
-    let counter = calls::count(pid, seconds.min(5));
-    follow(&started, seconds.min(5) + 1);
+    let counter = calls::count(pid, seconds.min(4));
+    follow(&started, seconds.min(4) + 1);
     Ok(Cost {
         cpu_ms,
         calls: counter.and_then(calls::Counter::finish),

@@ -17,6 +17,17 @@ use crate::{
     run::Failure,
 };
 
+/// The programs, in the order in which the agent loads them.
+const NAMES: [&str; 7] = [
+    "sched_switch",
+    "sched_wakeup",
+    "sched_wakeup_new",
+    "sched_process_fork",
+    "sched_process_exec",
+    "sched_process_exit",
+    "all_tasks",
+];
+
 #[derive(Clone, Default)]
 struct Program {
     name: String,
@@ -45,15 +56,19 @@ pub(super) fn table(load: &Load, is_quick: bool) -> Result<Table, Failure> {
     let (after, seconds) = (programs(), start.elapsed().as_secs_f64());
     drop(statistics);
     drop(agent);
-    for (id, program) in after {
-        if others.contains(&id) {
-            continue;
-        }
+    let ours: BTreeMap<u32, Program> = after
+        .into_iter()
+        .filter(|(id, _program)| !others.contains(id))
+        .collect();
+    let mut names = NAMES.into_iter();
+    for (id, program) in ours {
+        // The kernel keeps 15 characters of a name.
+        let name = names.find(|name| name.starts_with(&program.name));
         let old = before.get(&id).cloned().unwrap_or_default();
         let runs = (program.runs - old.runs) as f64;
         let ns = (program.time_ns - old.time_ns) as f64;
         table.row([
-            program.name.into(),
+            name.map_or(program.name, str::to_owned).into(),
             (runs / seconds).into(),
             (ns / runs).into(),
             (ns / (seconds * 1e7)).into(),
