@@ -1,4 +1,4 @@
-/// The value of [`Cpu::thread`](crate::Cpu::thread) for a task without a
+/// The value of [`CpuCounters::thread`](crate::CpuCounters::thread) for a task without a
 /// record.
 pub const NO_THREAD: u32 = u32::MAX;
 
