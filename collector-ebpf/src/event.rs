@@ -6,6 +6,8 @@ pub const EVENT_FORK: u32 = 1;
 pub const EVENT_EXEC: u32 = 2;
 /// [`EventHeader::kind`]: a [`ThreadEndEvent`].
 pub const EVENT_THREAD_END: u32 = 3;
+/// [`EventHeader::kind`]: a [`CgroupMoveEvent`].
+pub const EVENT_CGROUP_MOVE: u32 = 4;
 
 /// The most bytes of the path of an executed file that are kept, its final
 /// zero included.
@@ -18,7 +20,8 @@ pub const ARGV_MAX: usize = 4096;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventHeader {
-    /// [`EVENT_FORK`], [`EVENT_EXEC`] or [`EVENT_THREAD_END`].
+    /// [`EVENT_FORK`], [`EVENT_EXEC`], [`EVENT_THREAD_END`] or
+    /// [`EVENT_CGROUP_MOVE`].
     pub kind: u32,
     /// The number of the process.
     pub pid: u32,
@@ -44,6 +47,8 @@ pub struct ForkEvent {
     pub reserved: u32,
     /// The name that it has from its parent.
     pub comm: [u8; COMM_LEN],
+    /// Its cgroup of version 2; 0 where it is not known.
+    pub cgroup_id: u64,
 }
 
 /// A process became another program.
@@ -82,4 +87,23 @@ pub struct ThreadEndEvent {
     pub thread: u32,
     /// The number of the thread.
     pub tid: u32,
+}
+
+/// A process was moved to another cgroup, of either version.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CgroupMoveEvent {
+    /// Kind, process and time.
+    pub header: EventHeader,
+    /// Its cgroup of version 2 now; 0 where it is not known. The same as
+    /// before if it was moved in a hierarchy of version 1.
+    pub cgroup_id: u64,
+    /// What its leading thread had used: `se.sum_exec_runtime`, which is up to
+    /// date to a timer tick while the thread runs.
+    pub cpu_ns: u64,
+    /// The element of `THREADS` of its leading thread, or
+    /// [`NO_THREAD`](crate::NO_THREAD).
+    pub thread: u32,
+    /// Keeps the record free of hidden padding.
+    pub reserved: u32,
 }

@@ -4,6 +4,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated};
 use collector_ebpf::{NO_THREAD, TaskEntry, UNSEEN};
 
 use crate::{
+    cgroup,
     maps::{CPUS, ENTRY_SCRATCH, THREADS},
     task::{
         Kernel, adopt, effective_user, field, flags, load_by_helper, offset, parent, pointer,
@@ -72,6 +73,7 @@ fn fill(entry: &mut TaskEntry, task: *const Kernel) {
     entry.read_bytes = field!(task, task_read_bytes: u64);
     entry.write_bytes = field!(task, task_write_bytes: u64);
     fill_ended(entry, task);
+    entry.cgroup_id = cgroup::id(cgroup::of(task));
 
     entry.is_new = 0;
     entry.reserved = 0;

@@ -8,16 +8,18 @@ mod cpu;
 mod event;
 mod histogram;
 mod offsets;
+mod preemption;
 mod task_entry;
 mod thread;
 
 pub use cpu::{Cpu, CpuCounters, Histogram, Latency, UNSEEN};
 pub use event::{
-    ARGV_MAX, EVENT_EXEC, EVENT_FORK, EVENT_THREAD_END, EventHeader, ExecEvent, FILENAME_MAX,
-    ForkEvent, ThreadEndEvent,
+    ARGV_MAX, CgroupMoveEvent, EVENT_CGROUP_MOVE, EVENT_EXEC, EVENT_FORK, EVENT_THREAD_END,
+    EventHeader, ExecEvent, FILENAME_MAX, ForkEvent, ThreadEndEvent,
 };
 pub use histogram::{BUCKETS, bucket_bounds, bucket_of};
 pub use offsets::{ABSENT, Field, OFFSETS, Offsets};
+pub use preemption::{PREEMPTIONS_MAX, Preemption};
 pub use task_entry::TaskEntry;
 pub use thread::{
     GROUP_DEAD, KERNEL_THREAD, NO_THREAD, THREAD_DEAD, THREAD_FREE, THREAD_LIVE, Thread,

@@ -11,6 +11,7 @@ use collector_ebpf::{
 };
 
 use crate::{
+    cgroup,
     debug::debug_log,
     maps::{EVENTS, EXEC_SCRATCH, THREADS},
     task::{
@@ -68,6 +69,7 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         (*event).reserved = 0;
         (*event).comm = [0; collector_ebpf::COMM_LEN];
         read_comm(child, &raw mut (*event).comm);
+        (*event).cgroup_id = cgroup::id(cgroup::of(child));
     }
     entry.submit(0);
     0

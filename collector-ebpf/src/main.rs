@@ -5,6 +5,8 @@
 //! - [`clock`]: the time of a switch.
 //! - [`wakeup`]: `sched_wakeup`, `sched_wakeup_new`, where a wait begins.
 //! - [`lifecycle`]: `sched_process_fork`, `_exec`, `_exit`.
+//! - [`preempt`]: who lost a CPU to whom, called by `switch`.
+//! - [`cgroup`]: `cgroup_attach_task`.
 //! - [`iter`]: the tasks that were there before, and what changes slowly.
 //!
 //! Time is charged to threads, each with a record that only the CPU it leaves
@@ -13,6 +15,11 @@
 //! back. See `docs/architecture.md`.
 #![no_std]
 #![no_main]
+#![feature(core_intrinsics)]
+#![expect(
+    internal_features,
+    reason = "the target has no compare-and-swap, so core's atomics cannot add; the intrinsic can"
+)]
 #![expect(
     clippy::inline_always,
     reason = "a call between functions of a program costs more than most of these functions, \
@@ -23,11 +30,13 @@
     reason = "the macros of the programs give the context by value"
 )]
 
+mod cgroup;
 mod clock;
 mod debug;
 mod iter;
 mod lifecycle;
 mod maps;
+mod preempt;
 mod switch;
 mod task;
 mod wakeup;

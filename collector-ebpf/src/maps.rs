@@ -5,7 +5,9 @@ use aya_ebpf::{
     btf_maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
     macros::btf_map,
 };
-use collector_ebpf::{Cpu, EventHeader, ExecEvent, TOUCHED_PAGE, TaskEntry, Thread};
+use collector_ebpf::{
+    Cpu, EventHeader, ExecEvent, PREEMPTIONS_MAX, Preemption, TOUCHED_PAGE, TaskEntry, Thread,
+};
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
 
@@ -62,6 +64,14 @@ pub(crate) static TOUCHED: Array<[u8; TOUCHED_PAGE], 1, MMAPABLE> = Array::new()
 /// The lifecycle events, on their way to user space.
 #[btf_map]
 pub(crate) static EVENTS: RingBuf<EventHeader, 4096> = RingBuf::new();
+
+/// How often a task of one cgroup lost its CPU to a task of another.
+#[btf_map]
+pub(crate) static PREEMPTIONS: HashMap<Preemption, u64, PREEMPTIONS_MAX> = HashMap::new();
+
+/// The same of all pairs of cgroups that found no room in `PREEMPTIONS`.
+#[btf_map]
+pub(crate) static OTHER_PREEMPTIONS: Array<u64, 1> = Array::new();
 
 /// Where an [`ExecEvent`] is put together: it is too large for the stack.
 #[btf_map]

@@ -7,6 +7,7 @@ use collector_ebpf::{
 use crate::{
     clock::switch_time,
     maps::{EVENTS, THREAD_OF, THREADS, touch},
+    preempt::preempted,
     task::{Kernel, copy_counters, field, offset, this_cpu, thread_of},
 };
 
@@ -26,7 +27,7 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
         // on this CPU.
         let cpu = unsafe { &mut *cpu };
         let now = switch_time(&mut cpu.counters, prev);
-        leave(cpu, prev, now);
+        leave(cpu, prev, next, now);
         enter(&mut cpu.counters, next, now);
     }
     0
@@ -34,7 +35,7 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
 
 /// Charges the task that leaves the CPU.
 #[inline(always)]
-fn leave(cpu: &mut Cpu, prev: *const Kernel, now: u64) {
+fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
     let counters = &mut cpu.counters;
     // If another task was noted, a switch was not seen: then it is not known
     // since when this one has had the CPU.
@@ -74,6 +75,7 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, now: u64) {
     counters.busy_ns += thread.cpu_ns.wrapping_sub(before.0);
     if thread.voluntary_switches == before.2 {
         counters.involuntary_switches += 1;
+        preempted(prev, next);
     } else {
         counters.voluntary_switches += 1;
     }

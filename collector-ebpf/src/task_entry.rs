@@ -62,4 +62,6 @@ pub struct TaskEntry {
     pub ended_minor_faults: u64,
     /// As `signal->maj_flt`.
     pub ended_major_faults: u64,
+    /// The cgroup of version 2; 0 where it is not known.
+    pub cgroup_id: u64,
 }

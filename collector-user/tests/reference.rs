@@ -14,7 +14,12 @@ use std::{env, fmt::Write as _, fs, path::Path};
 use collector::metric::{CATALOG, Kind};
 
 /// Readings with a part that stands in a file of its own.
-const PARTS: &[(&str, &str)] = &[("process_stats", "other_processes")];
+const PARTS: &[(&str, &str)] = &[
+    ("process_stats", "other_processes"),
+    ("process_stats", "cgroup"),
+    ("process_stats", "container"),
+    ("sched_latency", "preemption"),
+];
 
 /// Appends a table for each public structure of a source file.
 fn tables(page: &mut String, file: &str) {

@@ -1,6 +1,7 @@
 //! Helpers shared by the integration tests.
 
 mod agent;
+mod cgroup;
 mod child;
 mod crowd;
 mod fork;
@@ -13,6 +14,7 @@ mod vm;
 mod wait;
 
 pub use agent::agent;
+pub use cgroup::TestCgroup;
 pub use child::{Child, Usage, burn_cpu_ms, helper};
 pub use crowd::crowd;
 pub use fork::fork;

@@ -90,6 +90,7 @@ pub(super) fn cut(stats: &ProcessStats, max_bytes: usize) -> ProcessStats {
             processes,
             exited: stats.exited.clone(),
             other: (other.processes > 0).then_some(other),
+            cgroups: stats.cgroups.clone(),
         };
         if kept == 0 || size_of::<ProcessStats>() + cut.heap_bytes() <= max_bytes {
             return cut;

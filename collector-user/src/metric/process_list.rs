@@ -2,7 +2,7 @@ use std::{fmt, ops::Index, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Process;
+use super::{Process, heap::OwnedBytes as _};
 use changes::Changes;
 use pages::Pages;
 
@@ -53,6 +53,7 @@ fn text_bytes(process: &Process) -> usize {
     process.comm.len()
         + process.cmdline.as_ref().map_or(0, |text| text.len())
         + process.cgroup.as_ref().map_or(0, |text| text.len())
+        + process.container.owned_bytes()
 }
 
 impl ProcessList {

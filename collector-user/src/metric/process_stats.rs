@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, MetricInfo, OtherProcesses, ProcessList, Reading, Tier, other_processes};
+use super::{
+    Cgroup, Container, Kind, MetricInfo, OtherProcesses, ProcessList, Reading, Tier,
+    heap::OwnedBytes as _, other_processes,
+};
 
 /// What each process used, and what the processes used that are gone.
 ///
@@ -18,6 +21,8 @@ pub struct ProcessStats {
     /// all rows would have been more than the cache may hold; `None` if every
     /// process has its row.
     pub other: Option<OtherProcesses>,
+    /// The sums of the processes of each cgroup, alive and ended.
+    pub cgroups: Vec<Arc<Cgroup>>,
 }
 
 /// One process: all its threads, those that ended included.
@@ -42,6 +47,8 @@ pub struct Process {
     pub uid: Option<u32>,
     /// The path of its cgroup, from the root of the hierarchy.
     pub cgroup: Option<Arc<str>>,
+    /// What that path tells of its container or service.
+    pub container: Option<Arc<Container>>,
     /// How many threads it has.
     pub threads: Option<u32>,
     /// Time on a CPU.
@@ -168,7 +175,7 @@ impl Reading for ProcessStats {
     };
 
     fn heap_bytes(&self) -> usize {
-        self.processes.heap_bytes()
+        self.processes.heap_bytes() + self.cgroups.owned_bytes()
     }
 
     /// Keeps the processes that have used the most time on a CPU.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, MetricInfo, Reading, Tier};
+use super::{Kind, MetricInfo, Preemption, Reading, Tier, heap::OwnedBytes as _};
 
 /// How long tasks waited for a CPU, ran, and slept, as histograms.
 ///
@@ -12,6 +12,10 @@ pub struct SchedLatency {
     pub cpus: Vec<CpuLatency>,
     /// The sum of all CPUs.
     pub total: CpuLatency,
+    /// How often a task of one cgroup lost its CPU to a task of another while
+    /// it could have gone on, since the programs were attached. `None` on a
+    /// host whose processes are in cgroups of version 1 only.
+    pub preemptions: Option<Vec<Preemption>>,
 }
 
 /// The histograms of one CPU, or of all.
@@ -96,5 +100,6 @@ impl Reading for SchedLatency {
         self.cpus.capacity() * size_of::<CpuLatency>()
             + self.cpus.iter().map(of).sum::<usize>()
             + of(&self.total)
+            + self.preemptions.owned_bytes()
     }
 }

@@ -5,6 +5,7 @@
 //! parsers in [`procfs`] and [`sysfs`] are pure functions of bytes, so each can
 //! be used and tested alone.
 
+pub mod cgroup;
 pub mod ebpf;
 mod entries;
 mod error;

@@ -12,6 +12,7 @@
 mod accounting;
 mod attaching;
 mod busy;
+mod cgroups;
 mod conservation;
 mod doctor;
 mod events;

@@ -122,8 +122,8 @@ mod tests {
             ..CpuLatency::default()
         };
         let now = SchedLatency {
-            cpus: vec![],
             total,
+            ..SchedLatency::default()
         };
         let text = table(&now, None, Size::UNBOUNDED);
         assert!(text.contains("2.00us"), "{text}");

@@ -4,9 +4,11 @@ use crate::{
     source::{Tick, ebpf::Scheduler},
 };
 
-/// `sched_latency`: how long tasks waited for a CPU, ran, and slept.
+/// `sched_latency`: how long tasks waited for a CPU, ran, and slept, and who
+/// took the CPU from whom.
 ///
-/// Tier 3. Reads the map `CPUS` without a system call. Needs the rights of
+/// Tier 3. Reads the map `CPUS` without a system call, and by two a pair those
+/// pairs of cgroups of which one took a CPU from the other. Needs the rights of
 /// [`Scheduler::load`]; there is no other source of this metric.
 #[derive(Debug)]
 pub struct SchedLatencyCollector {
@@ -28,10 +30,11 @@ impl Collector for SchedLatencyCollector {
     }
 
     fn sources(&self) -> &'static [&'static str] {
-        &["BPF map CPUS"]
+        &["BPF map CPUS", "BPF map PREEMPTIONS", "/proc/*/cgroup"]
     }
 
-    fn collect(&mut self, _tick: &Tick) -> Result<SchedLatency, CollectError> {
+    fn collect(&mut self, tick: &Tick) -> Result<SchedLatency, CollectError> {
+        self.scheduler.look_up(tick);
         Ok(self.scheduler.sched_latency())
     }
 }

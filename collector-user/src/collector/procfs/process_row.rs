@@ -4,6 +4,7 @@ use crate::{
     metric::Process,
     source::{
         HeldFile, Tick,
+        cgroup::{CgroupTable, Member, Usage, container_of},
         procfs::{
             CLOCK_TICKS_PER_SECOND, ProcessDetails,
             proc_pid::{self, ExitStatus, ProgramMark, Schedstat, Stat},
@@ -27,6 +28,8 @@ pub(super) struct Row {
     schedstat: Option<Schedstat>,
     /// Whether it ever had more than one thread.
     had_threads: bool,
+    /// The cgroup that it counts in.
+    pub(super) member: Member,
 }
 
 /// How much later `stat` may have been read than `schedstat`, in time on a CPU:
@@ -54,6 +57,7 @@ impl Row {
             schedstat_file,
             schedstat: None,
             had_threads: false,
+            member: Member::default(),
         };
         row.update(tick, stat, schedstat, true);
         row
@@ -116,7 +120,10 @@ impl Row {
             if details && !self.is_zombie {
                 let details = ProcessDetails::with_status(tick, stat.pid, &status);
                 replace(&mut process.cmdline, details.cmdline_text());
-                replace(&mut process.cgroup, details.cgroup);
+                if replace(&mut process.cgroup, details.cgroup) {
+                    let path = process.cgroup.as_deref();
+                    process.container = path.and_then(container_of).map(Arc::new);
+                }
             }
         } else if !single {
             process.voluntary_switches = None;
@@ -128,6 +135,16 @@ impl Row {
             process.read_bytes = io.map(|io| io.read_bytes).or(process.read_bytes);
             process.write_bytes = io.map(|io| io.write_bytes).or(process.write_bytes);
         }
+    }
+
+    /// Counts what it used in its cgroup. What it used since the last time
+    /// counts where it is now: when it was moved is not known.
+    pub(super) fn count(&mut self, cgroups: &mut CgroupTable) {
+        if let Some(path) = &self.process.cgroup {
+            let group = cgroups.of_path(path);
+            cgroups.enter(&mut self.member, group);
+        }
+        cgroups.count(&mut self.member, &Usage::of(&self.process));
     }
 
     /// `schedstat`, if it is of the whole process: it is that of the leading
@@ -166,9 +183,12 @@ fn grow(counter: &mut Option<u64>, value: u64) {
     *counter = Some(counter.unwrap_or(0).max(value));
 }
 
-/// Replaces a text, unless it is the same or the new one is not known.
-fn replace(text: &mut Option<Arc<str>>, new: Option<Arc<str>>) {
-    if new.is_some() && *text != new {
+/// Replaces a text, unless it is the same or the new one is not known. Returns
+/// whether it did.
+fn replace(text: &mut Option<Arc<str>>, new: Option<Arc<str>>) -> bool {
+    let is_new = new.is_some() && *text != new;
+    if is_new {
         *text = new;
     }
+    is_new
 }

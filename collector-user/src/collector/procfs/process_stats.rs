@@ -87,6 +87,7 @@ impl Collector for ProcfsProcessStats {
             processes: table.list(),
             exited: table.exited().clone(),
             other: None,
+            cgroups: table.cgroups(),
         })
     }
 }

@@ -6,9 +6,10 @@ use std::{
 
 use super::process_row::{self, Row};
 use crate::{
-    metric::{ExecEvent, ExitEvent, ExitedTotals, ForkEvent, ProcessEvent, ProcessList},
+    metric::{Cgroup, ExecEvent, ExitEvent, ExitedTotals, ForkEvent, ProcessEvent, ProcessList},
     source::{
         HeldFile, SourceError, Tick,
+        cgroup::{CgroupTable, Usage},
         procfs::{
             loadavg,
             proc_pid::{self, ExitStatus},
@@ -25,6 +26,7 @@ pub(super) struct ProcessTable {
     rows: HashMap<u32, Row>,
     list: ProcessList,
     exited: ExitedTotals,
+    cgroups: CgroupTable,
     scans: u64,
     scanned_at_ns: Option<u64>,
     events_wanted_at_ns: Option<u64>,
@@ -55,6 +57,7 @@ impl ProcessTable {
                 major_faults: Some(0),
                 ..ExitedTotals::default()
             },
+            cgroups: CgroupTable::default(),
             scans: 0,
             scanned_at_ns: None,
             events_wanted_at_ns: None,
@@ -71,6 +74,11 @@ impl ProcessTable {
     /// The sums over the processes that are gone.
     pub(super) fn exited(&self) -> &ExitedTotals {
         &self.exited
+    }
+
+    /// What the processes of each cgroup used.
+    pub(super) fn cgroups(&mut self) -> Vec<Arc<Cgroup>> {
+        self.cgroups.rows()
     }
 
     /// The events since the last call, if there was one lately; else none, and
@@ -103,6 +111,11 @@ impl ProcessTable {
         }
         for row in before.into_values() {
             self.count_exited(&row, &mut changes);
+        }
+        if self.scans.is_multiple_of(DETAILS_EVERY) {
+            // Whether a cgroup is there is not looked at: if a process comes
+            // to it again, it gets a new row.
+            self.cgroups.sweep(|_, _| false);
         }
         self.scanned_at_ns = Some(now_ns);
         self.events.extend(changes.events);
@@ -148,7 +161,7 @@ impl ProcessTable {
             }
             return;
         };
-        let row = match known {
+        let mut row = match known {
             Some(mut row) if row.process.start_time_ns == stat.start_time_ns => {
                 let executed = stat.program.differs_from(row.program);
                 let was_zombie = row.is_zombie;
@@ -179,6 +192,7 @@ impl ProcessTable {
                 row
             }
         };
+        row.count(&mut self.cgroups);
         self.list.insert_shared(Arc::clone(&row.process));
         self.rows.insert(pid, row);
     }
@@ -187,6 +201,7 @@ impl ProcessTable {
         let exited = &mut self.exited;
         let process = &row.process;
         self.list.remove(process.pid, process.start_time_ns);
+        self.cgroups.leave(row.member, &Usage::of(process));
         add(&mut exited.processes, Some(1));
         add(&mut exited.cpu_ns, process.cpu_ns);
         add(&mut exited.user_ns, process.user_ns);

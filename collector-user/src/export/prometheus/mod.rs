@@ -133,8 +133,8 @@ mod tests {
                 ..ProcessStats::default()
             }),
             sample(SchedLatency {
-                cpus: Vec::new(),
                 total,
+                ..SchedLatency::default()
             }),
             sample(LoadAvg::default()),
             sample(MemoryStats {

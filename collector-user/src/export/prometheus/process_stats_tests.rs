@@ -22,7 +22,7 @@ fn reading(processes: Vec<Process>, exited_s: Option<u64>) -> Arc<ProcessStats> 
             cpu_ns: exited_s.map(|seconds| seconds * SECOND),
             ..ExitedTotals::default()
         },
-        other: None,
+        ..ProcessStats::default()
     })
 }
 

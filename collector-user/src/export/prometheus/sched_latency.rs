@@ -86,6 +86,7 @@ mod tests {
                 ..CpuLatency::default()
             },
             cpus: Vec::new(),
+            ..SchedLatency::default()
         };
         let mut text = Text::default();
         encode(&mut text, &latency);

@@ -3,10 +3,14 @@ use std::sync::Arc;
 use collector_ebpf::{KERNEL_THREAD, Thread};
 
 use super::{
-    counters::{Counters, Split},
+    cgroups::Place,
+    counters::{Counters, Split, exited_totals},
     known::Known,
 };
-use crate::metric::{Process, ProcessState};
+use crate::{
+    metric::{Process, ProcessState},
+    source::cgroup::Usage,
+};
 
 /// A process is told from another with the same number by when it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +26,7 @@ pub(crate) struct Account {
     pub(crate) uid: Option<u32>,
     pub(crate) comm: Arc<str>,
     pub(crate) cmdline: Option<Arc<str>>,
-    pub(crate) cgroup: Option<Arc<str>>,
+    pub(crate) place: Place,
     pub(crate) kernel_thread: Option<bool>,
     pub(crate) state: Option<ProcessState>,
     /// How many of its threads have a record.
@@ -84,6 +88,29 @@ impl Account {
         self.kernel_thread = Some(flags & KERNEL_THREAD != 0);
     }
 
+    /// What it used up to now, as far as it is charged or was published.
+    pub(crate) fn used(&mut self, key: Key, known: &Known) -> Usage {
+        Usage::of(&self.row(key, InFlight::default(), known))
+    }
+
+    /// What it used in its whole life, once that is over: without what was
+    /// published of time in flight and was too much.
+    pub(crate) fn ended(&self, known: &Known) -> Usage {
+        let ended = exited_totals(1, &self.counters, self.split, known);
+        Usage::of(&Process {
+            cpu_ns: ended.cpu_ns,
+            user_ns: ended.user_ns,
+            system_ns: ended.system_ns,
+            runqueue_ns: ended.runqueue_ns,
+            blocked_ns: ended.blocked_ns,
+            voluntary_switches: ended.voluntary_switches,
+            involuntary_switches: ended.involuntary_switches,
+            minor_faults: ended.minor_faults,
+            major_faults: ended.major_faults,
+            ..Process::default()
+        })
+    }
+
     /// The row of this process.
     pub(crate) fn row(&mut self, key: Key, in_flight: InFlight, known: &Known) -> Process {
         let counters = &self.counters;
@@ -115,7 +142,8 @@ impl Account {
             },
             kernel_thread,
             uid: self.uid,
-            cgroup: self.cgroup.clone(),
+            cgroup: self.place.path.clone(),
+            container: self.place.container.clone(),
             // The leading thread counts until the last of the others has ended.
             threads: Some(self.threads + u32::from(self.state == Some(ProcessState::Zombie))),
             cpu_ns: Some(cpu_ns),

@@ -4,14 +4,19 @@ use collector_ebpf::{GROUP_DEAD, THREAD_DEAD, THREAD_FREE, Thread};
 
 use super::{
     account::{Account, InFlight, Key, process_state, waits_since},
+    cgroups::Cgroups,
     counters::{Counters, Split},
     known::Known,
 };
-use crate::metric::{ProcessList, ProcessState};
+use crate::{
+    metric::{ProcessList, ProcessState},
+    source::cgroup::Hierarchies,
+};
 
 mod lifecycle;
 mod look_up;
 mod pass;
+mod place;
 mod processes;
 mod reading;
 #[cfg(test)]
@@ -60,8 +65,13 @@ pub(crate) struct Accounts {
     gone: Vec<(u32, u64)>,
     /// How many processes have no name yet: their fork was not seen.
     unidentified: usize,
-    /// Processes of which something can only be had from `/proc`.
+    /// Processes that have begun or were moved, and of which something can only
+    /// be had from `/proc`.
     to_look_up: Vec<Key>,
+    /// The others that the last pass found: they come after those.
+    to_look_up_later: Vec<Key>,
+    cgroups: Cgroups,
+    distrusts_cgroups: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,7 +87,12 @@ struct Seen {
 }
 
 impl Accounts {
-    pub(crate) fn new(records: u32, known: Known, page_size: u64) -> Self {
+    pub(crate) fn new(
+        records: u32,
+        known: Known,
+        page_size: u64,
+        hierarchies: Hierarchies,
+    ) -> Self {
         Self {
             known,
             page_size,
@@ -98,6 +113,9 @@ impl Accounts {
             gone: Vec::new(),
             unidentified: 0,
             to_look_up: Vec::new(),
+            to_look_up_later: Vec::new(),
+            cgroups: Cgroups::new(hierarchies),
+            distrusts_cgroups: false,
         }
     }
 

@@ -1,8 +1,8 @@
 //! The records of the ring buffer, decoded.
 
 use collector_ebpf::{
-    COMM_LEN, EVENT_EXEC, EVENT_FORK, EVENT_THREAD_END, EventHeader, ExecEvent, ForkEvent,
-    ThreadEndEvent,
+    COMM_LEN, CgroupMoveEvent, EVENT_CGROUP_MOVE, EVENT_EXEC, EVENT_FORK, EVENT_THREAD_END,
+    EventHeader, ExecEvent, ForkEvent, ThreadEndEvent,
 };
 
 /// One record.
@@ -11,6 +11,7 @@ pub(crate) enum EventRecord {
     Fork(ForkEvent),
     Exec(Box<Exec>),
     ThreadEnd(ThreadEndEvent),
+    CgroupMove(CgroupMoveEvent),
 }
 
 /// A process became another program.
@@ -36,12 +37,20 @@ impl EventRecord {
                 flags: u32_at(bytes, 32)?,
                 reserved: 0,
                 comm: bytes.get(40..40 + COMM_LEN)?.try_into().ok()?,
+                cgroup_id: u64_at(bytes, 56)?,
             })),
             EVENT_EXEC => Some(Self::Exec(Box::new(exec(bytes)?))),
             EVENT_THREAD_END => Some(Self::ThreadEnd(ThreadEndEvent {
                 header: header(bytes)?,
                 thread: u32_at(bytes, 24)?,
                 tid: u32_at(bytes, 28)?,
+            })),
+            EVENT_CGROUP_MOVE => Some(Self::CgroupMove(CgroupMoveEvent {
+                header: header(bytes)?,
+                cgroup_id: u64_at(bytes, 24)?,
+                cpu_ns: u64_at(bytes, 32)?,
+                thread: u32_at(bytes, 40)?,
+                reserved: 0,
             })),
             _ => None,
         }
@@ -141,6 +150,29 @@ mod tests {
         );
         assert!(!exec.argv_truncated);
         assert_eq!(comm_text(&exec.comm), "true");
+    }
+
+    #[test]
+    fn a_fork_and_a_move_tell_the_cgroup() {
+        let mut bytes = vec![0; size_of::<ForkEvent>()];
+        bytes[..4].copy_from_slice(&EVENT_FORK.to_ne_bytes());
+        let at = std::mem::offset_of!(ForkEvent, cgroup_id);
+        bytes[at..].copy_from_slice(&77u64.to_ne_bytes());
+        let fork = EventRecord::decode(&bytes);
+        assert!(matches!(fork, Some(EventRecord::Fork(fork)) if fork.cgroup_id == 77));
+        assert_eq!(EventRecord::decode(&bytes[..at]), None);
+
+        let at = std::mem::offset_of!(CgroupMoveEvent, cgroup_id);
+        bytes[..4].copy_from_slice(&EVENT_CGROUP_MOVE.to_ne_bytes());
+        bytes[at..at + 8].copy_from_slice(&78u64.to_ne_bytes());
+        let at = std::mem::offset_of!(CgroupMoveEvent, cpu_ns);
+        bytes[at..at + 8].copy_from_slice(&79u64.to_ne_bytes());
+        let at = std::mem::offset_of!(CgroupMoveEvent, thread);
+        bytes[at..at + 4].copy_from_slice(&80u32.to_ne_bytes());
+        let Some(EventRecord::CgroupMove(moved)) = EventRecord::decode(&bytes) else {
+            panic!("it is a move");
+        };
+        assert_eq!((moved.cgroup_id, moved.cpu_ns, moved.thread), (78, 79, 80));
     }
 
     #[test]

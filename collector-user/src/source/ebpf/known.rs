@@ -23,6 +23,8 @@ pub(crate) struct Known {
     /// The parents of processes that were there before.
     pub(crate) parents: bool,
     pub(crate) exit_status: bool,
+    /// The numbers of the tasks' cgroups.
+    pub(crate) cgroups: bool,
     pub(crate) forks: bool,
     pub(crate) execs: bool,
     pub(crate) exits: bool,
@@ -62,6 +64,12 @@ impl Known {
                 "task_struct.exit_code",
                 "signal_struct.flags",
                 "signal_struct.group_exit_code",
+            ]),
+            cgroups: has(&[
+                "task_struct.cgroups",
+                "css_set.dfl_cgrp",
+                "cgroup.kn",
+                "kernfs_node.id",
             ]),
             forks: is_attached("sched_process_fork"),
             execs: is_attached("sched_process_exec"),

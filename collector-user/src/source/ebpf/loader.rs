@@ -2,10 +2,10 @@ use std::{fs, io};
 
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfError, EbpfLoader,
-    maps::{Map, MapData, MapError, Queue, RingBuf},
+    maps::{Array, HashMap, Map, MapData, MapError, Queue, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError},
 };
-use collector_ebpf::{Cpu, TOUCHED_PAGE, Thread};
+use collector_ebpf::{Cpu, PREEMPTIONS_MAX, TOUCHED_PAGE, Thread};
 
 use super::{
     LoadError, LoadOptions, LoadReport, ProgramReport, ProgramState,
@@ -14,6 +14,7 @@ use super::{
     known::Known,
     mapped::MappedArray,
     offsets::KernelOffsets,
+    preemptions::Preemptions,
 };
 
 /// The compiled programs: built by `cargo xtask build-ebpf`.
@@ -24,7 +25,7 @@ pub(super) const RUN_DELAY: &str = "task_struct.sched_info.run_delay";
 
 /// The programs on tracepoints, and what each one feeds. The first one is
 /// needed by all others.
-const TRACEPOINTS: [(&str, &str); 6] = [
+const TRACEPOINTS: [(&str, &str); 7] = [
     (
         "sched_switch",
         "cpu_stats, process_stats, sched_latency; exit in process_events",
@@ -43,6 +44,7 @@ const TRACEPOINTS: [(&str, &str); 6] = [
         "sched_process_exit",
         "exit_code, signal, core_dumped in process_events",
     ),
+    ("cgroup_attach_task", "moves between cgroups at once"),
 ];
 
 /// The programs that watch when tasks are woken: only of use where the kernel
@@ -72,6 +74,7 @@ pub(super) struct Loaded {
     pub(super) touched: MappedArray<[u8; TOUCHED_PAGE]>,
     pub(super) free: Queue<MapData, u32>,
     pub(super) events: RingBuf<MapData>,
+    pub(super) preemptions: Preemptions,
     pub(super) known: Known,
     pub(super) report: LoadReport,
     pub(super) debug_log: Option<DebugLog>,
@@ -83,6 +86,7 @@ pub(super) struct Sizes {
     pub(super) cpus: u32,
     pub(super) threads: u32,
     pub(super) events_bytes: u32,
+    pub(super) preemption_pairs: u32,
 }
 
 impl Sizes {
@@ -95,6 +99,7 @@ impl Sizes {
             cpus: possible_cpus,
             threads: threads.next_multiple_of(TOUCHED_PAGE as u32),
             events_bytes: EVENTS_BYTES,
+            preemption_pairs: PREEMPTIONS_MAX as u32,
         }
     }
 
@@ -105,6 +110,7 @@ impl Sizes {
         Self {
             threads: options.thread_records.map_or(self.threads, records),
             events_bytes: options.events_bytes.unwrap_or(self.events_bytes),
+            preemption_pairs: options.preemption_pairs.unwrap_or(self.preemption_pairs),
             ..self
         }
     }
@@ -118,9 +124,11 @@ impl Sizes {
     ///   many as elements, rounded up to a power of two.
     /// - `FREE`: 4 bytes each. `EVENTS`: its size.
     /// - `RECENT`: [`RECENT_BYTES`].
+    /// - `PREEMPTIONS`: as `THREAD_OF`, with a key of 16 bytes.
     pub(super) fn bytes(self) -> u64 {
         let threads = u64::from(self.threads);
         let records = threads * (size_of::<Thread>() as u64 + 1);
+        let pairs = u64::from(self.preemption_pairs);
         let lookup = threads * 64 + threads.next_power_of_two() * 16;
         u64::from(self.cpus) * size_of::<Cpu>() as u64
             + records
@@ -128,6 +136,8 @@ impl Sizes {
             + threads * 4
             + u64::from(self.events_bytes)
             + RECENT_BYTES
+            + pairs * (48 + 24)
+            + pairs.next_power_of_two() * 16
     }
 }
 
@@ -178,6 +188,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         .map_max_entries("FREE", sizes.threads)
         .map_max_entries("TOUCHED", sizes.threads / TOUCHED_PAGE as u32)
         .map_max_entries("EVENTS", sizes.events_bytes)
+        .map_max_entries("PREEMPTIONS", sizes.preemption_pairs)
         .load(object.as_deref().unwrap_or(OBJECT))
         .map_err(|error| describe(&error))?;
 
@@ -214,6 +225,12 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         )
         .map_err(mapped)?,
         events: RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(|error| map_error(&error))?,
+        preemptions: Preemptions::new(
+            HashMap::try_from(take(&mut ebpf, "PREEMPTIONS")?)
+                .map_err(|error| map_error(&error))?,
+            Array::try_from(take(&mut ebpf, "OTHER_PREEMPTIONS")?)
+                .map_err(|error| map_error(&error))?,
+        ),
         free,
         debug_log,
         known,

@@ -2,12 +2,13 @@
 //!
 //! [`Scheduler`] is all that the rest of the crate sees. Inside: `btf` and
 //! `offsets` find the kernel's fields, `loader` loads and attaches, `mapped`
-//! and `task_iter` read, `accounts` adds threads up to processes without
-//! knowing of maps, and `state` brings these together.
+//! and `task_iter` read, `accounts` adds threads up to processes and
+//! `cgroups` those to cgroups, without knowing of maps, and `state` brings these together.
 
 mod account;
 mod accounts;
 mod btf;
+mod cgroups;
 mod counters;
 mod debug_log;
 mod event_record;
@@ -15,6 +16,7 @@ mod known;
 mod loader;
 mod mapped;
 mod offsets;
+mod preemptions;
 mod report;
 mod rights;
 mod scheduler;
@@ -43,6 +45,9 @@ pub struct LoadOptions {
     /// The size of the ring buffer, instead of 1 MiB: a power of two, and a
     /// multiple of the size of a page.
     pub events_bytes: Option<u32>,
+    /// How many pairs of cgroups are counted apart of which one took a CPU
+    /// from the other, instead of 1,024.
+    pub preemption_pairs: Option<u32>,
 }
 
 /// The kernel memory that the maps take, in bytes, on a host with so many

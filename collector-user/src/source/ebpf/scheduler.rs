@@ -222,7 +222,15 @@ impl Scheduler {
         self.inner.shared.state().threads_dropped()
     }
 
-    /// The histograms of each CPU, and of all.
+    /// Reads what only `/proc` tells of processes and cgroups that are new, once
+    /// each, as [`look`](Self::look) does.
+    pub fn look_up(&self, tick: &Tick) {
+        self.inner.shared.state().look_up(tick);
+    }
+
+    /// The histograms of each CPU, and of all, and who lost a CPU to whom.
+    ///
+    /// A cgroup that is new has no path before [`look_up`](Self::look_up).
     pub fn sched_latency(&self) -> SchedLatency {
         self.inner.shared.state().sched_latency()
     }

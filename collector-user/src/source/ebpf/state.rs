@@ -18,15 +18,17 @@ use super::{
     known::Known,
     loader::Loaded,
     mapped::MappedArray,
+    preemptions::Preemptions,
     task_iter,
 };
 use crate::{
     metric::{
-        CpuLatency, CpuTimes, LatencyBucket, LatencyHistogram, ProcessEvent, ProcessStats,
-        SchedLatency,
+        CpuLatency, CpuTimes, LatencyBucket, LatencyHistogram, Preemption, ProcessEvent,
+        ProcessStats, SchedLatency,
     },
     source::{
         Tick,
+        cgroup::Hierarchies,
         procfs::{CLOCK_TICKS_PER_SECOND, proc_pid},
     },
 };
@@ -56,7 +58,10 @@ pub(super) struct State {
     touched: MappedArray<[u8; TOUCHED_PAGE]>,
     free: Queue<MapData, u32>,
     events: RingBuf<MapData>,
+    preemptions: Preemptions,
     accounts: Accounts,
+    /// How many events were lost by the last pass.
+    events_lost: u64,
     /// When the last pass over all tasks was that came after its interval.
     last_regular_pass: Option<Instant>,
     /// Whether the last pass found what it was made for.
@@ -81,19 +86,22 @@ impl State {
             touched,
             free,
             events,
+            preemptions,
             known,
             debug_log,
             report: _,
         } = loaded;
         let page_size = rustix::param::page_size() as u64;
         Self {
-            accounts: Accounts::new(threads.len(), known, page_size),
+            accounts: Accounts::new(threads.len(), known, page_size, Hierarchies::of_this_host()),
             ebpf,
             cpus,
             threads,
             touched,
             free,
             events,
+            preemptions,
+            events_lost: 0,
             last_regular_pass: None,
             is_pass_of_use: true,
             unknown_tasks: 0,
@@ -185,6 +193,10 @@ impl State {
         if is_regular {
             self.last_regular_pass = Some(Instant::now());
         }
+        let lost = self.events_dropped();
+        if std::mem::replace(&mut self.events_lost, lost) != lost {
+            self.accounts.distrust_cgroups();
+        }
         let unidentified = self.accounts.unidentified();
         let mut found = 0;
         let Self {
@@ -204,6 +216,9 @@ impl State {
         let mut gone = Vec::new();
         let events = self.accounts.end_pass(now, &mut self.freed, &mut gone);
         self.detach(&gone);
+        if is_regular {
+            self.preemptions.sweep(self.accounts.cgroups());
+        }
         self.give_back();
         self.is_pass_of_use = found > 0 || self.accounts.unidentified() < unidentified;
         Ok(events)
@@ -234,7 +249,10 @@ impl State {
 
     /// Looks up in `/proc` what only it tells of a process that is new.
     pub(super) fn look_up(&mut self, tick: &Tick) {
-        for wanted in self.accounts.take_look_ups(LOOK_UPS_A_TICK) {
+        for _ in 0..LOOK_UPS_A_TICK {
+            let Some(wanted) = self.accounts.next_look_up() else {
+                break;
+            };
             self.accounts.looked_up(wanted.key, look_up(tick, wanted));
         }
     }
@@ -359,7 +377,17 @@ impl State {
         SchedLatency {
             cpus,
             total: row(None, &total),
+            preemptions: self.preemptions(),
         }
+    }
+}
+
+impl State {
+    /// Who lost a CPU to whom, if the numbers of version 2 tell cgroups apart
+    /// on this host.
+    fn preemptions(&self) -> Option<Vec<Preemption>> {
+        let cgroups = self.accounts.cgroups();
+        (self.known().cgroups && cgroups.are_numbered()).then(|| self.preemptions.rows(cgroups))
     }
 }
 
@@ -393,12 +421,12 @@ fn cpu_times(index: u32, cpu: &CpuCounters, now_ns: u64, known: &Known) -> Optio
 fn look_up(tick: &Tick, wanted: LookUp) -> Details {
     let pid = wanted.key.pid;
     let read = |file: &str| tick.read(&format!("/proc/{pid}/{file}")).ok();
-    let mut details = Details {
-        cgroup: read("cgroup")
+    let mut details = Details::default();
+    if wanted.cgroup {
+        details.cgroup = read("cgroup")
             .and_then(|bytes| proc_pid::parse_cgroup(&bytes))
-            .map(Into::into),
-        ..Details::default()
-    };
+            .map(Into::into);
+    }
     if wanted.cmdline {
         details.cmdline = read("cmdline").map(|bytes| proc_pid::parse_cmdline(&bytes).joined());
     }

@@ -48,6 +48,7 @@ impl Accounts {
                 EventRecord::ThreadEnd(end) => {
                     ends.insert(end.thread, end.header.time_ns);
                 }
+                EventRecord::CgroupMove(moved) => self.moved(&moved),
             }
         }
         // A thread may end after the events were read and before the records
@@ -96,7 +97,7 @@ impl Accounts {
         let parent = self
             .processes
             .newest(fork.ppid)
-            .map(|parent| (parent.cmdline.clone(), parent.cgroup.clone()));
+            .map(|parent| (parent.cmdline.clone(), parent.place.of_child()));
         // Its record was made before the event, so if it has no account it has
         // ended already and been settled.
         if let Some(account) = self.processes.get_mut(&key) {
@@ -108,10 +109,12 @@ impl Accounts {
             identified(account, &mut self.unidentified);
             changed(account, key, &mut self.changed);
             self.to_look_up.push(key);
-            if let Some((cmdline, cgroup)) = parent {
+            let (cmdline, origin) = parent.unzip();
+            if let Some(cmdline) = cmdline {
                 account.cmdline = cmdline;
-                account.cgroup = cgroup;
             }
+            self.cgroups
+                .begin(&mut account.place, fork.cgroup_id, origin);
         }
         ForkEvent {
             time: clock.wall_at(fork.header.time_ns),
@@ -176,6 +179,8 @@ impl Accounts {
         self.rows.remove(key.pid, key.start_ns);
         identified(&mut account, &mut self.unidentified);
         let row = account.row(key, InFlight::default(), &self.known);
+        self.cgroups
+            .end(&account.place, &account.ended(&self.known));
         self.exited_processes += 1;
         self.exited.add(&account.counters);
         self.exited_split.user_ns += account.split.user_ns;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::super::account::Key;
 use super::{Accounts, changed};
 
-/// A process of which something is to be looked up in `/proc`: its cgroup,
-/// and what else is set.
+/// A process of which something is to be looked up in `/proc`: what is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for alone")]
 pub(crate) struct LookUp {
     pub(crate) key: Key,
+    pub(crate) cgroup: bool,
     pub(crate) cmdline: bool,
     pub(crate) memory: bool,
     /// Whether its name is missing.
@@ -27,23 +28,32 @@ pub(crate) struct Details {
 }
 
 impl Accounts {
-    /// Up to `limit` processes that are still there, and of which something
-    /// is to be looked up in `/proc`. The youngest come first.
-    pub(crate) fn take_look_ups(&mut self, limit: usize) -> Vec<LookUp> {
-        let mut found = Vec::new();
-        while found.len() < limit
-            && let Some(key) = self.to_look_up.pop()
+    /// The youngest process that is still there and of which something is to
+    /// be looked up in `/proc`.
+    pub(crate) fn next_look_up(&mut self) -> Option<LookUp> {
+        while let Some(key) = self
+            .to_look_up
+            .pop()
+            .or_else(|| self.to_look_up_later.pop())
         {
-            if let Some(account) = self.processes.get(&key) {
-                found.push(LookUp {
-                    key,
-                    cmdline: account.cmdline.is_none() && account.kernel_thread != Some(true),
-                    memory: account.rss_bytes.is_none(),
-                    comm: !self.known.comm,
-                });
+            let Some(account) = self.processes.get_mut(&key) else {
+                continue;
+            };
+            if self.cgroups.name(&mut account.place) {
+                changed(account, key, &mut self.changed);
+            }
+            let wanted = LookUp {
+                key,
+                cgroup: account.place.needs_path(),
+                cmdline: account.cmdline.is_none() && account.kernel_thread != Some(true),
+                memory: account.rss_bytes.is_none(),
+                comm: !self.known.comm,
+            };
+            if wanted.cgroup || wanted.cmdline || wanted.memory || wanted.comm {
+                return Some(wanted);
             }
         }
-        found
+        None
     }
 
     /// What was found in `/proc`.
@@ -53,8 +63,9 @@ impl Accounts {
             if details.cmdline.is_some() {
                 account.cmdline = details.cmdline;
             }
-            if details.cgroup.is_some() {
-                account.cgroup = details.cgroup;
+            if let Some(path) = details.cgroup {
+                let used = account.used(key, &self.known);
+                self.cgroups.looked_up(&mut account.place, path, &used);
             }
             if let Some(comm) = details.comm {
                 account.comm = comm;

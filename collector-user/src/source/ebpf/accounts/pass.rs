@@ -17,6 +17,7 @@ impl Accounts {
     /// interval of the passes, and not because something is missing.
     pub(crate) fn begin_pass(&mut self, is_regular: bool) {
         self.pass += 1;
+        self.to_look_up_later.clear();
         self.round += u64::from(is_regular);
     }
 
@@ -84,12 +85,19 @@ impl Accounts {
             }
             identified(account, &mut self.unidentified);
         }
-        if slow_fields(account) != known_before {
-            changed(account, key, &mut self.changed);
+        let mut is_changed = slow_fields(account) != known_before;
+        if is_leader {
+            is_changed |= self.cgroups.find(&mut account.place, entry.cgroup_id);
+            if self.distrusts_cgroups {
+                self.cgroups.distrust(&mut account.place);
+            }
+            let is_nameless = account.comm.is_empty() && !self.known.comm;
+            if account.place.needs_path() || is_nameless {
+                self.to_look_up_later.push(key);
+            }
         }
-        let is_nameless = account.comm.is_empty() && !self.known.comm;
-        if is_leader && (account.cgroup.is_none() || is_nameless) {
-            self.to_look_up.push(key);
+        if is_changed {
+            changed(account, key, &mut self.changed);
         }
     }
 
@@ -143,6 +151,8 @@ impl Accounts {
         for key in ended {
             events.extend(self.end_process(key, now).map(ProcessEvent::Exit));
         }
+        self.cgroups.sweep();
+        self.distrusts_cgroups = false;
         events
     }
 }

@@ -26,10 +26,6 @@ impl Processes {
         self.accounts.iter()
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<&Account> {
-        self.accounts.get(key)
-    }
-
     pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut Account> {
         self.accounts.get_mut(key)
     }

@@ -7,7 +7,7 @@ use super::super::{
     counters::exited_totals,
 };
 use super::Accounts;
-use crate::metric::ProcessStats;
+use crate::{metric::ProcessStats, source::cgroup::Usage};
 
 /// A thread that has a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,9 @@ impl Accounts {
             if let Some(account) = self.processes.get_mut(&key) {
                 let in_flight = self.in_flight.get(&key).copied().unwrap_or_default();
                 account.is_changed = false;
-                self.rows.insert(account.row(key, in_flight, &self.known));
+                let row = account.row(key, in_flight, &self.known);
+                self.cgroups.count(&mut account.place, &Usage::of(&row));
+                self.rows.insert(row);
             }
         }
         ProcessStats {
@@ -58,6 +60,7 @@ impl Accounts {
                 &self.known,
             ),
             other: None,
+            cgroups: self.cgroups.rows(),
         }
     }
 }

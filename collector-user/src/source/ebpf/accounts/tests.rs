@@ -23,11 +23,12 @@ const ALL: Known = Known {
     exit_status: true,
     forks: true,
     execs: true,
+    cgroups: true,
     exits: true,
 };
 
 fn accounts() -> Accounts {
-    Accounts::new(64, ALL, 4096)
+    Accounts::new(64, ALL, 4096, Hierarchies::default())
 }
 
 fn thread(tid: u32, tgid: u32, cpu_ns: u64) -> Thread {
@@ -407,7 +408,7 @@ fn what_is_not_known_is_empty_and_not_zero() {
         read_bytes: false,
         ..ALL
     };
-    let mut accounts = Accounts::new(8, known, 4096);
+    let mut accounts = Accounts::new(8, known, 4096, Hierarchies::default());
     accounts.update(0, &thread(10, 10, 100));
     let reading = accounts.reading(0, &[]);
     let process = &reading.processes[0];

@@ -1,0 +1,216 @@
+use std::sync::Arc;
+
+use crate::{
+    metric::{Cgroup, Container},
+    source::cgroup::{CgroupTable, GroupId, Hierarchies, Member, Usage, container_of},
+};
+
+/// The number of the root of the hierarchy of version 2: `kernfs_create_root`
+/// of `fs/kernfs/dir.c` gives numbers from 1 on.
+const ROOT: u64 = 1;
+
+/// Where a process is: kept with its account.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    /// The number of its cgroup of version 2, where the kernel told it.
+    id: Option<u64>,
+    pub(crate) path: Option<Arc<str>>,
+    pub(crate) container: Option<Arc<Container>>,
+    /// Whether it was moved since the path was looked up.
+    is_stale: bool,
+    member: Member,
+}
+
+impl Place {
+    /// Whether `/proc` is to be asked for the path.
+    pub(crate) const fn needs_path(&self) -> bool {
+        self.path.is_none() || self.is_stale
+    }
+
+    /// Where a child of this process is, unless the kernel says otherwise.
+    pub(crate) fn of_child(&self) -> Origin {
+        Origin {
+            group: self.member.group(),
+            path: self.path.clone(),
+            container: self.container.clone(),
+        }
+    }
+}
+
+/// Where a process comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    group: Option<GroupId>,
+    path: Option<Arc<str>>,
+    container: Option<Arc<Container>>,
+}
+
+/// The cgroups of all processes, and what was used in each.
+///
+/// A process has a cgroup of version 2 on every host, and the kernel tells its
+/// number with each fork and move. On a host with hierarchies of version 1
+/// that is mostly the root, which says nothing: then the path of
+/// `/proc/PID/cgroup` stands for the cgroup.
+#[derive(Debug)]
+pub(crate) struct Cgroups {
+    table: CgroupTable,
+    hierarchies: Hierarchies,
+    /// Whether the numbers of version 2 tell cgroups apart on this host.
+    are_numbered: bool,
+}
+
+impl Cgroups {
+    pub(crate) fn new(hierarchies: Hierarchies) -> Self {
+        Self {
+            table: CgroupTable::default(),
+            are_numbered: hierarchies.only_version_2,
+            hierarchies,
+        }
+    }
+
+    /// Whether the cgroup with this number is the cgroup of its processes.
+    const fn tells(&self, id: u64) -> bool {
+        id != 0 && (id != ROOT || self.hierarchies.only_version_2)
+    }
+
+    /// A process has begun.
+    pub(crate) fn begin(&mut self, place: &mut Place, id: u64, origin: Option<Origin>) {
+        if !self.tells(id)
+            && place.path.is_none()
+            && let Some(origin) = origin
+        {
+            // What `/proc` says is still asked for: a child may be made in
+            // another cgroup than its parent's.
+            place.is_stale = true;
+            place.path = origin.path;
+            place.container = origin.container;
+            if let Some(group) = origin.group {
+                self.table.enter(&mut place.member, group);
+            }
+        }
+        self.find(place, id);
+    }
+
+    /// A process was found in this cgroup of version 2, or 0 if that is not
+    /// known. Returns whether anything changed.
+    pub(crate) fn find(&mut self, place: &mut Place, id: u64) -> bool {
+        let before = place.id.replace(id);
+        let has_row = place.member.group() != Some(GroupId::OTHER);
+        if before == Some(id) && has_row {
+            return false;
+        }
+        if !self.tells(id) {
+            place.is_stale |= before.is_some_and(|before| self.tells(before));
+            return before != Some(id);
+        }
+        self.are_numbered = true;
+        let group = self.table.of_id(id);
+        self.table.enter(&mut place.member, group);
+        if id == ROOT {
+            self.table.set_path(group, &"/".into());
+        }
+        place.is_stale = false;
+        if before != Some(id) {
+            (place.path, place.container) = (None, None);
+        }
+        self.name(place);
+        true
+    }
+
+    /// A process was moved to this cgroup of version 2, or in a hierarchy of
+    /// version 1; `used` is what it used before.
+    pub(crate) fn moved(&mut self, place: &mut Place, id: u64, used: &Usage) {
+        self.table.count(&mut place.member, used);
+        place.is_stale |= !self.tells(id);
+        self.find(place, id);
+    }
+
+    /// Takes over the path that another process of the same cgroup brought.
+    /// Returns whether there was one.
+    pub(crate) fn name(&self, place: &mut Place) -> bool {
+        let Some((path, container)) = place
+            .member
+            .group()
+            .filter(|_| place.path.is_none())
+            .and_then(|group| self.table.name(group))
+        else {
+            return false;
+        };
+        (place.path, place.container) = (Some(path), container);
+        true
+    }
+
+    /// The path that `/proc/PID/cgroup` tells of a process; `used` is what it
+    /// used before.
+    pub(crate) fn looked_up(&mut self, place: &mut Place, path: Arc<str>, used: &Usage) {
+        let id = place.id.unwrap_or(0);
+        place.is_stale = false;
+        let group = if self.tells(id) {
+            // It may have been moved since the kernel told the number.
+            if !self.hierarchies.agree(id, &path) {
+                return;
+            }
+            self.table.of_id(id)
+        } else {
+            self.table.of_path(&path)
+        };
+        self.table.count(&mut place.member, used);
+        self.table.enter(&mut place.member, group);
+        self.table.set_path(group, &path);
+        // One without a row of its own has a path all the same.
+        let container = self.table.name(group).map_or_else(
+            || container_of(&path).map(Arc::new),
+            |(_path, container)| container,
+        );
+        (place.path, place.container) = (Some(path), container);
+    }
+
+    /// A process may have been moved without a word, as events were lost.
+    pub(crate) fn distrust(&self, place: &mut Place) {
+        place.is_stale |= !self.tells(place.id.unwrap_or(0));
+    }
+
+    /// What a process used up to now.
+    pub(crate) fn count(&mut self, place: &mut Place, used: &Usage) {
+        self.table.count(&mut place.member, used);
+    }
+
+    /// A process has ended, with all that it used.
+    pub(crate) fn end(&mut self, place: &Place, used: &Usage) {
+        self.table.leave(place.member, used);
+    }
+
+    /// Counts what was used in cgroups that are gone as removed.
+    pub(crate) fn sweep(&mut self) {
+        let hierarchies = &self.hierarchies;
+        self.table.sweep(|id, path| hierarchies.exists(id, path));
+    }
+
+    pub(crate) fn rows(&mut self) -> Vec<Arc<Cgroup>> {
+        self.table.rows()
+    }
+
+    /// Whether the numbers of version 2 tell cgroups apart on this host: it
+    /// has no others, or some processes are in one of these.
+    pub(crate) const fn are_numbered(&self) -> bool {
+        self.are_numbered
+    }
+
+    /// Whether the cgroup with this number is known.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        id == ROOT || self.table.has_id(id)
+    }
+
+    /// The path of the cgroup with this number.
+    pub(crate) fn path_of(&self, id: u64) -> Option<Arc<str>> {
+        if id == ROOT {
+            Some("/".into())
+        } else {
+            self.table.path_of_id(id)
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "cgroups_tests.rs"]
+mod tests;

@@ -1,0 +1,120 @@
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// A cgroup that a test made. When it is dropped, the processes in it are
+/// killed, and it is removed.
+#[derive(Debug)]
+pub struct TestCgroup {
+    folder: PathBuf,
+    path: String,
+}
+
+impl TestCgroup {
+    /// Makes a cgroup in the hierarchy of version 2.
+    ///
+    /// # Errors
+    ///
+    /// When that is not mounted, or no cgroup can be made in it.
+    pub fn version_2(name: &str) -> io::Result<Self> {
+        let mount = mounted("cgroup2", "")
+            .ok_or_else(|| io::Error::other("no hierarchy of version 2 is mounted"))?;
+        Self::make(&mount, name)
+    }
+
+    /// Makes a cgroup in the hierarchy of version 1 that has this controller;
+    /// `None` if there is no such hierarchy.
+    ///
+    /// # Errors
+    ///
+    /// When no cgroup can be made in it.
+    pub fn version_1(controller: &str, name: &str) -> io::Result<Option<Self>> {
+        mounted("cgroup", controller)
+            .map(|mount| Self::make(&mount, name))
+            .transpose()
+    }
+
+    fn make(mount: &Path, name: &str) -> io::Result<Self> {
+        let path = format!("/collector-test-{}-{name}", std::process::id());
+        let folder = mount.join(path.trim_start_matches('/'));
+        fs::create_dir(&folder)?;
+        Ok(Self { folder, path })
+    }
+
+    /// The path from the root of the hierarchy.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The number that the kernel has for it.
+    ///
+    /// # Errors
+    ///
+    /// When it is gone.
+    pub fn id(&self) -> io::Result<u64> {
+        Ok(fs::metadata(&self.folder)?.ino())
+    }
+
+    /// The file that a process writes its number to, to be in this cgroup.
+    pub fn procs(&self) -> PathBuf {
+        self.folder.join("cgroup.procs")
+    }
+
+    /// Moves a process here.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses that.
+    pub fn take(&self, pid: u32) -> io::Result<()> {
+        fs::write(self.procs(), pid.to_string())
+    }
+
+    /// `usage_usec` of `cpu.stat`: what its processes used while they were in
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn cpu_ns(&self) -> io::Result<u64> {
+        let text = fs::read_to_string(self.folder.join("cpu.stat"))?;
+        let usage = text
+            .lines()
+            .find_map(|line| line.strip_prefix("usage_usec "));
+        let usage = usage.and_then(|usage| usage.trim().parse::<u64>().ok());
+        usage
+            .map(|usage| usage * 1_000)
+            .ok_or_else(|| io::Error::other("cpu.stat has no usage_usec"))
+    }
+}
+
+impl Drop for TestCgroup {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while fs::remove_dir(&self.folder).is_err() && self.folder.exists() {
+            for pid in fs::read_to_string(self.procs()).unwrap_or_default().lines() {
+                if let Ok(pid) = pid.parse::<i32>() {
+                    // SAFETY: the call takes no pointers.
+                    unsafe { libc::kill(pid, libc::SIGKILL) };
+                }
+            }
+            if Instant::now() > deadline {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Where a hierarchy of this kind, and with this option, is mounted.
+fn mounted(kind: &str, option: &str) -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+    mounts.lines().find_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        let (place, found, options) = (words.next()?, words.next()?, words.next()?);
+        let has_option = option.is_empty() || options.split(',').any(|word| word == option);
+        (found == kind && has_option).then(|| PathBuf::from(place))
+    })
+}

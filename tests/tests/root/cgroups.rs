@@ -1,0 +1,423 @@
+//! What is told of cgroups, beside what the kernel tells of them.
+
+use std::{
+    io,
+    process::Command,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use collector::{
+    metric::{Cgroup, CgroupKind, Preemption, PreemptionKind, Process, ProcessStats},
+    source::{
+        Sources,
+        ebpf::{LoadOptions, Scheduler},
+    },
+};
+use collector_tests::{Child, TestCgroup, emulation_slack_ns, helper, schedstat};
+
+use crate::load;
+
+fn read(scheduler: &Scheduler) -> ProcessStats {
+    scheduler
+        .process_stats(&Sources::live().tick())
+        .expect("a reading is had")
+}
+
+fn process(reading: &ProcessStats, pid: u32) -> &Process {
+    reading.processes.get(pid).expect("it is shown")
+}
+
+fn row(reading: &ProcessStats, cgroup: &TestCgroup) -> Option<Arc<Cgroup>> {
+    let mut rows = reading.cgroups.iter();
+    rows.find(|row| row.path.as_deref() == Some(cgroup.path()))
+        .cloned()
+}
+
+fn kind(reading: &ProcessStats, kind: CgroupKind) -> Option<Arc<Cgroup>> {
+    reading.cgroups.iter().find(|row| row.kind == kind).cloned()
+}
+
+fn version_2(name: &str) -> TestCgroup {
+    TestCgroup::version_2(name).expect("root may make one")
+}
+
+/// A child that burns CPU on one CPU only, in this cgroup, and is stopped.
+fn stopped_burner(cgroup: &TestCgroup, cpu: usize) -> Child {
+    let child = Child::spawn(&mut helper("helpers::burn_for_ever").expect("this binary is known"))
+        .expect("it starts");
+    pin(child.pid(), cpu).expect("root may");
+    stop(&child);
+    cgroup.take(child.pid()).expect("root may");
+    child
+}
+
+/// Stops a child, and waits until its numbers stand still.
+fn stop(child: &Child) {
+    child.signal(libc::SIGSTOP);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let path = format!("/proc/{}/stat", child.pid());
+    loop {
+        let stat = std::fs::read_to_string(&path).expect("it is there");
+        if stat
+            .rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with('T'))
+        {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it does not stop: {stat}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn pin(pid: u32, cpu: usize) -> io::Result<()> {
+    // SAFETY: all zeros is an empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is one of this function.
+    unsafe { libc::CPU_SET(cpu, &mut set) };
+    // SAFETY: as above.
+    let failed = unsafe { libc::sched_setaffinity(pid as i32, size_of_val(&set), &raw const set) };
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// The CPU that this thread is on now: one that it may have.
+fn a_cpu() -> usize {
+    // SAFETY: the call has no precondition.
+    let cpu = unsafe { libc::sched_getcpu() };
+    usize::try_from(cpu).expect("the kernel tells it")
+}
+
+fn end(children: impl IntoIterator<Item = Child>) {
+    for child in children {
+        child.signal(libc::SIGKILL);
+        child.wait().expect("it is a child");
+    }
+}
+
+/// How often a cgroup lost a CPU, to one other or to any.
+fn lost(rows: &[Preemption], victim: u64, preemptor: Option<u64>) -> u64 {
+    let of = |row: &&Preemption| {
+        row.kind == PreemptionKind::Pair
+            && row.victim_id == Some(victim)
+            && preemptor.is_none_or(|id| row.preemptor_id == Some(id))
+    };
+    rows.iter().filter(of).map(|row| row.count).sum()
+}
+
+fn preemptions(scheduler: &Scheduler) -> Vec<Preemption> {
+    scheduler.look_up(&Sources::live().tick());
+    scheduler
+        .sched_latency()
+        .preemptions
+        .expect("there are cgroups of version 2")
+}
+
+#[test]
+fn two_cgroups_on_one_cpu_are_charged_as_the_kernel_does_and_take_it_from_each_other() {
+    let scheduler = load();
+    let cgroups = [version_2("left"), version_2("right")];
+    let cpu = a_cpu();
+    let children = [0, 1].map(|at| stopped_burner(&cgroups[at], cpu));
+    let look = || {
+        let reading = read(&scheduler);
+        [0, 1].map(|at| {
+            let row = row(&reading, &cgroups[at]).expect("it has a row");
+            let pid = children[at].pid();
+            assert_eq!(row.processes, 1);
+            assert_eq!(row.id, Some(cgroups[at].id().expect("it is there")));
+            let path = process(&reading, pid).cgroup.clone();
+            assert_eq!(path.as_deref(), Some(cgroups[at].path()));
+            let kernel = cgroups[at].cpu_ns().expect("the kernel keeps it");
+            (row, kernel, schedstat(pid).expect("the kernel keeps it"))
+        })
+    };
+    let before = look();
+    let lost_before = preemptions(&scheduler);
+    for child in &children {
+        child.signal(libc::SIGCONT);
+    }
+    thread::sleep(Duration::from_secs(3));
+    children.iter().for_each(stop);
+    let after = look();
+    let lost_after = preemptions(&scheduler);
+
+    let ids = [0, 1].map(|at| before[at].0.id.expect("it has one"));
+    for at in [0, 1] {
+        let (row, kernel, [_, wait, _]) = &after[at];
+        let (row_before, kernel_before, [_, wait_before, _]) = &before[at];
+        let growth = |field: fn(&Cgroup) -> Option<u64>| {
+            field(row).expect("it is known") - field(row_before).expect("it is known")
+        };
+        let charged = growth(|row| row.cpu_ns);
+        let expected = kernel - kernel_before;
+        println!("{charged} ns charged, {expected} ns by cpu.stat");
+        assert!(expected > 100_000_000, "it has run: {expected}");
+        let margin = (expected / 200).max(2_000_000);
+        assert!(charged.abs_diff(expected) <= margin, "{charged} {expected}");
+
+        let waited = growth(|row| row.runqueue_ns);
+        let expected = wait - wait_before;
+        assert!(
+            waited.abs_diff(expected) <= expected / 50 + 200_000,
+            "{waited} ns waited, {expected} ns by schedstat"
+        );
+
+        // Until it was stopped the task could always go on, and no other task
+        // is in its cgroup: each time, one of another cgroup got the CPU.
+        let involuntary = growth(|row| row.involuntary_switches);
+        let growth = |to| lost(&lost_after, ids[at], to) - lost(&lost_before, ids[at], to);
+        let to_any = growth(None);
+        let to_neighbour = growth(Some(ids[1 - at]));
+        println!(
+            "{involuntary} involuntary switches, {to_any} to others, {to_neighbour} to its neighbour"
+        );
+        assert!(to_neighbour > 10, "{to_neighbour}");
+        assert!(to_neighbour <= to_any && to_any <= involuntary);
+        assert!(involuntary - to_any <= 2, "{involuntary} {to_any}");
+    }
+    for row in &lost_after {
+        for (id, path) in [
+            (row.victim_id, &row.victim),
+            (row.preemptor_id, &row.preemptor),
+        ] {
+            for (at, own) in ids.iter().enumerate() {
+                if id == Some(*own) {
+                    assert_eq!(path.as_deref(), Some(cgroups[at].path()));
+                }
+            }
+        }
+    }
+    end(children);
+}
+
+#[test]
+fn a_process_that_is_moved_takes_its_name_along_and_leaves_what_it_used() {
+    let scheduler = load();
+    let (from, to) = (version_2("from"), version_2("to"));
+    let child = stopped_burner(&from, a_cpu());
+    child.signal(libc::SIGCONT);
+    thread::sleep(Duration::from_millis(500));
+    let reading = read(&scheduler);
+    assert_eq!(
+        process(&reading, child.pid()).cgroup.as_deref(),
+        Some(from.path())
+    );
+    to.take(child.pid()).expect("root may");
+    thread::sleep(Duration::from_millis(500));
+    let reading = read(&scheduler);
+    assert_eq!(
+        process(&reading, child.pid()).cgroup.as_deref(),
+        Some(to.path())
+    );
+    stop(&child);
+    let reading = read(&scheduler);
+    for cgroup in [&from, &to] {
+        let charged = row(&reading, cgroup).and_then(|row| row.cpu_ns);
+        let charged = charged.expect("it is known");
+        // What a process used before it was in the cgroup counts there if it
+        // was not known before: this one was.
+        let expected = cgroup.cpu_ns().expect("the kernel keeps it");
+        // The kernel's count of a thread that runs is as old as the last timer
+        // tick: 10 ms at the slowest.
+        let margin = expected / 200 + 12_000_000 + emulation_slack_ns();
+        println!("{}: {charged} ns, {expected} ns by cpu.stat", cgroup.path());
+        assert!(charged.abs_diff(expected) <= margin, "{charged} {expected}");
+    }
+    let rows = [&from, &to].map(|cgroup| row(&reading, cgroup).map(|row| row.processes));
+    assert_eq!(rows, [Some(0), Some(1)]);
+    end([child]);
+}
+
+#[test]
+fn a_child_is_where_its_parent_was_and_what_ended_still_counts() {
+    let scheduler = load();
+    let cgroup = version_2("family");
+    let script = format!(
+        "echo $$ > {}; (while :; do :; done) & echo $!; sleep 1; kill $!; wait; exec sleep 600",
+        cgroup.procs().display()
+    );
+    let parent = Child::spawn(Command::new("/bin/sh").args(["-c", &script])).expect("it starts");
+    thread::sleep(Duration::from_millis(600) + Duration::from_nanos(emulation_slack_ns()));
+    let reading = read(&scheduler);
+    let children: Vec<&Process> = reading
+        .processes
+        .iter()
+        .filter(|process| process.ppid == Some(parent.pid()))
+        .collect();
+    assert!(!children.is_empty(), "the loop runs");
+    for process in children.iter().chain([&process(&reading, parent.pid())]) {
+        assert_eq!(
+            process.cgroup.as_deref(),
+            Some(cgroup.path()),
+            "{process:?}"
+        );
+    }
+    thread::sleep(Duration::from_secs(2) + Duration::from_nanos(emulation_slack_ns()));
+    let reading = read(&scheduler);
+    let row = row(&reading, &cgroup).expect("it has a row");
+    assert_eq!(row.processes, 1, "the loop has ended");
+    let alive = process(&reading, parent.pid()).cpu_ns.unwrap_or(0);
+    let charged = row.cpu_ns.expect("it is known");
+    let expected = cgroup.cpu_ns().expect("the kernel keeps it");
+    println!("{charged} ns charged, {expected} ns by cpu.stat, {alive} ns of the living");
+    assert!(charged > 2 * alive, "what ended counts: {charged} {alive}");
+    let margin = expected / 200 + 30_000_000 + emulation_slack_ns();
+    assert!(charged.abs_diff(expected) <= margin, "{charged} {expected}");
+    end([parent]);
+}
+
+#[test]
+fn what_was_used_in_a_removed_cgroup_is_kept() {
+    let scheduler = Scheduler::load(&LoadOptions {
+        preemption_pairs: Some(2),
+        ..LoadOptions::default()
+    })
+    .unwrap_or_else(|error| panic!("{error}"));
+    let cgroups = ["one", "two", "three"].map(version_2);
+    let cpu = a_cpu();
+    let children = [0, 1, 2].map(|at| stopped_burner(&cgroups[at], cpu));
+    for child in &children {
+        child.signal(libc::SIGCONT);
+    }
+    thread::sleep(Duration::from_secs(2));
+    let reading = read(&scheduler);
+    let used: u64 = cgroups
+        .iter()
+        .filter_map(|cgroup| row(&reading, cgroup)?.cpu_ns)
+        .sum();
+    assert!(used > 100_000_000, "{used}");
+    let before = kind(&reading, CgroupKind::Removed).and_then(|row| row.cpu_ns);
+
+    // Of three on one CPU there are six pairs, and room for two.
+    let rows = preemptions(&scheduler);
+    let pairs = rows.iter().filter(|row| row.kind == PreemptionKind::Pair);
+    assert_eq!(pairs.count(), 2, "{rows:?}");
+    let total = |rows: &[Preemption]| rows.iter().map(|row| row.count).sum::<u64>();
+    let other = rows.iter().find(|row| row.kind == PreemptionKind::Other);
+    assert!(other.is_some_and(|row| row.count > 10), "{rows:?}");
+    let counted = total(&rows);
+
+    end(children);
+    let paths = cgroups.each_ref().map(|cgroup| cgroup.path().to_owned());
+    drop(cgroups);
+    // Two passes over all tasks, one each ten seconds, must find it empty.
+    let deadline = Instant::now() + Duration::from_mins(2);
+    let reading = loop {
+        let reading = read(&scheduler);
+        let is_there = |row: &Arc<Cgroup>| {
+            row.path
+                .as_deref()
+                .is_some_and(|path| paths.iter().any(|removed| removed == path))
+        };
+        if !reading.cgroups.iter().any(is_there) {
+            break reading;
+        }
+        assert!(Instant::now() < deadline, "they keep their rows");
+        thread::sleep(Duration::from_millis(500));
+    };
+    let removed = kind(&reading, CgroupKind::Removed).and_then(|row| row.cpu_ns);
+    let removed = removed.expect("there is such a row") - before.unwrap_or(0);
+    assert!(removed >= used, "{removed} {used}");
+    let rows = preemptions(&scheduler);
+    assert!(total(&rows) >= counted, "{rows:?} and {counted} before");
+}
+
+#[test]
+fn the_cgroups_add_up_to_the_processes_and_those_that_ended() {
+    let scheduler = load();
+    for _ in 0..5 {
+        for _ in 0..50 {
+            let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
+            child.wait().expect("it is a child");
+        }
+        let reading = read(&scheduler);
+        let sum = |field: fn(&Cgroup) -> Option<u64>| {
+            reading
+                .cgroups
+                .iter()
+                .filter_map(|row| field(row))
+                .sum::<u64>()
+        };
+        let all = |of: fn(&Process) -> Option<u64>, exited: Option<u64>| {
+            reading.processes.iter().filter_map(of).sum::<u64>() + exited.unwrap_or(0)
+        };
+        let exited = &reading.exited;
+        let cpu = sum(|row| row.cpu_ns);
+        let expected = all(|process| process.cpu_ns, exited.cpu_ns);
+        // What was published of time in flight and was too much stays shown.
+        assert!(
+            cpu.abs_diff(expected) <= expected / 1_000,
+            "{cpu} {expected}"
+        );
+        let switches = sum(|row| row.voluntary_switches);
+        let expected = all(
+            |process| process.voluntary_switches,
+            exited.voluntary_switches,
+        );
+        assert_eq!(switches, expected);
+        let processes: u64 = reading.cgroups.iter().map(|row| row.processes).sum();
+        assert_eq!(processes, reading.processes.len() as u64);
+        assert!(
+            reading
+                .cgroups
+                .iter()
+                .any(|row| row.kind == CgroupKind::Cgroup)
+        );
+    }
+}
+
+#[test]
+fn on_a_host_with_version_1_a_move_there_is_seen_too() {
+    let Some(cgroup) = TestCgroup::version_1("cpu", "v1").expect("root may make one") else {
+        println!("this host has no hierarchy of version 1");
+        return;
+    };
+    let scheduler = load();
+    let child = Child::spawn(&mut helper("helpers::burn_for_ever").expect("this binary is known"))
+        .expect("it starts");
+    thread::sleep(Duration::from_millis(300));
+    let reading = read(&scheduler);
+    let before = process(&reading, child.pid()).cgroup.clone();
+    assert_ne!(before.as_deref(), Some(cgroup.path()));
+    cgroup.take(child.pid()).expect("root may");
+    thread::sleep(Duration::from_millis(500));
+    let reading = read(&scheduler);
+    let row = row(&reading, &cgroup).expect("it has a row");
+    assert_eq!(
+        process(&reading, child.pid()).cgroup.as_deref(),
+        Some(cgroup.path())
+    );
+    // The number of version 2 is not that of this cgroup.
+    assert_eq!((row.processes, row.id), (1, None));
+    // In which cgroup it is was known from the last reading on.
+    thread::sleep(Duration::from_millis(500));
+    let charged = self::row(&read(&scheduler), &cgroup).and_then(|row| row.cpu_ns);
+    assert!(charged > row.cpu_ns, "{charged:?} after {row:?}");
+    end([child]);
+}
+
+#[test]
+fn without_the_fields_paths_are_all_that_is_known_of_cgroups() {
+    let scheduler = Scheduler::load(&LoadOptions {
+        pretend_missing: vec!["kernfs_node.id".to_owned()],
+        ..LoadOptions::default()
+    })
+    .unwrap_or_else(|error| panic!("{error}"));
+    let reading = read(&scheduler);
+    assert!(reading.cgroups.iter().all(|row| row.id.is_none()));
+    // At each reading some hundreds of processes are looked up.
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while process(&read(&scheduler), std::process::id())
+        .cgroup
+        .is_none()
+    {
+        assert!(Instant::now() < deadline, "/proc tells it");
+    }
+    assert_eq!(scheduler.sched_latency().preemptions, None);
+}
