@@ -1,6 +1,6 @@
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::fmt::Write as _;
 
-use collector::agent::BackendChoice;
+use collector::{agent::BackendChoice, source::ebpf::Rights};
 
 use super::{Check, Patient, State, fine};
 
@@ -38,12 +38,6 @@ fn without_ebpf(patient: &Patient) -> State {
     }
 }
 
-/// The capabilities that matter, by their number in the masks of
-/// `/proc/PID/status`.
-/// <https://github.com/torvalds/linux/blob/master/include/uapi/linux/capability.h>
-const CAPABILITIES: [(&str, u32); 3] =
-    [("CAP_SYS_ADMIN", 21), ("CAP_PERFMON", 38), ("CAP_BPF", 39)];
-
 fn rights(patient: &Patient) -> Check {
     let status = match std::fs::read_to_string("/proc/self/status") {
         Ok(status) => status,
@@ -57,15 +51,17 @@ fn rights(patient: &Patient) -> Check {
             );
         }
     };
-    let (uid, held) = parse_rights(&status);
-    let mut found = format!("user {uid}");
-    for (name, _) in CAPABILITIES {
-        let has = if held.contains(name) { "has" } else { "no" };
+    let rights = Rights::of_status(&status);
+    let mut found = format!("user {}", effective_user(&status));
+    for (name, is_held) in [
+        ("CAP_SYS_ADMIN", rights.sys_admin),
+        ("CAP_PERFMON", rights.perfmon),
+        ("CAP_BPF", rights.bpf),
+    ] {
+        let has = if is_held { "has" } else { "no" };
         let _ = write!(found, ", {has} {name}");
     }
-    let enough = held.contains("CAP_SYS_ADMIN")
-        || (held.contains("CAP_BPF") && held.contains("CAP_PERFMON"));
-    if enough {
+    if rights.suffice() {
         return fine("rights", found);
     }
     Check::wrong(
@@ -77,18 +73,11 @@ fn rights(patient: &Patient) -> Check {
     )
 }
 
-/// The effective user, and which of the capabilities are in effect.
-fn parse_rights(status: &str) -> (&str, BTreeSet<&'static str>) {
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap_or_default()
-    };
-    let uid = field("Uid:").split_whitespace().nth(1).unwrap_or("unknown");
-    let mask = u64::from_str_radix(field("CapEff:").trim(), 16).unwrap_or(0);
-    let held = CAPABILITIES
-        .iter()
-        .filter(|(_, bit)| mask & (1 << bit) != 0);
-    (uid, held.map(|(name, _)| *name).collect())
+/// The number of the effective user, from the text of `/proc/PID/status`.
+fn effective_user(status: &str) -> &str {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    line.and_then(|users| users.split_whitespace().nth(1))
+        .unwrap_or("unknown")
 }
 
 fn btf(patient: &Patient) -> Check {
@@ -193,16 +182,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_effective_user_and_capabilities_are_found() {
-        let status = "Name:\tx\nUid:\t1000\t0\t1000\t1000\nCapEff:\t000000c000200000\n";
-        let (uid, held) = parse_rights(status);
-        assert_eq!(uid, "0");
-        assert_eq!(
-            held,
-            BTreeSet::from(["CAP_BPF", "CAP_PERFMON", "CAP_SYS_ADMIN"])
-        );
-        let (uid, held) = parse_rights("CapEff:\tnonsense\n");
-        assert_eq!(uid, "unknown");
-        assert!(held.is_empty());
+    fn the_effective_user_is_the_second() {
+        assert_eq!(effective_user("Name:\tx\nUid:\t1000\t0\t1\t1\n"), "0");
+        assert_eq!(effective_user("Name:\tx\nUid:\t1000\n"), "unknown");
+        assert_eq!(effective_user(""), "unknown");
     }
 }

@@ -26,6 +26,7 @@ mod task_iter;
 use std::path::PathBuf;
 
 pub use report::{LoadReport, MissingField, ProgramReport, ProgramState};
+pub use rights::Rights;
 pub use scheduler::{EventSink, Scheduler};
 pub use state::Look;
 

@@ -6,16 +6,43 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-/// Whether this process may load tracing programs: `CAP_BPF` and
-/// `CAP_PERFMON` since 5.8, or `CAP_SYS_ADMIN`.
+/// Which of the capabilities that loading tracing programs takes are in effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// `CAP_SYS_ADMIN`: enough alone.
+    pub sys_admin: bool,
+    /// `CAP_PERFMON`: enough with the next, since 5.8.
+    pub perfmon: bool,
+    /// `CAP_BPF`.
+    pub bpf: bool,
+}
+
+impl Rights {
+    /// Those of a process, from the text of its `/proc/PID/status`. None, if
+    /// that does not tell.
+    pub fn of_status(status: &str) -> Self {
+        let set = status
+            .lines()
+            .find_map(|line| line.strip_prefix("CapEff:"))
+            .and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
+            .unwrap_or(0);
+        let has = |capability: u32| set & (1 << capability) != 0;
+        Self {
+            sys_admin: has(CAP_SYS_ADMIN),
+            perfmon: has(CAP_PERFMON),
+            bpf: has(CAP_BPF),
+        }
+    }
+
+    /// Whether tracing programs may be loaded with them.
+    pub const fn suffice(self) -> bool {
+        self.sys_admin || (self.bpf && self.perfmon)
+    }
+}
+
+/// Whether this process may load tracing programs.
 pub(super) fn may_load_programs() -> bool {
-    fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|status| effective_capabilities(&status))
-        .is_some_and(|set| {
-            let has = |capability: u32| set & (1 << capability) != 0;
-            has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON))
-        })
+    fs::read_to_string("/proc/self/status").is_ok_and(|status| Rights::of_status(&status).suffice())
 }
 
 /// Whether this process has the PID namespace that the kernel began with. The
@@ -34,21 +61,32 @@ pub(super) fn is_in_the_hosts_pid_namespace() -> bool {
     }
 }
 
-fn effective_capabilities(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(line.trim(), 16).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_effective_set_is_found() {
-        let status = "Name:\tx\nCapPrm:\t0000000000000001\nCapEff:\t000000c000000000\n";
-        assert_eq!(effective_capabilities(status), Some(0xc0_0000_0000));
-        assert_eq!(effective_capabilities("Name:\tx\n"), None);
+    fn either_root_or_both_of_the_others_suffice() {
+        let of = |set: &str| {
+            let status = format!("Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t{set}\n");
+            Rights::of_status(&status)
+        };
+        let both = Rights {
+            sys_admin: false,
+            perfmon: true,
+            bpf: true,
+        };
+        assert_eq!(of("000000c000000000"), both);
+        assert!(both.suffice());
+        assert!(of("0000000000200000").suffice());
+        assert!(!of("0000008000000000").suffice());
+        assert!(!of("0000004000000000").suffice());
+    }
+
+    #[test]
+    fn what_does_not_tell_grants_nothing() {
+        for status in ["", "Name:\tx\n", "CapEff:\tnonsense\n"] {
+            assert_eq!(Rights::of_status(status), Rights::default());
+        }
     }
 }
