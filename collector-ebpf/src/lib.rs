@@ -5,6 +5,8 @@
 #![no_std]
 
 mod cpu;
+mod cpu_offsets;
+mod cpu_reading;
 mod event;
 mod histogram;
 mod offsets;
@@ -13,6 +15,8 @@ mod task_entry;
 mod thread;
 
 pub use cpu::{Cpu, CpuCounters, Histogram, Latency, UNSEEN};
+pub use cpu_offsets::{CpuOffsets, IDLE_COUNTED, IDLE_IN_CPUSTAT, IDLE_IN_TICK_SCHED};
+pub use cpu_reading::{CPU_STATES, CPUS_A_RUN, CpuReading};
 pub use event::{
     ARGV_MAX, CgroupMoveEvent, EVENT_CGROUP_MOVE, EVENT_EXEC, EVENT_FORK, EVENT_THREAD_END,
     EventHeader, ExecEvent, FILENAME_MAX, ForkEvent, ThreadEndEvent,

@@ -8,6 +8,7 @@
 //! - [`preempt`]: who lost a CPU to whom, called by `switch`.
 //! - [`cgroup`]: `cgroup_attach_task`.
 //! - [`iter`]: the tasks that were there before, and what changes slowly.
+//! - [`read_cpus`]: what the kernel knows of each CPU, when user space asks.
 //!
 //! Time is charged to threads, each with a record that only the CPU it leaves
 //! or gets, or that wakes it, writes to. User space maps the records into its
@@ -37,6 +38,7 @@ mod iter;
 mod lifecycle;
 mod maps;
 mod preempt;
+mod read_cpus;
 mod switch;
 mod task;
 mod wakeup;

@@ -6,7 +6,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use collector_ebpf::{
-    Cpu, EventHeader, ExecEvent, PREEMPTIONS_MAX, Preemption, TOUCHED_PAGE, TaskEntry, Thread,
+    Cpu, CpuReading, EventHeader, ExecEvent, PREEMPTIONS_MAX, Preemption, TOUCHED_PAGE, TaskEntry,
+    Thread,
 };
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
@@ -17,6 +18,10 @@ const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
 /// into user space.
 #[btf_map]
 pub(crate) static CPUS: Array<Cpu, 1, MMAPABLE> = Array::new();
+
+/// One element a possible CPU, written when user space asks for it.
+#[btf_map]
+pub(crate) static CPU_TIMES: Array<CpuReading, 1, MMAPABLE> = Array::new();
 
 /// One element a thread.
 #[btf_map]

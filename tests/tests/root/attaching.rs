@@ -23,7 +23,7 @@ fn all_programs_load_and_attach() {
             assert_eq!(program.state, ProgramState::Attached, "{}", program.name);
         }
     }
-    assert_eq!(scheduler.report().programs.len(), 8);
+    assert_eq!(scheduler.report().programs.len(), 10);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn detached_programs_leave_nothing_in_the_kernel() {
     let before = loaded();
     let scheduler = load();
     let ours: BTreeSet<u32> = loaded().difference(&before).copied().collect();
-    assert_eq!(ours.len(), 6, "all but those that watch wakeups");
+    assert_eq!(ours.len(), 8, "all but those that watch wakeups");
     drop(scheduler);
     // The kernel frees a program some time after its last user is gone.
     let deadline = Instant::now() + Duration::from_secs(30);

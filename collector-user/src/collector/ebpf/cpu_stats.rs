@@ -1,17 +1,17 @@
-use std::path::PathBuf;
-
 use crate::{
     collector::{CollectError, Collector},
     metric::{Backend, CpuStats, CpuTimes},
-    source::{SourceError, Tick, ebpf::Scheduler, procfs::proc_stat},
+    source::{Tick, ebpf::Scheduler, procfs::proc_stat},
 };
 
 /// `cpu_stats`: what the scheduler's tracepoints tell to the nanosecond,
 /// beside the states that `/proc/stat` has.
 ///
-/// Tier 3. Reads `/proc/stat` once, and the map `CPUS` without a system call.
-/// Needs the rights of [`Scheduler::load`]; without them the procfs collector
-/// of the same metric leaves these fields empty.
+/// Tier 3. Runs a program that copies the kernel's own counters, and reads the
+/// maps `CPU_TIMES` and `CPUS`; opens no file. Where the program cannot be
+/// had, it reads `/proc/stat` instead, and the report of the programs says
+/// why. Needs the rights of [`Scheduler::load`]; without them the procfs
+/// collector of the same metric leaves what only the programs know empty.
 #[derive(Debug)]
 pub struct CpuStatsCollector {
     scheduler: Scheduler,
@@ -32,18 +32,20 @@ impl Collector for CpuStatsCollector {
     }
 
     fn sources(&self) -> &'static [&'static str] {
-        &["/proc/stat", "BPF map CPUS"]
+        if self.scheduler.reads_cpus() {
+            &["BPF map CPU_TIMES", "BPF map CPUS"]
+        } else {
+            &["/proc/stat", "BPF map CPUS"]
+        }
     }
 
     fn collect(&mut self, tick: &Tick) -> Result<CpuStats, CollectError> {
-        const PATH: &str = "/proc/stat";
-        let mut reading = proc_stat::parse(&tick.read(PATH)?)
-            .map_err(|error| SourceError::Malformed {
-                path: PathBuf::from(PATH),
-                problem: error.to_string(),
-            })?
-            .cpu_stats;
-        for counted in self.scheduler.cpu_times() {
+        let (kernel, counted) = self.scheduler.cpu_stats();
+        let mut reading = match kernel {
+            Some(reading) => reading,
+            None => tick.parse("/proc/stat", proc_stat::parse)?.cpu_stats,
+        };
+        for counted in counted {
             add(&mut reading.total, &counted);
             if let Some(row) = reading.cpus.iter_mut().find(|row| row.cpu == counted.cpu) {
                 add(row, &counted);

@@ -76,6 +76,15 @@ struct Type {
     rest: usize,
 }
 
+/// A member of a structure or a union.
+struct Member<'a> {
+    name: &'a [u8],
+    type_id: u32,
+    bit_offset: u32,
+    /// How many bits it has; 0 if it is no bit field.
+    bits: u32,
+}
+
 impl Btf {
     /// Reads the description of the running kernel.
     pub(crate) fn of_this_kernel() -> Result<Self, BtfError> {
@@ -153,6 +162,40 @@ impl Btf {
         })
     }
 
+    /// The byte in its structure, and the bit in that byte, of a bit field
+    /// with one bit: `tick_sched.idle_active`. `None` if there is no such
+    /// field, or if it is none.
+    pub(crate) fn bit_of(&self, path: &str) -> Option<(u32, u32)> {
+        let (structure, name) = path.split_once('.')?;
+        self.structures(structure).find_map(|id| {
+            let found = self.get(id)?;
+            (0..found.count as usize).find_map(|index| {
+                let member = self.member_at(&found, index)?;
+                (member.name == name.as_bytes() && member.bits == 1)
+                    .then_some((member.bit_offset / 8, member.bit_offset % 8))
+            })
+        })
+    }
+
+    /// Where a variable is of which each CPU has its own, `kernel_cpustat`:
+    /// in bytes, from the same place for all of them.
+    pub(crate) fn per_cpu_variable(&self, name: &str) -> Option<u32> {
+        let section = self.ids().find_map(|id| {
+            let found = self.get(id)?;
+            (found.kind == KIND_DATASEC && self.name(found.name) == Some(b".data..percpu"))
+                .then_some(found)
+        })?;
+        (0..section.count as usize).find_map(|index| {
+            let at = section.rest + index * 12;
+            let variable = self.get(u32_at(&self.data, at)?)?;
+            if variable.kind == KIND_VAR && self.name(variable.name) == Some(name.as_bytes()) {
+                u32_at(&self.data, at + 4)
+            } else {
+                None
+            }
+        })
+    }
+
     /// For each argument that a `tp_btf` program on this tracepoint gets:
     /// whether it is a pointer. `None` if there is no such tracepoint.
     pub(crate) fn tracepoint_arguments(&self, tracepoint: &str) -> Option<Vec<bool>> {
@@ -222,26 +265,40 @@ impl Btf {
             return None;
         }
         for index in 0..found.count as usize {
-            let at = found.rest + index * 12;
-            let member_name = self.name(u32_at(&self.data, at)?)?;
-            let member_type = u32_at(&self.data, at + 4)?;
-            let offset = u32_at(&self.data, at + 8)?;
-            let (bits, bit_offset) = if found.kind_flag {
-                (offset >> 24, offset & 0x00ff_ffff)
-            } else {
-                (0, offset)
-            };
+            let Member {
+                name: member_name,
+                type_id,
+                bit_offset,
+                bits,
+            } = self.member_at(&found, index)?;
             if member_name == name.as_bytes() {
-                return (bits == 0 && bit_offset % 8 == 0).then_some((member_type, bit_offset / 8));
+                return (bits == 0 && bit_offset % 8 == 0).then_some((type_id, bit_offset / 8));
             }
             if member_name.is_empty()
                 && let Some((inner_type, inner)) =
-                    self.member(self.resolve(member_type)?, name, depth + 1)
+                    self.member(self.resolve(type_id)?, name, depth + 1)
             {
                 return Some((inner_type, (bit_offset / 8).checked_add(inner)?));
             }
         }
         None
+    }
+
+    /// A member of a structure, as it is written.
+    fn member_at(&self, structure: &Type, index: usize) -> Option<Member<'_>> {
+        let at = structure.rest + index * 12;
+        let offset = u32_at(&self.data, at + 8)?;
+        let (bits, bit_offset) = if structure.kind_flag {
+            (offset >> 24, offset & 0x00ff_ffff)
+        } else {
+            (0, offset)
+        };
+        Some(Member {
+            name: self.name(u32_at(&self.data, at)?)?,
+            type_id: u32_at(&self.data, at + 4)?,
+            bit_offset,
+            bits,
+        })
     }
 
     /// The type and the offset of an element of an array.
@@ -329,10 +386,11 @@ fn u32_at(data: &[u8], at: usize) -> Option<u32> {
 mod tests {
     use super::*;
 
-    /// `struct task { int a; struct { long b[4]; }; int c:3; }` and
-    /// `typedef void (*btf_trace_hop)(void *, int, struct task *)`.
+    /// `struct task { int a; struct { long b[4]; }; int c:3; int d:1; }`,
+    /// `typedef void (*btf_trace_hop)(void *, int, struct task *)`, and a
+    /// variable `here` of each CPU.
     fn sample() -> Vec<u8> {
-        let strings = b"\0int\0long\0task\0a\0b\0c\0btf_trace_hop\0";
+        let strings = b"\0int\0long\0task\0a\0b\0c\0d\0btf_trace_hop\0here\0.data..percpu\0";
         let name = |text: &str| {
             let text = format!("\0{text}\0");
             let at = strings
@@ -347,13 +405,16 @@ mod tests {
             /* 2 */ name("long"), info(KIND_INT, 0, false), 8, 64,
             /* 3 */ 0, info(KIND_ARRAY, 0, false), 0, 2, 1, 4,
             /* 4 */ 0, info(KIND_STRUCT, 1, false), 32, name("b"), 3, 0,
-            /* 5 */ name("task"), info(KIND_STRUCT, 3, true), 48,
+            /* 5 */ name("task"), info(KIND_STRUCT, 4, true), 48,
                 name("a"), 1, 0,  0, 4, 64,  name("c"), 1, 0x0300_0000 | 0x140,
+                name("d"), 1, 0x0100_0000 | 0x14b,
             /* 6 */ 0, info(KIND_PTR, 0, false), 5,
             /* 7 */ 0, info(KIND_PTR, 0, false), 0,
             /* 8 */ 0, info(KIND_FUNC_PROTO, 3, false), 0,  0, 7,  0, 1,  0, 6,
             /* 9 */ 0, info(KIND_PTR, 0, false), 8,
             /* 10 */ name("btf_trace_hop"), info(KIND_TYPEDEF, 0, false), 9,
+            /* 11 */ name("here"), info(KIND_VAR, 0, false), 1, 1,
+            /* 12 */ name(".data..percpu"), info(KIND_DATASEC, 1, false), 68,  11, 64, 4,
         ];
         let mut data = Vec::new();
         data.extend(MAGIC.to_ne_bytes());
@@ -383,7 +444,10 @@ mod tests {
         assert_eq!(offset("task.b[3]"), Some(32));
         assert_eq!(offset("task.b[4]"), None, "beyond the end of the array");
         assert_eq!(offset("task.c"), None, "a bit field has no offset in bytes");
-        assert_eq!(offset("task.d"), None);
+        assert_eq!(btf.bit_of("task.d"), Some((41, 3)));
+        assert_eq!(btf.bit_of("task.c"), None, "it has three bits");
+        assert_eq!(btf.bit_of("task.a"), None);
+        assert_eq!(offset("task.e"), None);
         assert_eq!(offset("nobody.a"), None);
     }
 
@@ -394,6 +458,14 @@ mod tests {
         assert_eq!(bytes("task.a"), Some(4));
         assert_eq!(bytes("task.b"), Some(32));
         assert_eq!(bytes("task.b[3]"), Some(8));
+    }
+
+    #[test]
+    fn a_variable_of_each_cpu_is_found() {
+        let btf = Btf::parse(sample()).expect("it is valid");
+        assert_eq!(btf.per_cpu_variable("here"), Some(64));
+        assert_eq!(btf.per_cpu_variable("there"), None);
+        assert_eq!(btf.per_cpu_variable("int"), None, "a type");
     }
 
     #[test]
@@ -409,6 +481,8 @@ mod tests {
         for length in 0..intact.len() {
             if let Ok(btf) = Btf::parse(intact[..length].to_vec()) {
                 btf.place_of("task.b[3]");
+                btf.bit_of("task.d");
+                btf.per_cpu_variable("here");
             }
         }
         for at in 0..intact.len() {
@@ -418,6 +492,8 @@ mod tests {
                 if let Ok(btf) = Btf::parse(damaged) {
                     btf.place_of("task.b[3]");
                     btf.tracepoint_arguments("hop");
+                    btf.bit_of("task.d");
+                    btf.per_cpu_variable("here");
                 }
             }
         }

@@ -5,16 +5,19 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, MapError, Queue, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError},
 };
-use collector_ebpf::{Cpu, PREEMPTIONS_MAX, TOUCHED_PAGE, Thread};
+use collector_ebpf::{Cpu, CpuOffsets, CpuReading, PREEMPTIONS_MAX, TOUCHED_PAGE, Thread};
 
 use super::{
     LoadError, LoadOptions, LoadReport, ProgramReport, ProgramState,
     btf::{Btf, BtfError},
+    cpu_offsets,
+    cpu_reader::{self, CpuReader},
     debug_log::DebugLog,
     known::Known,
     mapped::MappedArray,
     offsets::KernelOffsets,
     preemptions::Preemptions,
+    read_cpus,
 };
 
 /// The compiled programs: built by `cargo xtask build-ebpf`.
@@ -59,6 +62,15 @@ const ITERATOR: (&str, &str) = (
     "processes that were there before; memory, I/O, owner",
 );
 
+/// The program that reads the CPUs, and what it feeds.
+const READER: (&str, &str) = (
+    cpu_reader::PROGRAM,
+    "cpu_stats without /proc/stat; what a thread that has a CPU has used by now",
+);
+
+/// The program that counts tasks for [`READER`], and what it feeds.
+const FORKS: (&str, &str) = ("task_newtask", "forks in cpu_stats without /proc/stat");
+
 /// The ring buffer: some thousands of lifecycle events.
 const EVENTS_BYTES: u32 = 1 << 20;
 
@@ -75,6 +87,7 @@ pub(super) struct Loaded {
     pub(super) free: Queue<MapData, u32>,
     pub(super) events: RingBuf<MapData>,
     pub(super) preemptions: Preemptions,
+    pub(super) cpu_reader: Option<CpuReader>,
     pub(super) known: Known,
     pub(super) report: LoadReport,
     pub(super) debug_log: Option<DebugLog>,
@@ -117,7 +130,7 @@ impl Sizes {
 
     /// The kernel memory that the maps take, in bytes.
     ///
-    /// - `CPUS`: a [`Cpu`] each.
+    /// - `CPUS`: a [`Cpu`] each. `CPU_TIMES`: a [`CpuReading`] each.
     /// - `THREADS`: a [`Thread`] each, and a byte in `TOUCHED`.
     /// - `THREAD_OF`: 64 bytes an element (`struct htab_elem` has 48, then key
     ///   and value of 8 each), and 16 bytes a bucket, of which there are as
@@ -130,7 +143,7 @@ impl Sizes {
         let records = threads * (size_of::<Thread>() as u64 + 1);
         let pairs = u64::from(self.preemption_pairs);
         let lookup = threads * 64 + threads.next_power_of_two() * 16;
-        u64::from(self.cpus) * size_of::<Cpu>() as u64
+        u64::from(self.cpus) * (size_of::<Cpu>() + size_of::<CpuReading>()) as u64
             + records
             + lookup
             + threads * 4
@@ -168,7 +181,6 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
             ));
         }
     }
-    drop(btf);
 
     let sizes = Sizes::choose(possible_cpus()?, pid_max()).or_as_asked(options);
     let object = match &options.object {
@@ -180,9 +192,17 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
             ))
         })?),
     };
+    let cpu_offsets = pretend(READER.0, options).and_then(|()| read_cpus::prepare(&btf));
+    drop(btf);
     let mut ebpf = EbpfLoader::new()
         .override_global("FIELD_OFFSETS", offsets.words.as_slice(), true)
+        .override_global(
+            "CPU_OFFSETS",
+            cpu_offsets::words(cpu_offsets.as_ref().unwrap_or(&CpuOffsets::UNKNOWN)).as_slice(),
+            true,
+        )
         .map_max_entries("CPUS", sizes.cpus)
+        .map_max_entries("CPU_TIMES", sizes.cpus)
         .map_max_entries("THREADS", sizes.threads)
         .map_max_entries("THREAD_OF", sizes.threads)
         .map_max_entries("FREE", sizes.threads)
@@ -200,7 +220,8 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     }
     let kernel_btf = AyaBtf::from_sys_fs().map_err(|error| LoadError::Other(error.to_string()))?;
     let counts_waits = offsets.has(RUN_DELAY);
-    let programs = attach_all(&mut ebpf, &kernel_btf, options, counts_waits)?;
+    let mut programs = attach_all(&mut ebpf, &kernel_btf, options, counts_waits)?;
+    let reader = load_reader(&mut ebpf, &kernel_btf, options, cpu_offsets, &mut programs);
     drop(kernel_btf);
 
     let is_attached = |name: &str| {
@@ -216,7 +237,16 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
             "cannot map an array of the programs into memory: {error}"
         ))
     };
+    let readings = map(&mut ebpf, "CPU_TIMES")?;
+    let cpu_reader = match reader {
+        Some((idle_in, counts_forks)) => {
+            let readings = MappedArray::new(readings, sizes.cpus).map_err(mapped)?;
+            Some(CpuReader::new(readings, idle_in, counts_forks))
+        }
+        None => None,
+    };
     Ok(Loaded {
+        cpu_reader,
         cpus: MappedArray::new(map(&mut ebpf, "CPUS")?, sizes.cpus).map_err(mapped)?,
         threads: MappedArray::new(map(&mut ebpf, "THREADS")?, sizes.threads).map_err(mapped)?,
         touched: MappedArray::new(
@@ -272,16 +302,7 @@ fn attach_all(
             });
             continue;
         }
-        let result = pretend(name, options).and_then(|()| {
-            let program: &mut BtfTracePoint = ebpf
-                .program_mut(name)
-                .ok_or("it is not in the object")?
-                .try_into()
-                .map_err(|error: ProgramError| error.to_string())?;
-            program.load(name, btf).map_err(|error| refused(&error))?;
-            program.attach().map_err(|error| refused(&error))?;
-            Ok(())
-        });
+        let result = pretend(name, options).and_then(|()| attach(ebpf, btf, name));
         programs.push(report(name, hook, feeds, result));
     }
     let (name, feeds) = ITERATOR;
@@ -307,6 +328,59 @@ fn attach_all(
         }
     }
     Ok(programs)
+}
+
+/// Loads a program and attaches it to the tracepoint of the same name.
+fn attach(ebpf: &mut Ebpf, btf: &AyaBtf, name: &str) -> Result<(), String> {
+    let program: &mut BtfTracePoint = ebpf
+        .program_mut(name)
+        .ok_or("it is not in the object")?
+        .try_into()
+        .map_err(|error: ProgramError| error.to_string())?;
+    program.load(name, btf).map_err(|error| refused(&error))?;
+    program.attach().map_err(|error| refused(&error))?;
+    Ok(())
+}
+
+/// Loads the program that reads the CPUs, and the one that counts tasks for
+/// it. Returns where the idle time is, if the first can be run, and whether
+/// the second is.
+fn load_reader(
+    ebpf: &mut Ebpf,
+    btf: &AyaBtf,
+    options: &LoadOptions,
+    offsets: Result<CpuOffsets, String>,
+    programs: &mut Vec<ProgramReport>,
+) -> Option<(u32, bool)> {
+    let loaded = offsets.and_then(|offsets| {
+        read_cpus::load(ebpf)?;
+        Ok(offsets.idle_in)
+    });
+    let idle_in = loaded.as_ref().ok().copied();
+    let (name, feeds) = READER;
+    programs.push(report(
+        name,
+        format!("raw_tp/{name}"),
+        feeds,
+        loaded.map(|_idle_in| ()),
+    ));
+    let (name, feeds) = FORKS;
+    let hook = format!("tp_btf/{name}");
+    let Some(idle_in) = idle_in else {
+        programs.push(ProgramReport {
+            name,
+            hook,
+            state: ProgramState::Unneeded {
+                reason: "/proc/stat tells how many tasks were made",
+            },
+            feeds,
+        });
+        return None;
+    };
+    let result = pretend(name, options).and_then(|()| attach(ebpf, btf, name));
+    let counts_forks = result.is_ok();
+    programs.push(report(name, hook, feeds, result));
+    Some((idle_in, counts_forks))
 }
 
 fn pretend(name: &str, options: &LoadOptions) -> Result<(), String> {
@@ -340,7 +414,7 @@ fn report(
 
 /// Why the kernel refused a program, in one line; the verifier's log, which
 /// is many, goes to the debug log.
-fn refused(error: &ProgramError) -> String {
+pub(super) fn refused(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError {
             io_error,

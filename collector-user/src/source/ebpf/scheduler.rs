@@ -9,11 +9,11 @@ use std::{
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
 use super::{
-    LoadError, LoadOptions, LoadReport, loader,
+    LoadError, LoadOptions, LoadReport, ProgramState, cpu_reader, loader,
     state::{Look, State},
 };
 use crate::{
-    metric::{CpuTimes, ProcessEvent, ProcessStats, SchedLatency},
+    metric::{CpuStats, CpuTimes, ProcessEvent, ProcessStats, SchedLatency},
     source::Tick,
 };
 
@@ -111,7 +111,7 @@ impl Scheduler {
         let loaded = loader::load(options)?;
         give_memory_back();
         let failed = |call: &str, error: io::Error| LoadError::Other(format!("{call}: {error}"));
-        let report = loaded.report.clone();
+        let mut report = loaded.report.clone();
         let events_fd = loaded
             .events
             .as_fd()
@@ -121,6 +121,17 @@ impl Scheduler {
         state
             .pass(SystemTime::now())
             .map_err(|error| failed("cannot go through the tasks that are there", error))?;
+        if let Err(difference) = state.check_cpus() {
+            let reason = format!("it does not tell the times of /proc/stat: {difference}");
+            tracing::warn!(reason, "the program read_cpus is not used");
+            for program in &mut report.programs {
+                if program.name == cpu_reader::PROGRAM {
+                    program.state = ProgramState::Off {
+                        reason: reason.clone(),
+                    };
+                }
+            }
+        }
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             sink: Mutex::new(None),
@@ -193,10 +204,26 @@ impl Scheduler {
         look
     }
 
+    /// What the kernel counts of each CPU, read without a file; `None` where
+    /// that cannot be had, and `/proc/stat` is to be read. And for each CPU
+    /// that has switched tasks, what the programs know of it; the other fields
+    /// are empty.
+    pub fn cpu_stats(&self) -> (Option<CpuStats>, Vec<CpuTimes>) {
+        let mut state = self.inner.shared.state();
+        state.read_cpus();
+        (state.cpu_stats(), state.cpu_times(now_ns()))
+    }
+
     /// For each CPU that has switched tasks: what the programs know of it.
     /// The other fields are empty.
     pub fn cpu_times(&self) -> Vec<CpuTimes> {
-        self.inner.shared.state().cpu_times(now_ns())
+        self.cpu_stats().1
+    }
+
+    /// Whether what the kernel counts of each CPU can be read without
+    /// `/proc/stat`.
+    pub fn reads_cpus(&self) -> bool {
+        self.inner.shared.state().reads_cpus()
     }
 
     /// Records of lifecycle events that were lost because the ring buffer was
@@ -252,6 +279,7 @@ fn look(state: &mut State, tick: &Tick, events: &mut Vec<ProcessEvent>) -> io::R
     events.extend(state.drain(now_ns(), SystemTime::now()));
     events.extend(state.pass_if_due(SystemTime::now())?);
     state.look_up(tick);
+    state.read_cpus();
     let (look, latest) = state.look(now_ns(), SystemTime::now());
     events.extend(latest);
     Ok(look)

@@ -8,22 +8,24 @@ use aya::{
     maps::{HashMap, MapData, Queue, RingBuf},
 };
 use collector_ebpf::{
-    BUCKETS, Cpu, CpuCounters, Histogram, Latency, TOUCHED_PAGE, Thread, bucket_bounds,
+    BUCKETS, Cpu, CpuCounters, CpuReading, Histogram, Latency, TOUCHED_PAGE, Thread, bucket_bounds,
 };
 
 use super::{
     accounts::{Accounts, Clock, Details, LookUp, Running},
+    cpu_reader::CpuReader,
     debug_log::DebugLog,
     event_record::EventRecord,
     known::Known,
     loader::Loaded,
     mapped::MappedArray,
     preemptions::Preemptions,
+    scheduler_clock::{SchedulerClock, uncharged_ns},
     task_iter,
 };
 use crate::{
     metric::{
-        CpuLatency, CpuTimes, LatencyBucket, LatencyHistogram, Preemption, ProcessEvent,
+        CpuLatency, CpuStats, CpuTimes, LatencyBucket, LatencyHistogram, Preemption, ProcessEvent,
         ProcessStats, SchedLatency,
     },
     source::{
@@ -75,6 +77,22 @@ pub(super) struct State {
     freed: Vec<u32>,
     running: Vec<Running>,
     debug_log: Option<DebugLog>,
+    cpu_reader: Option<CpuReader>,
+    clock: Option<SchedulerClock>,
+    /// The busy time of each CPU that was told last: what is in flight is an
+    /// estimate, and totals never shrink.
+    told_busy_ns: Vec<u64>,
+}
+
+/// What a CPU did, and what its current thread has used of it.
+struct Slice {
+    cpu: u32,
+    counters: CpuCounters,
+    /// The record of the thread that has the CPU, from when it got it, and
+    /// what the kernel knew of it when the CPUs were read.
+    thread: Option<(Thread, Option<CpuReading>)>,
+    /// What is not in the counters of the CPU yet.
+    in_flight_ns: u64,
 }
 
 impl State {
@@ -89,11 +107,13 @@ impl State {
             preemptions,
             known,
             debug_log,
+            cpu_reader,
             report: _,
         } = loaded;
         let page_size = rustix::param::page_size() as u64;
         Self {
             accounts: Accounts::new(threads.len(), known, page_size, Hierarchies::of_this_host()),
+            told_busy_ns: vec![0; cpus.len() as usize],
             ebpf,
             cpus,
             threads,
@@ -111,6 +131,8 @@ impl State {
             freed: Vec::new(),
             running: Vec::new(),
             debug_log,
+            cpu_reader,
+            clock: None,
         }
     }
 
@@ -257,31 +279,121 @@ impl State {
         }
     }
 
+    /// Compares what the program `read_cpus` tells with `/proc/stat`. If that
+    /// is not the same, the program is not used.
+    ///
+    /// # Errors
+    ///
+    /// What is not the same.
+    pub(super) fn check_cpus(&mut self) -> Result<(), String> {
+        let Some(reader) = &mut self.cpu_reader else {
+            return Ok(());
+        };
+        let checked = reader.check(&self.ebpf);
+        if checked.is_err() {
+            self.cpu_reader = None;
+        }
+        checked
+    }
+
+    /// Runs the program `read_cpus`, if it is there.
+    pub(super) fn read_cpus(&mut self) {
+        if let Some(reader) = &mut self.cpu_reader
+            && let Err(error) = reader.read(&self.ebpf)
+        {
+            tracing::error!(%error, "the program read_cpus cannot be run: /proc/stat is read instead");
+            self.cpu_reader = None;
+        }
+    }
+
+    /// What `/proc/stat` would tell, as of the last run of `read_cpus`; `None`
+    /// without that.
+    pub(super) fn cpu_stats(&self) -> Option<CpuStats> {
+        self.cpu_reader.as_ref()?.cpu_stats()
+    }
+
+    /// Whether [`cpu_stats`](Self::cpu_stats) can be had.
+    pub(super) fn reads_cpus(&self) -> bool {
+        self.cpu_reader.as_ref().is_some_and(CpuReader::has_stats)
+    }
+
     /// Processes and CPUs at one time, and the events that were found on the
     /// way.
     pub(super) fn look(&mut self, now_ns: u64, wall: SystemTime) -> (Look, Vec<ProcessEvent>) {
         // First who is running, with what each had used before it got its CPU;
         // then all that changed. So a thread that leaves its CPU in between is
         // found by its record, and its time in flight is left out.
+        let slices = self.slices(now_ns);
         self.running.clear();
-        let mut cpus = Vec::with_capacity(self.cpus.len() as usize);
-        for index in 0..self.cpus.len() {
-            let Some((cpu, record)) = self.running(index) else {
-                continue;
-            };
-            cpus.extend(cpu_times(index, &cpu, now_ns, self.known()));
-            if let Some(record) = record {
-                self.accounts.update(cpu.thread, &record);
-                self.running.push(Running {
-                    thread: cpu.thread,
-                    since_ns: cpu.since_ns,
-                    cpu_ns: record.cpu_ns,
-                });
+        for slice in &slices {
+            if let Some((record, current)) = &slice.thread {
+                self.charge(slice, record, current.as_ref(), now_ns);
             }
         }
+        let cpus = self.rows(&slices, now_ns);
         let events = self.drain(now_ns, wall);
         let processes = self.accounts.reading(now_ns, &self.running);
         (Look { processes, cpus }, events)
+    }
+
+    /// Charges a process with what one of its threads has used of the CPU
+    /// that it has.
+    fn charge(
+        &mut self,
+        slice: &Slice,
+        record: &Thread,
+        current: Option<&CpuReading>,
+        now_ns: u64,
+    ) {
+        let mut thread = *record;
+        if let Some(current) = current {
+            thread.cpu_ns = thread.cpu_ns.max(current.cpu_ns);
+            thread.user_ns = thread.user_ns.max(current.user_ns);
+            thread.system_ns = thread.system_ns.max(current.system_ns);
+            thread.runqueue_ns = thread.runqueue_ns.max(current.runqueue_ns);
+            thread.minor_faults = thread.minor_faults.max(current.minor_faults);
+            thread.major_faults = thread.major_faults.max(current.major_faults);
+        }
+        self.accounts.update(slice.counters.thread, &thread);
+        let charged = thread.cpu_ns.saturating_sub(record.cpu_ns);
+        let uncharged = slice.in_flight_ns.saturating_sub(charged);
+        self.running.push(Running {
+            thread: slice.counters.thread,
+            since_ns: now_ns.saturating_sub(uncharged),
+            cpu_ns: thread.cpu_ns,
+        });
+    }
+
+    /// What each CPU does.
+    fn slices(&mut self, now_ns: u64) -> Vec<Slice> {
+        let mut slices: Vec<Slice> = (0..self.cpus.len())
+            .filter_map(|cpu| {
+                let (counters, record) = self.running(cpu)?;
+                let reader = self.cpu_reader.as_ref();
+                Some(Slice {
+                    cpu,
+                    thread: record.map(|record| {
+                        let current = reader.and_then(|reader| reader.current(cpu, &counters));
+                        (record, current)
+                    }),
+                    in_flight_ns: now_ns.saturating_sub(counters.since_ns),
+                    counters,
+                })
+            })
+            .collect();
+        let seen = slices.iter().filter_map(|slice| match &slice.thread {
+            Some((record, Some(current))) => SchedulerClock::of_slice(current, record.cpu_ns),
+            _ => None,
+        });
+        self.clock = seen.reduce(SchedulerClock::nearer).or(self.clock);
+        for slice in &mut slices {
+            if let Some((record, Some(current))) = &slice.thread {
+                let charged = current.cpu_ns.saturating_sub(record.cpu_ns);
+                let uncharged = uncharged_ns(current, record.cpu_ns, self.clock);
+                slice.in_flight_ns = charged.saturating_add(uncharged);
+            }
+        }
+        slices
     }
 
     /// What a CPU did, with the record of the thread that has it, both from
@@ -301,10 +413,24 @@ impl State {
         Some((cpu, None))
     }
 
-    pub(super) fn cpu_times(&self, now_ns: u64) -> Vec<CpuTimes> {
-        (0..self.cpus.len())
-            .filter_map(|index| cpu_times(index, &self.cpus.counters(index)?, now_ns, self.known()))
-            .collect()
+    /// What the programs know of each CPU.
+    pub(super) fn cpu_times(&mut self, now_ns: u64) -> Vec<CpuTimes> {
+        let slices = self.slices(now_ns);
+        self.rows(&slices, now_ns)
+    }
+
+    fn rows(&mut self, slices: &[Slice], now_ns: u64) -> Vec<CpuTimes> {
+        let mut rows = Vec::with_capacity(slices.len());
+        for slice in slices {
+            if let Some(mut row) = cpu_times(slice, now_ns, self.known()) {
+                if let Some(told) = self.told_busy_ns.get_mut(slice.cpu as usize) {
+                    *told = row.busy_ns.unwrap_or(0).max(*told);
+                    row.busy_ns = Some(*told);
+                }
+                rows.push(row);
+            }
+        }
+        rows
     }
 
     /// How many events were lost since this was asked last.
@@ -393,18 +519,18 @@ impl State {
 
 /// What the programs know of a CPU, up to now; nothing before its first
 /// switch.
-fn cpu_times(index: u32, cpu: &CpuCounters, now_ns: u64, known: &Known) -> Option<CpuTimes> {
+fn cpu_times(slice: &Slice, now_ns: u64, known: &Known) -> Option<CpuTimes> {
+    let cpu = &slice.counters;
     if cpu.since_ns == 0 {
         return None;
     }
-    let in_flight = now_ns.saturating_sub(cpu.since_ns);
     let (busy, idle) = if cpu.tid == 0 {
-        (0, in_flight)
+        (0, now_ns.saturating_sub(cpu.since_ns))
     } else {
-        (in_flight, 0)
+        (slice.in_flight_ns, 0)
     };
     Some(CpuTimes {
-        cpu: Some(index),
+        cpu: Some(slice.cpu),
         busy_ns: Some(cpu.busy_ns + busy),
         idle_task_ns: Some(cpu.idle_ns + idle),
         unattributed_ns: Some(cpu.unattributed_ns),

@@ -1,0 +1,193 @@
+use std::{fs, io};
+
+use aya::{
+    Ebpf,
+    programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _},
+};
+use collector_ebpf::{CPUS_A_RUN, CpuCounters, CpuReading, NO_THREAD};
+
+use super::{
+    cpu_check,
+    cpu_states::{self, times},
+    mapped::{MappedArray, Record},
+};
+use crate::{metric::CpuStats, source::procfs::proc_stat};
+
+/// The program that reads the CPUs.
+pub(super) const PROGRAM: &str = "read_cpus";
+
+/// How often the CPUs are read again while one of them changes as it is read.
+const ATTEMPTS: u32 = 8;
+
+/// How often the times are compared with `/proc/stat` before they are taken
+/// for others: what both tell changes between the looks at them.
+const COMPARISONS: u32 = 5;
+
+// SAFETY: integers only, and no padding.
+unsafe impl Record for CpuReading {}
+
+/// Reads what the kernel knows of each CPU, by a run of the program
+/// `read_cpus`: a system call for 8 CPUs, and no file.
+///
+/// # Minimum kernel version
+///
+/// 5.10: <https://git.kernel.org/torvalds/c/1b4d60ec162f>
+#[derive(Debug)]
+pub(super) struct CpuReader {
+    map: MappedArray<CpuReading>,
+    idle_in: u32,
+    /// Whether the program runs that counts the tasks that are made.
+    counts_forks: bool,
+    /// What was read last of each CPU.
+    readings: Vec<CpuReading>,
+    /// Tasks that were made before the programs counted them; `None` while
+    /// the times are not known to be those of `/proc/stat`.
+    forks_before: Option<u64>,
+}
+
+impl CpuReader {
+    pub(super) fn new(map: MappedArray<CpuReading>, idle_in: u32, counts_forks: bool) -> Self {
+        Self {
+            readings: vec![CpuReading::default(); map.len() as usize],
+            map,
+            idle_in,
+            counts_forks,
+            forks_before: None,
+        }
+    }
+
+    /// Runs the program once on each CPU, for it to find out where their
+    /// variables are. A CPU that is offline is found when it has come online.
+    fn find_cpus(&self, ebpf: &Ebpf) -> io::Result<()> {
+        let program = program(ebpf)?;
+        for cpu in 0..self.map.len() {
+            let options = RawTracePointRunOptions {
+                args: [u64::MAX; 12],
+                cpu: Some(cpu),
+            };
+            if let Err(error) = program.test_run(options) {
+                tracing::debug!(cpu, %error, "a CPU cannot be asked");
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads all CPUs.
+    pub(super) fn read(&mut self, ebpf: &Ebpf) -> io::Result<()> {
+        let program = program(ebpf)?;
+        for first in (0..self.map.len()).step_by(CPUS_A_RUN as usize) {
+            let until = first.saturating_add(CPUS_A_RUN).min(self.map.len());
+            for _ in 0..ATTEMPTS {
+                let mut options = RawTracePointRunOptions::new();
+                options.args[0] = u64::from(first);
+                program.test_run(options).map_err(io::Error::other)?;
+                let mut is_whole = true;
+                for cpu in first..until {
+                    if let Some(reading) = self.map.read(cpu)
+                        && let Some(kept) = self.readings.get_mut(cpu as usize)
+                    {
+                        if reading.is_whole == 0 {
+                            is_whole = false;
+                        } else {
+                            *kept = reading;
+                        }
+                    }
+                }
+                if is_whole {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the times with those of `/proc/stat`, and takes over what
+    /// happened before the programs were attached.
+    ///
+    /// # Errors
+    ///
+    /// Where they differ: then these are not to be used.
+    pub(super) fn check(&mut self, ebpf: &Ebpf) -> Result<(), String> {
+        const PATH: &str = "/proc/stat";
+        let mut difference = String::new();
+        let mut forks_before = None;
+        self.find_cpus(ebpf).map_err(|error| error.to_string())?;
+        for _ in 0..COMPARISONS {
+            self.read(ebpf).map_err(|error| error.to_string())?;
+            let before = self.stats(0);
+            let text = fs::read(PATH).map_err(|error| format!("{PATH}: {error}"))?;
+            self.read(ebpf).map_err(|error| error.to_string())?;
+            let after = self.stats(0);
+            let file = proc_stat::parse(&text)
+                .map_err(|error| format!("{PATH}: {error}"))?
+                .cpu_stats;
+            match cpu_check::compare(&before, &file, &after) {
+                Err(found) => difference = found,
+                Ok(()) if before.forks == after.forks => {
+                    // A task may be in the file and not have been counted yet.
+                    let found = file
+                        .forks
+                        .zip(after.forks)
+                        .and_then(|(all, counted)| all.checked_sub(counted));
+                    forks_before = match (forks_before, found) {
+                        (Some(least), Some(found)) => Some(u64::min(least, found)),
+                        (least, found) => least.or(found),
+                    };
+                }
+                Ok(()) => {
+                    difference = String::from("tasks are made too fast to count them");
+                }
+            }
+        }
+        if forks_before.is_none() {
+            return Err(difference);
+        }
+        self.forks_before = forks_before.filter(|_| self.counts_forks);
+        Ok(())
+    }
+
+    /// What `/proc/stat` would tell, as of the last reading; `None` if that is
+    /// not known to be right.
+    pub(super) fn cpu_stats(&self) -> Option<CpuStats> {
+        self.forks_before.map(|before| self.stats(before))
+    }
+
+    /// Whether [`cpu_stats`](Self::cpu_stats) can be had.
+    pub(super) const fn has_stats(&self) -> bool {
+        self.forks_before.is_some()
+    }
+
+    /// The thread that has a CPU, as of the last reading; `None` if that is
+    /// not the one that `noted` tells of, or if it has no record.
+    pub(super) fn current(&self, cpu: u32, noted: &CpuCounters) -> Option<CpuReading> {
+        let reading = self.readings.get(cpu as usize)?;
+        let is_same = reading.thread == noted.thread && reading.since_ns == noted.since_ns;
+        (is_same && reading.thread != NO_THREAD && reading.at_ns != 0).then_some(*reading)
+    }
+
+    fn stats(&self, forks_before: u64) -> CpuStats {
+        let mut stats = CpuStats::default();
+        let (mut forks, mut running, mut blocked) = (forks_before, 0, 0);
+        for (cpu, reading) in (0..).zip(&self.readings) {
+            let row = times(cpu, reading, self.idle_in);
+            cpu_states::add(&mut stats.total, &row);
+            forks = forks.saturating_add(reading.forks);
+            blocked += u64::from(reading.waiting_for_io);
+            if reading.is_online != 0 {
+                running += u64::from(reading.running);
+                stats.cpus.push(row);
+            }
+        }
+        stats.forks = Some(forks);
+        stats.procs_running = Some(running);
+        stats.procs_blocked = Some(blocked);
+        stats
+    }
+}
+
+fn program(ebpf: &Ebpf) -> io::Result<&RawTracePoint> {
+    ebpf.program(PROGRAM)
+        .ok_or_else(|| io::Error::other("the object has no program read_cpus"))?
+        .try_into()
+        .map_err(io::Error::other)
+}
