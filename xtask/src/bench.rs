@@ -6,7 +6,7 @@ use std::path::{self, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::command;
+use crate::{command, setup};
 
 /// Runs benchmarks, optimised as the agent is.
 ///
@@ -102,6 +102,7 @@ impl Bench {
         for Benchmark { package, name } in benchmarks {
             command::run(
                 command::cargo()
+                    .env("COLLECTOR_BENCH_TOOLS", setup::bench::unpacked_programs())
                     .args([
                         "bench",
                         "--locked",

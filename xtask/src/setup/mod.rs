@@ -1,5 +1,6 @@
 //! Brings what the other tasks need, by the first way that works.
 
+pub(crate) mod bench;
 mod bpf_linker;
 mod cargo_deny;
 mod rust_src;
@@ -35,6 +36,8 @@ pub(crate) enum Purpose {
     Host,
     /// `test` and `test-vm`: the same, and QEMU, busybox and cargo-deny
     Test,
+    /// `bench`: loads, and programs to compare with, which are not installed
+    Bench,
 }
 
 impl Setup {
@@ -53,16 +56,21 @@ impl Setup {
 /// # Errors
 /// As for [`Setup::run`].
 pub(crate) fn bring(purpose: Purpose) -> Result<()> {
-    let mut steps: Vec<fn() -> Result<()>> = vec![rust_src::bring, bpf_linker::bring];
-    if purpose != Purpose::Build {
-        steps.push(tools::bring_for_host);
-    }
-    if purpose == Purpose::Test {
-        steps.push(tools::bring);
-        steps.push(cargo_deny::bring);
-    }
+    let steps: &[fn() -> Result<()>] = match purpose {
+        Purpose::Build => &[rust_src::bring, bpf_linker::bring],
+        Purpose::Host => &[rust_src::bring, bpf_linker::bring, tools::bring_for_host],
+        Purpose::Test => &[
+            rust_src::bring,
+            bpf_linker::bring,
+            tools::bring_for_host,
+            tools::bring,
+            cargo_deny::bring,
+        ],
+        // The object that it measures is committed.
+        Purpose::Bench => &[bench::bring],
+    };
     let failures: Vec<String> = steps
-        .into_iter()
+        .iter()
         .filter_map(|step| step().err())
         .map(|error| format!("{error:#}"))
         .collect();
