@@ -35,6 +35,18 @@ pub enum ContainerRuntime {
     Podman,
 }
 
+impl ContainerRuntime {
+    /// Its name, as JSON has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Containerd => "containerd",
+            Self::CriO => "cri-o",
+            Self::Podman => "podman",
+        }
+    }
+}
+
 impl OwnedBytes for Container {
     fn owned_bytes(&self) -> usize {
         owned_bytes!(self; container_id, pod_uid, unit)

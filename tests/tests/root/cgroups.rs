@@ -43,12 +43,13 @@ fn version_2(name: &str) -> TestCgroup {
     TestCgroup::version_2(name).expect("root may make one")
 }
 
-/// A child that burns CPU on one CPU only, in this cgroup, and is stopped.
+/// A child of one thread that burns CPU on one CPU only, in this cgroup, and is
+/// stopped.
 fn stopped_burner(cgroup: &TestCgroup, cpu: usize) -> Child {
-    let child = Child::spawn(&mut helper("helpers::burn_for_ever").expect("this binary is known"))
-        .expect("it starts");
-    pin(child.pid(), cpu).expect("root may");
+    let script = ["-c", "while :; do :; done"];
+    let child = Child::spawn(Command::new("/bin/sh").args(script)).expect("it starts");
     stop(&child);
+    pin(child.pid(), cpu).expect("root may");
     cgroup.take(child.pid()).expect("root may");
     child
 }
@@ -72,13 +73,13 @@ fn stop(child: &Child) {
     }
 }
 
-fn pin(pid: u32, cpu: usize) -> io::Result<()> {
+fn pin(tid: u32, cpu: usize) -> io::Result<()> {
     // SAFETY: all zeros is an empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: the set is one of this function.
     unsafe { libc::CPU_SET(cpu, &mut set) };
     // SAFETY: as above.
-    let failed = unsafe { libc::sched_setaffinity(pid as i32, size_of_val(&set), &raw const set) };
+    let failed = unsafe { libc::sched_setaffinity(tid as i32, size_of_val(&set), &raw const set) };
     if failed == 0 {
         Ok(())
     } else {
@@ -179,7 +180,8 @@ fn two_cgroups_on_one_cpu_are_charged_as_the_kernel_does_and_take_it_from_each_o
         );
         assert!(to_neighbour > 10, "{to_neighbour}");
         assert!(to_neighbour <= to_any && to_any <= involuntary);
-        assert!(involuntary - to_any <= 2, "{involuntary} {to_any}");
+        // But for a task that is preempted on its way to being stopped.
+        assert!(involuntary - to_any <= 5, "{involuntary} {to_any}");
     }
     for row in &lost_after {
         for (id, path) in [

@@ -1,10 +1,12 @@
 //! Samples as tables that a person can read.
 
+mod cgroups;
 mod cpu_stats;
 mod events;
 mod format;
 mod grid;
 mod modes;
+mod preemptions;
 mod process_stats;
 mod report;
 mod sched_latency;

@@ -2,7 +2,7 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use collector::metric::{Process, ProcessStats};
 
-use super::{Grid, Side, format};
+use super::{Grid, Side, cgroups, format};
 use crate::cli::output::Size;
 
 /// What a process did each second since the sample before; `None` where it is
@@ -68,14 +68,22 @@ pub(super) fn table(
         ("COMMAND", Side::Left),
     ])
     .without_if_narrow(&["CPU TIME", "THR", "USR%", "SYS%"]);
+    let earlier = before.map(|(before, seconds)| (&before.cgroups[..], seconds));
+    // The processes have two thirds of the room at least.
+    let room = size.height.map_or(usize::MAX, |height| height as usize / 3);
+    let cgroups = cgroups::table(&now.cgroups, earlier, size)
+        .map(|text| format!("\n\n{text}"))
+        .filter(|text| text.lines().count() < room)
+        .unwrap_or_default();
     // The header of the sample, the totals and the titles take a line each.
-    let fit = size
-        .height
-        .map_or(usize::MAX, |height| (height as usize).saturating_sub(3));
+    let fit = size.height.map_or(usize::MAX, |height| {
+        (height as usize).saturating_sub(3 + cgroups.lines().count())
+    });
     for (process, rates) in rows.iter().take(fit) {
         grid.add(row(process, rates));
     }
-    format!("{}\n{}", totals(now, before, &rows), grid.render(size))
+    let totals = totals(now, before, &rows);
+    format!("{totals}\n{}{cgroups}", grid.render(size))
 }
 
 fn key(process: &Process) -> (u32, u64) {

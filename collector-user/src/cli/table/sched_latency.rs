@@ -1,6 +1,6 @@
 use collector::metric::{CpuLatency, LatencyBucket, LatencyHistogram, SchedLatency};
 
-use super::{Grid, Side, format};
+use super::{Grid, Side, format, preemptions};
 use crate::cli::output::Size;
 
 /// Percentiles of the waits since the sample before, or since the programs
@@ -15,9 +15,15 @@ pub(super) fn table(now: &SchedLatency, before: Option<&SchedLatency>, size: Siz
         ("P99", Side::Right),
         ("MAX", Side::Right),
     ]);
-    let fit = size
-        .height
-        .map_or(usize::MAX, |height| (height as usize).saturating_sub(3));
+    let earlier = before.and_then(|before| before.preemptions.as_deref());
+    let preemptions = now.preemptions.as_deref();
+    let preemptions = preemptions
+        .and_then(|now| preemptions::table(now, earlier, size))
+        .map(|text| format!("\n\n{text}"))
+        .unwrap_or_default();
+    let fit = size.height.map_or(usize::MAX, |height| {
+        (height as usize).saturating_sub(3 + preemptions.lines().count())
+    });
     let mut rows = Vec::new();
     rows.extend(of_cpu(
         "all",
@@ -36,7 +42,7 @@ pub(super) fn table(now: &SchedLatency, before: Option<&SchedLatency>, size: Siz
         Some(_) => "since the sample before",
         None => "since the programs were attached",
     };
-    format!("durations {since}\n{}", grid.render(size))
+    format!("durations {since}\n{}{preemptions}", grid.render(size))
 }
 
 fn of_cpu(name: &str, now: &CpuLatency, before: Option<&CpuLatency>) -> Vec<Vec<String>> {

@@ -9,17 +9,20 @@
 //! The format: <https://prometheus.io/docs/instrumenting/exposition_formats/>
 
 mod agent;
+mod cgroups;
 mod cpu_stats;
 mod gauges;
 mod process_stats;
 mod rows;
 mod sched_latency;
+mod sticky;
 mod text;
 
 use std::collections::BTreeMap;
 
 use crate::metric::{AnySample, CpuStats, ProcessStats, SchedLatency};
 
+use cgroups::CgroupFamilies;
 use process_stats::ProcessFamilies;
 use text::Text;
 
@@ -33,13 +36,16 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[derive(Debug)]
 pub struct Exporter {
     processes: ProcessFamilies,
+    cgroups: CgroupFamilies,
 }
 
 impl Exporter {
-    /// An exporter that gives at most so many processes series of their own.
+    /// An exporter that gives at most so many processes series of their own,
+    /// and as many cgroups, and pairs of them.
     pub fn new(processes: usize) -> Self {
         Self {
             processes: ProcessFamilies::new(processes),
+            cgroups: CgroupFamilies::new(processes),
         }
     }
 
@@ -52,8 +58,12 @@ impl Exporter {
                 cpu_stats::encode(&mut text, &data);
             } else if let Some(data) = sample.downcast::<ProcessStats>().and_then(|s| s.data) {
                 self.processes.encode(&mut text, &data);
+                self.cgroups.encode(&mut text, &data.cgroups);
             } else if let Some(data) = sample.downcast::<SchedLatency>().and_then(|s| s.data) {
                 sched_latency::encode(&mut text, &data);
+                if let Some(preemptions) = &data.preemptions {
+                    self.cgroups.encode_preemptions(&mut text, preemptions);
+                }
             } else {
                 gauges::encode(&mut text, sample);
             }
@@ -72,8 +82,8 @@ mod tests {
 
     use super::*;
     use crate::metric::{
-        AnyReading, Backend, CpuLatency, CpuTimes, LatencyBucket, LatencyHistogram, LoadAvg,
-        MemoryStats, Process, Reading, Sample, Status,
+        AnyReading, Backend, Cgroup, CpuLatency, CpuTimes, LatencyBucket, LatencyHistogram,
+        LoadAvg, MemoryStats, Preemption, Process, Reading, Sample, Status,
     };
 
     fn sample<R: Reading>(reading: R) -> (&'static str, AnySample) {
@@ -130,10 +140,19 @@ mod tests {
             }),
             sample(ProcessStats {
                 processes: [process(1), process(2)].into_iter().collect(),
+                cgroups: vec![Arc::new(Cgroup {
+                    path: Some("/a \"b\"".into()),
+                    cpu_ns: Some(1),
+                    ..Cgroup::default()
+                })],
                 ..ProcessStats::default()
             }),
             sample(SchedLatency {
                 total,
+                preemptions: Some(vec![Preemption {
+                    count: 1,
+                    ..Preemption::default()
+                }]),
                 ..SchedLatency::default()
             }),
             sample(LoadAvg::default()),
@@ -178,6 +197,8 @@ mod tests {
         for name in [
             "host_cpu_seconds_total",
             "host_process_cpu_seconds_total",
+            "host_cgroup_cpu_seconds_total",
+            "host_cgroup_preemptions_total",
             "host_load_1m",
         ] {
             assert!(seen.contains(name), "{name}");

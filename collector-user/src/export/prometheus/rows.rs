@@ -1,4 +1,4 @@
-use crate::metric::{ExitedTotals, OtherProcesses, Process, ProcessStats};
+use crate::metric::{Cgroup, ExitedTotals, OtherProcesses, Process, ProcessStats};
 
 /// How many counters a process has.
 pub(super) const COUNTERS: usize = 11;
@@ -35,6 +35,22 @@ impl Counters {
             e.involuntary_switches,
             e.minor_faults,
             e.major_faults,
+            None,
+            None,
+        ])
+    }
+
+    pub(super) fn of_cgroup(c: &Cgroup) -> Self {
+        Self([
+            c.user_ns,
+            c.system_ns,
+            c.cpu_ns,
+            c.runqueue_ns,
+            c.blocked_ns,
+            c.voluntary_switches,
+            c.involuntary_switches,
+            c.minor_faults,
+            c.major_faults,
             None,
             None,
         ])

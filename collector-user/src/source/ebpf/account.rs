@@ -35,7 +35,7 @@ pub(crate) struct Account {
     pub(crate) split: Split,
     /// What was published last: an estimate of the time in flight may have
     /// been too high, and totals never shrink.
-    published_cpu_ns: u64,
+    pub(crate) published_cpu_ns: u64,
     published_runqueue_ns: u64,
     pub(crate) rss_bytes: Option<u64>,
     pub(crate) vm_bytes: Option<u64>,

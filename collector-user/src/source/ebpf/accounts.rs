@@ -72,6 +72,8 @@ pub(crate) struct Accounts {
     to_look_up_later: Vec<Key>,
     cgroups: Cgroups,
     distrusts_cgroups: bool,
+    /// Who had a CPU when it was found that processes had been moved.
+    running_at_moves: Vec<Running>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,6 +118,7 @@ impl Accounts {
             to_look_up_later: Vec::new(),
             cgroups: Cgroups::new(hierarchies),
             distrusts_cgroups: false,
+            running_at_moves: Vec::new(),
         }
     }
 

@@ -167,6 +167,21 @@ impl State {
                 self.accounts.update(index, &thread);
             }
         }
+        if records
+            .iter()
+            .any(|record| matches!(record, EventRecord::CgroupMove(_)))
+        {
+            let running = (0..self.cpus.len()).filter_map(|index| {
+                let (cpu, record) = self.running(index)?;
+                Some(Running {
+                    thread: cpu.thread,
+                    since_ns: cpu.since_ns,
+                    cpu_ns: record?.cpu_ns,
+                })
+            });
+            let running = running.collect();
+            self.accounts.note_running(running);
+        }
         let events = self.accounts.settle(
             records,
             &Clock {

@@ -6,7 +6,7 @@ use super::super::{
     account::{InFlight, Key},
     cgroups::Cgroups,
 };
-use super::{Accounts, changed};
+use super::{Accounts, Running, changed};
 use crate::source::cgroup::Usage;
 
 impl Accounts {
@@ -15,33 +15,50 @@ impl Accounts {
         &self.cgroups
     }
 
+    /// Who has a CPU now, where processes were moved: to be told before
+    /// [`settle`](Self::settle).
+    pub(crate) fn note_running(&mut self, running: Vec<Running>) {
+        self.running_at_moves = running;
+    }
+
     /// A process was moved to another cgroup.
     pub(super) fn moved(&mut self, moved: &CgroupMoveEvent) {
         let key = Key {
             pid: moved.header.pid,
             start_ns: moved.header.process_start_ns,
         };
-        if let Some(account) = self.processes.get_mut(&key) {
-            let mut row = account.row(key, InFlight::default(), &self.known);
-            // The record may be from after the move, or from before the slice
-            // in which it came.
-            if let Some(leader) = self.seen.get(moved.thread as usize)
-                && leader.process == key
-            {
-                let others = account
-                    .counters
-                    .cpu_ns
-                    .saturating_sub(leader.counters.cpu_ns);
-                row.cpu_ns = Some(others.saturating_add(moved.cpu_ns));
-            }
-            let used = Usage::of(&row);
-            self.cgroups
-                .moved(&mut account.place, moved.cgroup_id, &used);
-            if account.place.needs_path() {
-                self.to_look_up.push(key);
-            }
-            changed(account, key, &mut self.changed);
+        let Some(account) = self.processes.get_mut(&key) else {
+            return;
+        };
+        let mut cpu_ns = account.counters.cpu_ns;
+        // The record of the leading thread may be from after the move, or from
+        // before the slice in which it came.
+        if let Some(leader) = self.seen.get(moved.thread as usize)
+            && leader.process == key
+        {
+            cpu_ns = cpu_ns
+                .saturating_sub(leader.counters.cpu_ns)
+                .saturating_add(moved.cpu_ns);
         }
+        // Of the others, those count that have had their CPU since before.
+        for running in &self.running_at_moves {
+            if let Some(seen) = self.seen.get(running.thread as usize)
+                && seen.process == key
+                && running.thread != moved.thread
+                && seen.counters.cpu_ns == running.cpu_ns
+            {
+                cpu_ns += moved.header.time_ns.saturating_sub(running.since_ns);
+            }
+        }
+        let cpu_ns = cpu_ns.max(account.published_cpu_ns);
+        let mut row = account.row(key, InFlight::default(), &self.known);
+        row.cpu_ns = Some(cpu_ns);
+        self.cgroups
+            .moved(&mut account.place, moved.cgroup_id, &Usage::of(&row));
+        if account.place.needs_path() {
+            self.to_look_up.push(key);
+        }
+        changed(account, key, &mut self.changed);
     }
 
     /// Events were lost: processes may have been moved without one. The next

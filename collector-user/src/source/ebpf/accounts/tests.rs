@@ -420,3 +420,44 @@ fn what_is_not_known_is_empty_and_not_zero() {
     );
     assert_eq!(reading.exited.cpu_ns, Some(0));
 }
+
+fn moved(cgroup_id: u64, time_ns: u64, leader_cpu_ns: u64) -> EventRecord {
+    EventRecord::CgroupMove(collector_ebpf::CgroupMoveEvent {
+        header: EventHeader {
+            kind: collector_ebpf::EVENT_CGROUP_MOVE,
+            pid: 10,
+            time_ns,
+            process_start_ns: 5,
+        },
+        cgroup_id,
+        cpu_ns: leader_cpu_ns,
+        ..collector_ebpf::CgroupMoveEvent::default()
+    })
+}
+
+#[test]
+fn what_threads_used_up_to_a_move_stays_where_it_was() {
+    let mut accounts = accounts();
+    accounts.update(0, &thread(10, 10, 100));
+    accounts.update(1, &thread(11, 10, 40));
+    settle(&mut accounts, vec![moved(7, 50, 100)]);
+    // When the move is found, the leading thread has left its CPU since, and
+    // the other one has had it for longer.
+    accounts.update(0, &thread(10, 10, 500));
+    accounts.note_running(vec![Running {
+        thread: 1,
+        since_ns: 1_000,
+        cpu_ns: 40,
+    }]);
+    settle(&mut accounts, vec![moved(8, 1_060, 300)]);
+    accounts.update(1, &thread(11, 10, 120));
+    let reading = accounts.reading(2_000, &[]);
+    let of = |id| {
+        let mut rows = reading.cgroups.iter();
+        rows.find(|row| row.id == Some(id))
+            .and_then(|row| row.cpu_ns)
+    };
+    // 300 of the one and 40 + 60 of the other; then 200 and 20.
+    assert_eq!((of(7), of(8)), (Some(400), Some(220)));
+    assert_eq!(reading.processes[0].cpu_ns, Some(620));
+}

@@ -1,0 +1,152 @@
+//! Rows of a bounded number that come to stay.
+//!
+//! As the rows of processes do ([`process_stats`](super::process_stats)), each
+//! counts from when it came, what has no row is in `other`, and what a row had
+//! counted when it goes is in `gone`; so at each scrape all of them add up to
+//! the total, and none goes back. Unlike those, a row stays as long as its key
+//! is there.
+
+use std::{collections::HashMap, hash::Hash};
+
+use super::rows::Counters;
+
+/// The rows, from scrape to scrape.
+#[derive(Debug)]
+pub(super) struct Sticky<K> {
+    limit: usize,
+    rows: HashMap<K, Row>,
+    /// What was counted at the last scrape, of those with a row and without.
+    previous: Option<HashMap<K, Counters>>,
+    pub(super) other: Counters,
+    pub(super) gone: Counters,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    /// What was counted before it had a row: that is in `other`.
+    before: Counters,
+    shown: Counters,
+}
+
+impl<K: Clone + Eq + Hash> Sticky<K> {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            rows: HashMap::new(),
+            previous: None,
+            other: Counters::default(),
+            gone: Counters::default(),
+        }
+    }
+
+    /// Takes in what is counted now; `total` is that of all, those included
+    /// that have no key. Free places go to those that come first.
+    pub(super) fn update(&mut self, now: &[(K, Counters)], total: Counters) {
+        let mut rows = HashMap::with_capacity(self.limit);
+        let mut free = self.limit;
+        for (key, counters) in now {
+            if let Some(row) = self.rows.remove(key) {
+                let shown = counters.minus(row.before).at_least(row.shown);
+                rows.insert(key.clone(), Row { shown, ..row });
+                free = free.saturating_sub(1);
+            }
+        }
+        for row in self.rows.drain().map(|(_, row)| row) {
+            self.gone = self.gone.plus(row.shown);
+        }
+        for (key, counters) in now {
+            if free == 0 {
+                break;
+            }
+            if rows.contains_key(key) {
+                continue;
+            }
+            // What came since the last scrape may have been counted elsewhere
+            // before, so it begins now.
+            let before = self.previous.as_ref().map_or(Counters::default(), |known| {
+                known.get(key).copied().unwrap_or(*counters)
+            });
+            let shown = counters.minus(before);
+            rows.insert(key.clone(), Row { before, shown });
+            free -= 1;
+        }
+        let in_rows = rows.values().map(|row| row.shown);
+        let in_rows = in_rows.fold(self.gone, Counters::plus);
+        self.other = total.minus(in_rows).at_least(self.other);
+        self.rows = rows;
+        self.previous = Some(now.iter().cloned().collect());
+    }
+
+    /// What the row of this key has counted; `None` if it has none.
+    pub(super) fn shown(&self, key: &K) -> Option<Counters> {
+        self.rows.get(key).map(|row| row.shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn counters(value: u64) -> Counters {
+        let mut counters = Counters::default();
+        counters.0[0] = Some(value);
+        counters
+    }
+
+    fn value(counters: Counters) -> u64 {
+        counters.0[0].unwrap_or(0)
+    }
+
+    proptest! {
+        #[test]
+        fn all_rows_add_up_to_the_total_and_none_goes_back(
+            limit in 0..4_usize,
+            scrapes in prop::collection::vec(
+                prop::collection::vec((0..8_u32, 0..50_u64, prop::bool::weighted(0.2)), 0..10),
+                1..20,
+            ),
+        ) {
+            let mut sticky = Sticky::new(limit);
+            let mut alive: std::collections::BTreeMap<u32, u64> = [].into();
+            let (mut removed, mut before) = (0, (0, 0));
+            for steps in scrapes {
+                for (key, grown, ends) in steps {
+                    let count = alive.entry(key).or_default();
+                    *count += grown;
+                    if ends {
+                        removed += *count;
+                        alive.remove(&key);
+                    }
+                }
+                let now: Vec<_> = alive.iter().map(|(&key, &n)| (key, counters(n))).collect();
+                let total = alive.values().sum::<u64>() + removed;
+                let previous: Vec<_> = (0..8).map(|key| sticky.shown(&key)).collect();
+                sticky.update(&now, counters(total));
+                let rows: Vec<_> = (0..8).map(|key| sticky.shown(&key)).collect();
+                let shown: u64 = rows.iter().flatten().map(|row| value(*row)).sum();
+                prop_assert!(rows.iter().flatten().count() <= limit);
+                prop_assert_eq!(shown + value(sticky.other) + value(sticky.gone), total);
+                for (was, is) in previous.iter().zip(&rows) {
+                    if let (Some(was), Some(is)) = (was, is) {
+                        prop_assert!(value(*is) >= value(*was));
+                    }
+                }
+                let sums = (value(sticky.other), value(sticky.gone));
+                prop_assert!(sums.0 >= before.0 && sums.1 >= before.1);
+                before = sums;
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_stays_while_it_is_there_and_counts_from_when_it_came() {
+        let mut sticky = Sticky::new(1);
+        sticky.update(&[("a", counters(5)), ("b", counters(9))], counters(14));
+        assert_eq!(sticky.shown(&"a").map(value), Some(5));
+        sticky.update(&[("b", counters(20))], counters(25));
+        assert_eq!(sticky.shown(&"b").map(value), Some(11));
+        assert_eq!((value(sticky.other), value(sticky.gone)), (9, 5));
+    }
+}
