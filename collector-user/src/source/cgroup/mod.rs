@@ -1,7 +1,7 @@
 //! Cgroups: which there are, what their paths tell, and what the processes in
 //! them used.
 //!
-//! Both backends add processes up to cgroups with the same [`CgroupTable`], so
+//! Both backends add processes up to cgroups with the same `CgroupTable`, so
 //! that the sums are true in the same way.
 
 mod container;
