@@ -9,6 +9,7 @@
 )]
 
 mod agent;
+mod cpu_times;
 mod layouts;
 mod machine;
 mod memory;
@@ -38,8 +39,9 @@ use report::Report;
 use run::{Failure, PartOf, Run};
 
 /// All parts, in the order in which they run.
-const PARTS: [(&str, PartOf); 5] = [
+const PARTS: [(&str, PartOf); 6] = [
     ("tick", tick::run),
+    ("cpu_times", cpu_times::run),
     ("switch", switch::run),
     ("layouts", layouts::run),
     ("memory", memory::run),

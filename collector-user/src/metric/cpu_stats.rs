@@ -4,8 +4,8 @@ use super::{Kind, MetricInfo, Reading, Tier};
 
 /// What each CPU did since the machine started.
 ///
-/// Sources: `/proc/stat`; with the eBPF backend also the scheduler's
-/// tracepoints, for what `/proc/stat` does not know or knows only to a tick.
+/// Sources: `/proc/stat`; with the eBPF backend the counters from which the
+/// kernel makes that file, to the nanosecond, and the scheduler's tracepoints.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CpuStats {
     /// One row for each CPU that is online, in the order of their numbers.
@@ -55,7 +55,8 @@ pub struct CpuTimes {
     pub guest_ns: Option<u64>,
     /// Time spent running a niced guest: part of `nice_ns`.
     pub guest_nice_ns: Option<u64>,
-    /// Context switches. `/proc/stat` has the total only.
+    /// Context switches. `/proc/stat` has the total only; the eBPF backend also
+    /// those of each CPU.
     pub context_switches: Option<u64>,
     /// Time that the scheduler charged to tasks on this CPU, to the
     /// nanosecond, since the programs were attached. The `cpu_ns` of all

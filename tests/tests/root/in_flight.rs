@@ -36,6 +36,9 @@ const KEPT: &str = "COLLECTOR_TEST_CPU";
 /// For how long the child keeps it, in milliseconds.
 const TURN: &str = "COLLECTOR_TEST_TURN_MS";
 
+/// When the child begins, on `CLOCK_MONOTONIC` in ns.
+const BEGIN: &str = "COLLECTOR_TEST_BEGIN";
+
 /// For how long children may keep a CPU: the scheduler takes it from tasks of
 /// their kind after 950 ms of a second.
 const LONGEST_TURN: Duration = Duration::from_millis(800);
@@ -98,6 +101,11 @@ fn keep_a_cpu() {
     assert_eq!(set, 0, "root may");
     let turn = env::var(TURN).expect("it is told");
     let turn = Duration::from_millis(turn.parse().expect("it is a number"));
+    let begin = env::var(BEGIN).expect("it is told");
+    let begin: u64 = begin.parse().expect("it is a number");
+    thread::sleep(Duration::from_nanos(
+        begin.saturating_sub(now_ns(ClockId::Monotonic)),
+    ));
     let begin = Instant::now();
     let mut buffer = vec![0u8; 1 << 16];
     let mut zeros = fs::File::open("/dev/zero").expect("it is there");
@@ -144,6 +152,7 @@ impl Apart {
         command.env(KEPT, self.kept.to_string());
         command.env(PRIORITY, priority.to_string());
         command.env(TURN, turn.as_millis().to_string());
+        command.env(BEGIN, "0");
         command
     }
 }
@@ -298,10 +307,14 @@ fn a_process_that_never_leaves_its_cpu_shows_what_it_has_used() {
 fn the_wait_before_a_slice_that_goes_on_is_told() {
     let scheduler = load();
     let apart = Apart::new();
-    let keep = |priority, turn| Child::spawn(&mut apart.child(priority, turn)).expect("it starts");
-    let first = keep(2, LONGEST_TURN / 2);
-    thread::sleep(LONGEST_TURN / 8);
-    let second = keep(1, LONGEST_TURN / 2);
+    // Both are there before they begin, however slow the machine.
+    let begin = now_ns(ClockId::Monotonic) + 1_000_000_000 + emulation_slack_ns();
+    let keep = |priority, begin_ns: u64| {
+        let mut command = apart.child(priority, LONGEST_TURN / 2);
+        Child::spawn(command.env(BEGIN, begin_ns.to_string())).expect("it starts")
+    };
+    let first = keep(2, begin);
+    let second = keep(1, begin + 50_000_000);
     first.wait().expect("it is a child");
     // The second has waited for the first, and has the CPU now.
     let (mut told, mut last_cpu_ns) = (0, None);

@@ -34,6 +34,8 @@ const LOOKING: Duration = Duration::from_secs(30);
 const SETTLING: Duration = Duration::from_secs(4);
 /// Which backend [`agent_with_ten_subscribers`] takes.
 const BACKEND: &str = "COLLECTOR_TEST_BACKEND";
+/// Which metric it subscribes to, if not to all, and without managers.
+const METRIC: &str = "COLLECTOR_TEST_METRIC";
 /// Opened at begin and end: there are no such files, but the trace has them.
 /// What follows is the time on the monotonic clock.
 const BEGIN: &str = "/collector-test/begin/";
@@ -44,7 +46,7 @@ fn in_one_tick_no_file_is_opened_or_read_twice() {
     let folder = tempfile::tempdir().expect("a folder");
     let runs = [BackendChoice::Ebpf, BackendChoice::Procfs].map(|backend| {
         let path = folder.path().join(backend.as_str());
-        (backend, traced_agent(backend, &path), path)
+        (backend, traced_agent(backend, None, &path), path)
     });
     let mut twice = Vec::new();
     for (backend, child, path) in runs {
@@ -71,17 +73,39 @@ fn in_one_tick_no_file_is_opened_or_read_twice() {
     assert!(first.is_empty(), "{}:\n{}", twice.len(), first.join("\n"));
 }
 
+#[test]
+fn cpu_stats_by_the_programs_opens_and_reads_no_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("cpu_stats");
+    let child = traced_agent(BackendChoice::Ebpf, Some("cpu_stats"), &path);
+    let output = child.wait_with_output().expect("it is a child");
+    assert!(output.status.success(), "{output:?}");
+    let text = fs::read_to_string(path).expect("strace has written it");
+    let calls = calls(&text);
+    let readings = calls.iter().filter(|call| call.name == "bpf").count();
+    assert!(
+        readings as f64 >= LOOKING.as_secs_f64() / TICK,
+        "the programs were asked {readings} times only"
+    );
+    let looks = looks_between_the_marks(&calls);
+    assert!(looks.is_empty(), "{looks:?}");
+}
+
 /// Starts the agent under `strace`, which writes what it sees to `trace`.
-fn traced_agent(backend: BackendChoice, trace: &Path) -> Child {
+fn traced_agent(backend: BackendChoice, metric: Option<&str>, trace: &Path) -> Child {
     let agent = helper("opens::agent_with_ten_subscribers").expect("the path is known");
     Command::new("strace")
+        .envs(metric.map(|metric| (METRIC, metric)))
         .args([
             "--follow-forks",
             "--seccomp-bpf",
             "-ttt",
             "--decode-fds=path",
         ])
-        .args(["--string-limit=0", "--trace=open,openat,openat2,pread64"])
+        .args([
+            "--string-limit=0",
+            "--trace=open,openat,openat2,pread64,bpf",
+        ])
         .arg("--output")
         .arg(trace)
         .arg(agent.get_program())
@@ -109,11 +133,17 @@ fn agent_with_ten_subscribers() {
         let agent = Agent::start(options).expect("it starts");
         let bus = agent.bus();
         tokio::time::sleep(until_between_two_ticks()).await;
-        let _metrics = MetricsManager::start(bus, |_| Duration::from_secs(1));
-        let _hardware = HardwareManager::start(bus, Duration::from_secs(5));
+        let only = env::var(METRIC).ok();
+        let _managers = only.is_none().then(|| {
+            (
+                MetricsManager::start(bus, |_| Duration::from_secs(1)),
+                HardwareManager::start(bus, Duration::from_secs(5)),
+            )
+        });
+        let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
         for number in 0..10 {
             let interval = Duration::from_secs([1, 2, 5][number % 3]);
-            for metric in bus.metrics() {
+            for metric in bus.metrics().iter().filter(|metric| is_wanted(metric.name)) {
                 let subscription = bus.subscribe_any(metric.name, every(interval));
                 let mut subscription = subscription.expect("the interval is allowed");
                 tokio::spawn(async move { while subscription.recv().await.is_some() {} });
