@@ -132,6 +132,11 @@ impl Accounts {
         !self.known.forks || self.unidentified > 0
     }
 
+    /// How many processes have ended so far.
+    pub(crate) const fn exited_processes(&self) -> u64 {
+        self.exited_processes
+    }
+
     /// How many processes have no name yet.
     pub(crate) const fn unidentified(&self) -> usize {
         self.unidentified

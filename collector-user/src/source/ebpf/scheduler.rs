@@ -9,7 +9,7 @@ use std::{
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
 use super::{
-    LoadError, LoadOptions, LoadReport, ProgramState, cpu_reader, loader,
+    LoadError, LoadOptions, LoadReport, ProgramState, cpu_reader, heap, loader,
     state::{Look, State},
 };
 use crate::{
@@ -108,8 +108,10 @@ impl Scheduler {
     ///
     /// When there is no eBPF to be had: the procfs backend is then the way.
     pub fn load(options: &LoadOptions) -> Result<Self, LoadError> {
+        heap::share();
         let loaded = loader::load(options)?;
-        give_memory_back();
+        // The kernel's description of its types took tens of megabytes.
+        heap::give_back();
         let failed = |call: &str, error: io::Error| LoadError::Other(format!("{call}: {error}"));
         let mut report = loaded.report.clone();
         let events_fd = loaded
@@ -308,16 +310,6 @@ fn pump_events(shared: &Shared, events: &OwnedFd, stop: &OwnedFd) {
         }
         std::thread::sleep(GATHER);
         shared.drain();
-    }
-}
-
-/// Gives the memory back that the kernel's description of its types took: tens
-/// of megabytes, in pieces that the allocator would keep.
-fn give_memory_back() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: the call has no precondition.
-    unsafe {
-        libc::malloc_trim(0);
     }
 }
 

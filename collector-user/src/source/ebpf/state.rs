@@ -16,6 +16,7 @@ use super::{
     cpu_reader::CpuReader,
     debug_log::DebugLog,
     event_record::EventRecord,
+    heap,
     known::Known,
     loader::Loaded,
     mapped::MappedArray,
@@ -38,6 +39,10 @@ use crate::{
 /// How often all tasks are gone through, for what the switch path does not
 /// bring: memory, I/O, owners, names.
 const PASS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// So many processes that end from one such pass to the next leave free memory
+/// behind that is worth the while to give back.
+const BURST: u64 = 1_000;
 
 /// How many processes are looked up in `/proc` at one tick.
 const LOOK_UPS_A_TICK: usize = 512;
@@ -69,6 +74,8 @@ pub(super) struct State {
     /// Whether the last pass found what it was made for.
     is_pass_of_use: bool,
     unknown_tasks: u64,
+    /// How many processes had ended by the last regular pass.
+    exited: u64,
     /// Lost events of which subscribers have been told.
     lost_told: u64,
     /// What the last drain found: to be read once more by the next.
@@ -125,6 +132,7 @@ impl State {
             last_regular_pass: None,
             is_pass_of_use: true,
             unknown_tasks: 0,
+            exited: 0,
             lost_told: 0,
             recent: Vec::new(),
             to_read: Vec::new(),
@@ -255,6 +263,11 @@ impl State {
         self.detach(&gone);
         if is_regular {
             self.preemptions.sweep(self.accounts.cgroups());
+            let exited = self.accounts.exited_processes();
+            if exited >= self.exited + BURST {
+                heap::give_back();
+            }
+            self.exited = exited;
         }
         self.give_back();
         self.is_pass_of_use = found > 0 || self.accounts.unidentified() < unidentified;

@@ -53,6 +53,11 @@ impl Processes {
         if self.newest.get(&key.pid) == Some(&key.start_ns) {
             self.newest.remove(&key.pid);
         }
+        // Many that came and went leave no memory behind.
+        if self.accounts.capacity() > 8 * self.accounts.len().max(256) {
+            self.accounts.shrink_to(2 * self.accounts.len());
+            self.newest.shrink_to(2 * self.newest.len());
+        }
         Some(account)
     }
 
