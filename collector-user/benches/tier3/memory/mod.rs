@@ -173,9 +173,9 @@ fn resident(run: &Run, part: &mut Part, processes: usize, aim: f64) -> Result<()
         )
         .aims(
             Aim::AtMost(aim),
-            "found with 50,000 processes: 28 MiB are the table of accounts, which has room for \
-             65,536 of them, 10 MiB the maps that are mapped, and most of the rest rows, their \
-             texts, and free memory between them",
+            "of 50,000 processes the table of accounts takes 28 MiB, with room for 65,536, and \
+             the maps that are mapped take 10; most of the rest is the allocator's, for rows and \
+             texts, and what of it is in use is not known yet",
         ),
     );
     part.note(format!(

@@ -5,9 +5,9 @@
 /// Lets threads that are yet to begin share the first thread's memory.
 ///
 /// A tick runs on whichever thread is free. Would each have memory of its own,
-/// as it is by default, then each would keep what it once needed: with 50,000
-/// processes that is a fifth of all. Nothing here allocates so often that
-/// threads wait for each other.
+/// as it is by default, then each would keep what it once needed. Nothing here
+/// allocates so often that threads wait for each other. Threads that have memory
+/// of their own by now keep it.
 pub(super) fn share() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the call has no precondition.
