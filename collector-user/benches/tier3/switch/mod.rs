@@ -25,7 +25,7 @@ struct Pairs {
 }
 
 pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
-    let rounds = run.choose(3, 11);
+    let rounds = run.choose(2, 11);
     let mut part = Part::new(
         "What the agent costs on the switch path",
         "Programs that do little but switch, with and without a `collector run` whose managers \
