@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, process::Command};
 
-use collector_tests::{Child, EventRecorder, cpu_clock_step_ns};
+use collector_tests::{Child, EventRecorder, cpu_clock_step_ns, here_or_emulated};
 
 use crate::load;
 
@@ -56,9 +56,9 @@ fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
     }
     let difference = charged.abs_diff(expected) as f64 / expected as f64;
     // The tail of a process, after its parent was told of its end, is in no
-    // rusage; it is in the event.
+    // rusage; it is in the event. An emulated CPU takes longer over it.
     assert!(
-        difference < 0.05,
+        difference < here_or_emulated(0.05, 0.15),
         "{charged} ns charged, {expected} ns by rusage"
     );
 }
