@@ -53,7 +53,12 @@ fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
     for cpu in scheduler.cpu_times() {
         add(&mut known, "cpu", &cpu);
     }
-    add(&mut known, "latency", &scheduler.sched_latency().total);
+    for cgroup in &reading.cgroups {
+        add(&mut known, "cgroup", &**cgroup);
+    }
+    let latency = scheduler.sched_latency();
+    add(&mut known, "latency", &latency);
+    add(&mut known, "latency", &latency.total);
 
     // Without some of it, no end is told.
     let patience = Duration::from_secs(2).max(10 * Duration::from_nanos(emulation_slack_ns()));
