@@ -18,6 +18,7 @@ mod cpu_times;
 mod doctor;
 mod events;
 mod helpers;
+mod hotplug;
 mod in_flight;
 mod kernel_threads;
 mod latency;

@@ -9,7 +9,9 @@ use collector::{
         ebpf::{LoadOptions, Scheduler},
     },
 };
-use collector_tests::{Child, EventRecorder, ProcTask, Usage, helper, wait_until};
+use collector_tests::{
+    Child, EventRecorder, ProcTask, Usage, emulation_slack_ns, helper, wait_until,
+};
 
 /// The programs, loaded and attached.
 pub(crate) fn load() -> Scheduler {
@@ -107,7 +109,7 @@ pub(crate) fn assert_charged_with_ended_threads(exit: &ExitEvent, usage: &Usage,
     let ends = if threads == 0 {
         0
     } else {
-        (by_wait4 / 1_000).max(200_000)
+        (by_wait4 / 1_000).max(200_000) + emulation_slack_ns()
     };
     let highest = by_wait4 + 2_000 + ends;
     assert!(

@@ -1,7 +1,9 @@
 //! Processes of many threads.
 
 use collector::metric::ProcessState;
-use collector_tests::{ProcTask, burn_cpu_ms, cpu_clock_ns, fork, raw_thread, wait_until};
+use collector_tests::{
+    ProcTask, burn_cpu_ms, cpu_clock_ns, emulation_slack_ns, fork, raw_thread, wait_until,
+};
 
 use crate::support::{
     assert_charged_with_ended_threads, end_of, load, load_and_record, process, start,
@@ -22,7 +24,7 @@ fn threads_that_run_and_threads_that_ended_are_one_sum() {
     let by_clock = cpu_clock_ns(pid).expect("it is there");
     let cpu_ns = shown.cpu_ns.expect("it is known");
     assert!(
-        (by_clock..=by_clock + 200_000).contains(&cpu_ns),
+        (by_clock..=by_clock + 200_000 + emulation_slack_ns()).contains(&cpu_ns),
         "{cpu_ns} ns, {by_clock} by its clock"
     );
     assert_eq!(shown.threads, Some(proc.threads as u32));

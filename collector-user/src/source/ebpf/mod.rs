@@ -21,6 +21,7 @@ mod known;
 mod loader;
 mod mapped;
 mod offsets;
+mod online;
 mod per_cpu;
 mod preemptions;
 mod read_cpus;

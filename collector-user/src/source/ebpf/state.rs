@@ -20,6 +20,7 @@ use super::{
     known::Known,
     loader::Loaded,
     mapped::MappedArray,
+    online::OnlineCpus,
     preemptions::Preemptions,
     scheduler_clock::{SchedulerClock, uncharged_ns},
     task_iter,
@@ -61,6 +62,7 @@ pub struct Look {
 pub(super) struct State {
     ebpf: Ebpf,
     cpus: MappedArray<Cpu>,
+    online: OnlineCpus,
     threads: MappedArray<Thread>,
     touched: MappedArray<[u8; TOUCHED_PAGE]>,
     free: Queue<MapData, u32>,
@@ -121,6 +123,7 @@ impl State {
         Self {
             accounts: Accounts::new(threads.len(), known, page_size, Hierarchies::of_this_host()),
             told_busy_ns: vec![0; cpus.len() as usize],
+            online: OnlineCpus::new(cpus.len()),
             ebpf,
             cpus,
             threads,
@@ -394,6 +397,7 @@ impl State {
 
     /// What each CPU does.
     fn slices(&mut self, now_ns: u64) -> Vec<Slice> {
+        self.online.read();
         let mut slices: Vec<Slice> = (0..self.cpus.len())
             .filter_map(|cpu| {
                 let (counters, record) = self.running(cpu)?;
@@ -424,9 +428,20 @@ impl State {
         slices
     }
 
-    /// What a CPU did, with the record of the thread that has it, both from
-    /// before the same switch.
-    fn running(&self, index: u32) -> Option<(CpuCounters, Option<Thread>)> {
+    /// What a CPU did, with the record of the thread that has it. One that does
+    /// not tell of its switches has had nobody for any time.
+    fn running(&mut self, index: u32) -> Option<(CpuCounters, Option<Thread>)> {
+        let (mut cpu, thread) = self.noted(index)?;
+        if cpu.since_ns == 0 || self.online.is_current(index, cpu.since_ns) {
+            return Some((cpu, thread));
+        }
+        cpu.since_ns = u64::MAX;
+        Some((cpu, None))
+    }
+
+    /// What a CPU has noted, with the record of the thread that has it, both
+    /// from before the same switch.
+    fn noted(&self, index: u32) -> Option<(CpuCounters, Option<Thread>)> {
         let mut cpu = self.cpus.counters(index)?;
         // A switch in between shows in the second look; many in a row would
         // only make one CPU's time in flight a little wrong.

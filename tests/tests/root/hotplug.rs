@@ -1,0 +1,73 @@
+//! CPUs that are taken away and given back while there is work.
+
+use std::{fs, process::Command, thread, time::Duration};
+
+use collector_tests::{Child, ProcTask, cpu_clock_ns, is_guest};
+
+use crate::support::{Totals, load_and_record, look, process, processes, start, stop};
+
+/// A CPU, which is given back when this is dropped.
+struct Cpu(&'static str);
+
+impl Cpu {
+    fn set(&self, is_online: bool) {
+        fs::write(self.0, if is_online { "1" } else { "0" }).expect("a guest's CPU may be taken");
+    }
+}
+
+impl Drop for Cpu {
+    fn drop(&mut self) {
+        let _it_may_be_there_still = fs::write(self.0, "1");
+    }
+}
+
+#[test]
+fn no_time_is_lost_when_a_cpu_goes_and_comes_back() {
+    if !is_guest() {
+        println!("skipped: only a virtual machine's CPU is taken away");
+        return;
+    }
+    let (scheduler, recorder) = load_and_record();
+    let burning: Vec<Child> = (0..3).map(|_| start("burn_for_ever")).collect();
+    thread::sleep(Duration::from_millis(500));
+    let cpu = Cpu("/sys/devices/system/cpu/cpu1/online");
+    let (before, _cpus) = look(&scheduler);
+    for _ in 0..3 {
+        cpu.set(false);
+        let short = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
+        thread::sleep(Duration::from_millis(300));
+        look(&scheduler);
+        cpu.set(true);
+        thread::sleep(Duration::from_millis(300));
+        let pid = short.pid();
+        short.wait().expect("it is a child");
+        let exits = recorder.wait_for_exits(&[pid]).exits;
+        assert!(exits.iter().any(|exit| exit.pid == pid));
+    }
+    cpu.set(false);
+    burning.iter().for_each(stop);
+    let (after, _cpus) = look(&scheduler);
+    Totals::assert_conserved(&before, &after);
+    for child in &burning {
+        let shown = process(&scheduler, child.pid());
+        let proc = ProcTask::read(child.pid()).expect("it is there");
+        assert_eq!(shown.cpu_ns, cpu_clock_ns(child.pid()).ok());
+        assert_eq!(shown.voluntary_switches, Some(proc.voluntary_switches));
+        assert_eq!(shown.involuntary_switches, Some(proc.involuntary_switches));
+    }
+    cpu.set(true);
+    // The kernel's threads of that CPU were parked, and are the same.
+    let reading = processes(&scheduler);
+    for name in ["migration/1", "ksoftirqd/1"] {
+        let mut rows = reading.processes.iter().filter(|row| &*row.comm == name);
+        let row = rows.next().unwrap_or_else(|| panic!("{name} is not shown"));
+        assert!(rows.next().is_none(), "{name} is there once");
+        // None had a CPU while there was none.
+        let by_proc = ProcTask::read(row.pid).expect("it is there").cpu_ns;
+        let cpu_ns = row.cpu_ns.expect("it is known");
+        assert!(
+            cpu_ns <= by_proc + 100_000_000,
+            "{cpu_ns} ns, {by_proc} by schedstat"
+        );
+    }
+}
