@@ -12,6 +12,8 @@ pub struct Usage {
     pub status: ExitStatus,
     /// Time on a CPU, in user and kernel mode.
     pub cpu: Duration,
+    /// The part of it in user mode.
+    pub user: Duration,
     /// Voluntary context switches.
     pub voluntary_switches: u64,
     /// Involuntary context switches.
@@ -106,6 +108,7 @@ impl Child {
         Ok(Usage {
             status: ExitStatus::from_raw(status),
             cpu: time(usage.ru_utime) + time(usage.ru_stime),
+            user: time(usage.ru_utime),
             voluntary_switches: usage.ru_nvcsw as u64,
             involuntary_switches: usage.ru_nivcsw as u64,
             minor_faults: usage.ru_minflt as u64,

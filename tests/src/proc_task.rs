@@ -1,5 +1,7 @@
 use std::{fs, io, path::Path};
 
+use procfs::Current as _;
+
 use crate::schedstat;
 
 /// What `/proc` tells of a process and of its threads that are alive.
@@ -80,6 +82,16 @@ impl ProcTask {
     pub fn state(pid: u32) -> Option<char> {
         letter(format!("/proc/{pid}/stat").as_ref())
     }
+}
+
+/// How many threads the host has now, those of the kernel included.
+///
+/// # Errors
+///
+/// When `/proc` is not there.
+pub fn threads_of_the_host() -> io::Result<u32> {
+    let load = procfs::LoadAverage::current().map_err(io::Error::other)?;
+    Ok(load.max)
 }
 
 /// The state letter in a `stat` file.

@@ -6,12 +6,9 @@ use collector::metric::ProcessState;
 use collector_tests::{Child, ProcTask, cpu_clock_ns, cpu_clock_step_ns, emulation_slack_ns};
 
 use crate::support::{
-    assert_charged_with_ended_threads, assert_close, end_of, load, load_and_record, process, start,
-    stop,
+    TICK_NS, assert_charged_with_ended_threads, assert_close, end_of, load, load_and_record,
+    process, start, stop,
 };
-
-/// What a clock tick of `/proc` is.
-const TICK_NS: u64 = 10_000_000;
 
 /// Runs a helper to its end, and compares its exit event with what the kernel
 /// tells the parent.

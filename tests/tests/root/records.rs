@@ -4,20 +4,20 @@ use std::{collections::BTreeSet, fs};
 
 use collector::source::ebpf::LoadOptions;
 use collector_tests::{
-    EventRecorder, ProcTask, burn_cpu_ms, cpu_clock_ns, fork, raw_thread, wait_until,
+    EventRecorder, ProcTask, burn_cpu_ms, cpu_clock_ns, fork, raw_thread, threads_of_the_host,
+    wait_until,
 };
 
 use crate::support::{
     assert_charged_as_wait4_says, assert_close, end_of, load_with, look, process, processes,
 };
 
-/// As few as there can be.
-const RECORDS: u32 = 4_096;
-
 #[test]
 fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before() {
+    // As few as there can be, but enough for what is there.
+    let records = threads_of_the_host().expect("it is told") + 2_048;
     let scheduler = load_with(&LoadOptions {
-        thread_records: Some(RECORDS),
+        thread_records: Some(records),
         ..LoadOptions::default()
     });
     let recorder = EventRecorder::default();
@@ -29,7 +29,7 @@ fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before(
     assert_eq!(scheduler.threads_dropped(), 0);
 
     // SAFETY: it makes system calls only.
-    let horde = unsafe { fork(0, None, be_many) }.expect("it starts");
+    let horde = unsafe { fork(0, None, || be_many(records + 4_096)) }.expect("it starts");
     wait_until("there are more threads than records", || {
         ProcTask::state(horde.pid()) == Some('T')
     });
@@ -85,9 +85,9 @@ fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before(
     assert!(!shown.contains(&threads) && fs::exists("/proc/self").is_ok());
 }
 
-/// Makes as many threads as there are records, which sleep, and stops.
-fn be_many() {
-    for _ in 0..RECORDS {
+/// Makes so many threads, which sleep, and stops.
+fn be_many(count: u32) {
+    for _ in 0..count {
         // SAFETY: it makes system calls only.
         if unsafe { raw_thread(sleep_for_ever) }.is_err() {
             return;

@@ -4,17 +4,20 @@
 use std::collections::BTreeSet;
 
 use collector::source::ebpf::LoadOptions;
-use collector_tests::{EventRecorder, children_cpu_ns, crowd, here_or_emulated, wait_until};
+use collector_tests::{
+    EventRecorder, children_cpu_ns, crowd, here_or_emulated, threads_of_the_host, wait_until,
+};
 
 use crate::support::{assert_close, load_with, processes};
 
 #[test]
 fn of_twenty_thousand_processes_none_is_lost_and_none_leaves_a_record_behind() {
     let count = here_or_emulated(20_000, 2_000);
-    // Fewer records than processes: were they not given back, they would run
-    // out.
+    // Fewer free records than processes: were they not given back, they would
+    // run out.
+    let threads = threads_of_the_host().expect("it is told");
     let scheduler = load_with(&LoadOptions {
-        thread_records: Some(8_192),
+        thread_records: Some(threads + count as u32 / 4),
         ..LoadOptions::default()
     });
     let recorder = EventRecorder::default();

@@ -64,6 +64,9 @@ pub(crate) fn process(scheduler: &Scheduler, pid: u32) -> Process {
         .clone()
 }
 
+/// What a clock tick of `/proc` is, and no timer tick is longer.
+pub(crate) const TICK_NS: u64 = 10_000_000;
+
 /// Asserts that a value is within a fraction of what it should be, or within
 /// an absolute distance of it.
 #[track_caller]
@@ -141,6 +144,13 @@ pub(crate) fn assert_charged_with_ended_threads(exit: &ExitEvent, usage: &Usage,
     );
     let split = exit.user_ns.unwrap_or(0) + exit.system_ns.unwrap_or(0);
     assert_eq!(split, cpu_ns, "user_ns + system_ns");
+    assert_close(
+        "user_ns",
+        exit.user_ns.unwrap_or(0),
+        usage.user.as_nanos() as u64,
+        0.0,
+        TICK_NS + ends,
+    );
 }
 
 /// What all processes used, alive and gone, and what all CPUs did, as of one
