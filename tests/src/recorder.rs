@@ -13,6 +13,8 @@ use collector::{
     source::ebpf::EventSink,
 };
 
+use crate::here_or_emulated;
+
 /// Keeps all lifecycle events.
 #[derive(Clone, Debug, Default)]
 pub struct EventRecorder {
@@ -73,9 +75,13 @@ impl EventRecorder {
     }
 
     /// Waits until each of these processes has been seen to end, at most half
-    /// a minute, and returns the events.
+    /// a minute, or two minutes where the CPU is emulated, and returns the
+    /// events.
     pub fn wait_for_exits(&self, pids: &[u32]) -> Recorded {
-        self.wait_for_exits_until(pids, Instant::now() + Duration::from_secs(30))
+        self.wait_for_exits_until(
+            pids,
+            Instant::now() + Duration::from_secs(here_or_emulated(30, 120)),
+        )
     }
 
     /// As [`wait_for_exits`](Self::wait_for_exits), at most until `deadline`:
