@@ -109,11 +109,11 @@ offsets! {
     mm_arg_start: u64, ["mm_struct.arg_start"], Some("argv");
     mm_arg_end: u64, ["mm_struct.arg_end"], Some("argv");
     bprm_filename: Pointer, ["linux_binprm.filename"], Some("filename");
-    task_cgroups: Pointer, ["task_struct.cgroups"], Some("numbers of cgroups; preemptions in sched_latency");
+    task_cgroups: Pointer, ["task_struct.cgroups"], Some("id in cgroups; preemptions in sched_latency");
     // The cgroup in the hierarchy of version 2, whatever controllers it has.
-    css_set_cgroup: Pointer, ["css_set.dfl_cgrp"], Some("numbers of cgroups; preemptions in sched_latency");
-    cgroup_kn: Pointer, ["cgroup.kn"], Some("numbers of cgroups; preemptions in sched_latency");
-    kernfs_node_id: u64, ["kernfs_node.id"], Some("numbers of cgroups; preemptions in sched_latency");
+    css_set_cgroup: Pointer, ["css_set.dfl_cgrp"], Some("id in cgroups; preemptions in sched_latency");
+    cgroup_kn: Pointer, ["cgroup.kn"], Some("id in cgroups; preemptions in sched_latency");
+    kernfs_node_id: u64, ["kernfs_node.id"], Some("id in cgroups; preemptions in sched_latency");
     // In thread_info since 5.16 on x86, from the start on arm64.
     task_cpu: u32, ["task_struct.thread_info.cpu", "task_struct.cpu"], Some("the time of a task that has had its CPU since before the start");
     // An `int`, and a byte since 7.3: of either, the first byte is read.

@@ -92,7 +92,9 @@ impl Accounts {
                 self.cgroups.distrust(&mut account.place);
             }
             let is_nameless = account.comm.is_empty() && !self.known.comm;
-            if account.place.needs_path() || is_nameless {
+            // It was there before, or its exec was not seen.
+            let has_no_line = account.cmdline.is_none() && account.kernel_thread == Some(false);
+            if account.place.needs_path() || is_nameless || has_no_line {
                 self.to_look_up_later.push(key);
             }
         }

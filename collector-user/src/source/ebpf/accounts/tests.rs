@@ -461,3 +461,33 @@ fn what_threads_used_up_to_a_move_stays_where_it_was() {
     assert_eq!((of(7), of(8)), (Some(400), Some(220)));
     assert_eq!(reading.processes[0].cpu_ns, Some(620));
 }
+
+#[test]
+fn the_command_line_of_a_process_that_was_there_before_is_looked_up() {
+    let mut accounts = accounts();
+    let entry = TaskEntry {
+        tid: 10,
+        tgid: 10,
+        process_start_ns: 5,
+        thread: 0,
+        comm: *b"old\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        ..TaskEntry::default()
+    };
+    accounts.begin_pass(true);
+    accounts.update(0, &thread(10, 10, 100));
+    accounts.visit(&entry, true);
+    let wanted = accounts.next_look_up().expect("something is not known");
+    assert!(wanted.cmdline);
+    accounts.looked_up(
+        wanted.key,
+        Details {
+            cmdline: Some("old --and grey".into()),
+            ..Details::default()
+        },
+    );
+    let reading = accounts.reading(0, &[]);
+    assert_eq!(
+        reading.processes[0].cmdline.as_deref(),
+        Some("old --and grey")
+    );
+}
