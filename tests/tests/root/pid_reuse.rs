@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use collector_tests::{Child, burn_cpu_ms, fork};
+use collector_tests::{Child, burn_cpu_ms, emulation_slack_ns, fork};
 
 use crate::support::{assert_charged_as_wait4_says, assert_close, load_and_record, processes};
 
@@ -50,7 +50,8 @@ fn processes_with_the_same_number_one_after_the_other_are_told_apart() {
     );
     for (index, (exit, usage)) in exits.iter().zip(&usages).enumerate() {
         let burned = 5_000_000 * (index as u64 + 1);
-        assert_close("cpu_ns", exit.cpu_ns.unwrap_or(0), burned, 0.3, 4_000_000);
+        let distance = 4_000_000 + emulation_slack_ns();
+        assert_close("cpu_ns", exit.cpu_ns.unwrap_or(0), burned, 0.3, distance);
         if let Some(usage) = usage {
             assert_charged_as_wait4_says(exit, usage);
         }
