@@ -6,7 +6,7 @@
 //! - [`wakeup`]: `sched_wakeup`, `sched_wakeup_new`, where a wait begins.
 //! - [`lifecycle`]: `sched_process_fork`, `_exec`, `_exit`.
 //! - [`preempt`]: who lost a CPU to whom, called by `switch`.
-//! - [`cgroup`]: `cgroup_attach_task`.
+//! - [`cgroup`][]: `cgroup_attach_task`.
 //! - [`iter`]: the tasks that were there before, and what changes slowly.
 //! - [`read_cpus`]: what the kernel knows of each CPU, when user space asks.
 //!
