@@ -152,6 +152,14 @@ impl CpuReader {
         self.forks_before.map(|before| self.stats(before))
     }
 
+    /// The CPUs on which tasks may run, as of the last reading.
+    pub(super) fn online(&self) -> impl Iterator<Item = u32> {
+        (0..)
+            .zip(&self.readings)
+            .filter(|(_cpu, reading)| reading.is_online != 0)
+            .map(|(cpu, _reading)| cpu)
+    }
+
     /// Whether [`cpu_stats`](Self::cpu_stats) can be had.
     pub(super) const fn has_stats(&self) -> bool {
         self.forks_before.is_some()

@@ -39,6 +39,14 @@ impl OnlineCpus {
         self.online = list.unwrap_or_else(|| (0..self.stale.len() as u32).collect());
     }
 
+    /// Takes over which CPUs the program `read_cpus` found online, in rising
+    /// order; nothing if it found none.
+    pub(super) fn take(&mut self, online: impl Iterator<Item = u32>) -> bool {
+        self.online.clear();
+        self.online.extend(online);
+        !self.online.is_empty()
+    }
+
     /// Whether what a CPU has noted since some time is still so.
     pub(super) fn is_current(&mut self, cpu: u32, since_ns: u64) -> bool {
         let is_online = self.online.binary_search(&cpu).is_ok();

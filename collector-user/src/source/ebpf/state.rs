@@ -397,7 +397,13 @@ impl State {
 
     /// What each CPU does.
     fn slices(&mut self, now_ns: u64) -> Vec<Slice> {
-        self.online.read();
+        let is_told = match &self.cpu_reader {
+            Some(reader) => self.online.take(reader.online()),
+            None => false,
+        };
+        if !is_told {
+            self.online.read();
+        }
         let mut slices: Vec<Slice> = (0..self.cpus.len())
             .filter_map(|cpu| {
                 let (counters, record) = self.running(cpu)?;
