@@ -1,0 +1,51 @@
+//! The compiled programs, with what is set in them before the kernel gets them.
+
+use std::fs;
+
+use aya::{Ebpf, EbpfLoader};
+use collector_ebpf::CpuOffsets;
+
+use super::{
+    super::{LoadError, LoadOptions, cpu_offsets, offsets::KernelOffsets},
+    refusal::describe,
+    sizes::Sizes,
+};
+
+/// Built by `cargo xtask build-ebpf`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../collector.bpf.o");
+
+/// Makes the maps, and takes the programs out of the object. None of them is
+/// with the kernel yet.
+pub(super) fn load(
+    options: &LoadOptions,
+    sizes: Sizes,
+    offsets: &KernelOffsets,
+    cpu_offsets: &CpuOffsets,
+) -> Result<Ebpf, LoadError> {
+    let object = match &options.object {
+        None => None,
+        Some(path) => Some(fs::read(path).map_err(|error| {
+            LoadError::Other(format!(
+                "cannot read the object {}: {error}",
+                path.display()
+            ))
+        })?),
+    };
+    EbpfLoader::new()
+        .override_global("FIELD_OFFSETS", offsets.words.as_slice(), true)
+        .override_global(
+            "CPU_OFFSETS",
+            cpu_offsets::words(cpu_offsets).as_slice(),
+            true,
+        )
+        .map_max_entries("CPUS", sizes.cpus)
+        .map_max_entries("CPU_TIMES", sizes.cpus)
+        .map_max_entries("THREADS", sizes.threads)
+        .map_max_entries("THREAD_OF", sizes.threads)
+        .map_max_entries("FREE", sizes.threads)
+        .map_max_entries("TOUCHED", sizes.touched_pages())
+        .map_max_entries("EVENTS", sizes.events_bytes)
+        .map_max_entries("PREEMPTIONS", sizes.preemption_pairs)
+        .load(object.as_deref().unwrap_or(OBJECT))
+        .map_err(|error| describe(&error))
+}
