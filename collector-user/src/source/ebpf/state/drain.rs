@@ -1,0 +1,86 @@
+//! What changed: events, and records of threads.
+
+use std::time::SystemTime;
+
+use super::{
+    super::{
+        accounts::{Clock, Running},
+        event_record::EventRecord,
+    },
+    State,
+};
+use crate::metric::ProcessEvent;
+
+impl State {
+    /// Reads what changed since the last time.
+    pub(in crate::source::ebpf) fn drain(
+        &mut self,
+        now_ns: u64,
+        wall: SystemTime,
+    ) -> Vec<ProcessEvent> {
+        if let Some(log) = &mut self.debug_log {
+            log.flush();
+        }
+        // The events first: a thread that is told to have ended has its final
+        // counters in its record by then.
+        let mut records = Vec::new();
+        self.to_read.clear();
+        while let Some(item) = self.events.next() {
+            if let Some(record) = EventRecord::decode(&item) {
+                if let EventRecord::ThreadEnd(end) = &record {
+                    self.to_read.push(end.thread);
+                }
+                records.push(record);
+            } else {
+                let bytes = item.len();
+                tracing::warn!(bytes, "a record of the ring buffer has an unknown form");
+            }
+        }
+        self.to_read.append(&mut self.recent);
+        self.touched.drain_into(&mut self.recent);
+        self.to_read.extend_from_slice(&self.recent);
+        self.accounts.take_waiting(&mut self.to_read);
+        self.to_read.sort_unstable();
+        self.to_read.dedup();
+        for &index in &self.to_read {
+            if let Some(thread) = self.threads.read(index) {
+                self.accounts.update(index, &thread);
+            }
+        }
+        if records
+            .iter()
+            .any(|record| matches!(record, EventRecord::CgroupMove(_)))
+        {
+            let running = (0..self.cpus.len()).filter_map(|index| {
+                let (cpu, record) = self.running(index)?;
+                Some(Running {
+                    thread: cpu.thread,
+                    since_ns: cpu.since_ns,
+                    cpu_ns: record?.cpu_ns,
+                })
+            });
+            let running = running.collect();
+            self.accounts.note_running(running);
+        }
+        let events = self.accounts.settle(
+            records,
+            &Clock {
+                monotonic_ns: now_ns,
+                wall,
+            },
+            &mut self.freed,
+        );
+        self.give_back();
+        events
+    }
+
+    /// Makes the records of threads that ended free again.
+    pub(super) fn give_back(&mut self) {
+        for index in self.freed.drain(..) {
+            self.threads.mark_free(index);
+            if let Err(error) = self.free.push(index, 0) {
+                tracing::error!(%error, "a thread record cannot be given back, and is lost until the restart");
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The passes over all tasks.
+
+use std::{
+    io,
+    time::{Duration, Instant, SystemTime},
+};
+
+use aya::maps::HashMap;
+
+use super::{
+    super::{heap, task_iter},
+    State,
+};
+use crate::metric::ProcessEvent;
+
+/// How often all tasks are gone through, for what the switch path does not
+/// bring: memory, I/O, owners, names.
+const PASS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// So many processes that end from one such pass to the next leave free memory
+/// behind that is worth the while to give back.
+const BURST: u64 = 1_000;
+
+impl State {
+    /// Goes through all tasks if that is due: for what changes slowly, or
+    /// because a task was seen that is not known.
+    pub(in crate::source::ebpf) fn pass_if_due(
+        &mut self,
+        now: SystemTime,
+    ) -> io::Result<Vec<ProcessEvent>> {
+        let unknown = self.sum(|cpu| cpu.unknown_tasks);
+        let is_missed = self.accounts.needs_pass() || unknown != self.unknown_tasks;
+        // A task may be hidden from the pass, or find no free record: then the
+        // next regular one is soon enough.
+        if self.is_regular_pass_due() || (is_missed && self.is_pass_of_use) {
+            self.unknown_tasks = unknown;
+            return self.pass(now);
+        }
+        Ok(Vec::new())
+    }
+
+    fn is_regular_pass_due(&self) -> bool {
+        self.last_regular_pass
+            .is_none_or(|last| last.elapsed() >= PASS_INTERVAL)
+    }
+
+    /// Goes through all tasks.
+    pub(in crate::source::ebpf) fn pass(
+        &mut self,
+        now: SystemTime,
+    ) -> io::Result<Vec<ProcessEvent>> {
+        let is_first = self.last_regular_pass.is_none();
+        let is_regular = self.is_regular_pass_due();
+        if is_regular {
+            self.last_regular_pass = Some(Instant::now());
+        }
+        let lost = self.events_dropped();
+        if std::mem::replace(&mut self.events_lost, lost) != lost {
+            self.accounts.distrust_cgroups();
+        }
+        let unidentified = self.accounts.unidentified();
+        let mut found = 0;
+        let Self {
+            ebpf,
+            accounts,
+            threads,
+            ..
+        } = self;
+        accounts.begin_pass(is_regular);
+        task_iter::visit_all(ebpf, |entry| {
+            if let Some(thread) = threads.read(entry.thread) {
+                accounts.update(entry.thread, &thread);
+            }
+            found += entry.is_new;
+            accounts.visit(entry, is_first);
+        })?;
+        let mut gone = Vec::new();
+        let events = self.accounts.end_pass(now, &mut self.freed, &mut gone);
+        self.detach(&gone);
+        if is_regular {
+            self.preemptions.sweep(self.accounts.cgroups());
+            let exited = self.accounts.exited_processes();
+            if exited >= self.exited + BURST {
+                heap::give_back();
+            }
+            self.exited = exited;
+        }
+        self.give_back();
+        self.is_pass_of_use = found > 0 || self.accounts.unidentified() < unidentified;
+        Ok(events)
+    }
+
+    /// Makes records ones that no program finds any more.
+    fn detach(&mut self, gone: &[u32]) {
+        let tasks: Vec<(u32, u64)> = gone
+            .iter()
+            .filter_map(|&index| Some((index, self.threads.detach(index)?)))
+            .collect();
+        if tasks.is_empty() {
+            return;
+        }
+        let Some(map) = self.ebpf.map_mut("THREAD_OF") else {
+            return;
+        };
+        let Ok(mut thread_of) = HashMap::<_, u64, u32>::try_from(map) else {
+            return;
+        };
+        for (index, task) in tasks {
+            // By now another task may be at this address.
+            if thread_of.get(&task, 0).is_ok_and(|found| found == index) {
+                let _already_gone = thread_of.remove(&task);
+            }
+        }
+    }
+}
