@@ -3,7 +3,7 @@ use collector_ebpf::{CgroupMoveEvent, EVENT_CGROUP_MOVE};
 
 use crate::{
     maps::EVENTS,
-    task::{Kernel, field, pointer, process_start, this_cpu, thread_of},
+    task::{Kernel, count, field, pointer, process_start, thread_of},
 };
 
 /// The cgroup of a task in the hierarchy of version 2: every task has one
@@ -45,10 +45,7 @@ pub(crate) fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let Some(mut entry) = EVENTS.reserve_untyped::<CgroupMoveEvent>(0) else {
-        if let Some(cpu) = this_cpu() {
-            // SAFETY: the pointer is to this CPU's element.
-            unsafe { (*cpu).counters.events_dropped += 1 };
-        }
+        count!(events_dropped);
         return 0;
     };
     let event = entry.as_mut_ptr();

@@ -6,8 +6,10 @@ pub const UNSEEN: u64 = u64::MAX;
 /// What one CPU did since the programs were attached: an element of the map
 /// `CPUS`.
 ///
-/// Only programs that run on that CPU write to it, and no two of them write
-/// the same field, so no write needs to be atomic.
+/// Only programs that run on that CPU write to it. Since Linux 7.0 the switch
+/// program may come in the midst of another one, which the kernel may preempt
+/// ([`a46023d5616e`](https://git.kernel.org/torvalds/c/a46023d5616e)); so what
+/// those write is added in one instruction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Cpu {
@@ -69,6 +71,12 @@ pub struct CpuCounters {
     pub threads_dropped: u64,
     /// Tasks that ran here without a record.
     pub unknown_tasks: u64,
+    /// Processes that got their first record with a CPU here, since their fork
+    /// was not seen.
+    pub begun_unseen: u64,
+    /// When a record was last asked for here in vain, by a task that got this
+    /// CPU; 0 if never.
+    pub refused_ns: u64,
     /// Slices of which it is not known what came before them, because the
     /// task had got its CPU unseen.
     pub discarded: u64,

@@ -49,6 +49,8 @@ pub struct ForkEvent {
     pub comm: [u8; COMM_LEN],
     /// Its cgroup of version 2; 0 where it is not known.
     pub cgroup_id: u64,
+    /// Which program it executes: `self_exec_id`, which it has from its parent.
+    pub exec_id: u64,
 }
 
 /// A process became another program.
@@ -68,6 +70,8 @@ pub struct ExecEvent {
     pub argv_len: u32,
     /// How many bytes the arguments really have.
     pub argv_full_len: u64,
+    /// Which program it executes: `self_exec_id`, which grows with each.
+    pub exec_id: u64,
     /// Its new name.
     pub comm: [u8; COMM_LEN],
     /// The file that was executed, as it was asked for.

@@ -74,6 +74,7 @@ fn fill(entry: &mut TaskEntry, task: *const Kernel) {
     entry.write_bytes = field!(task, task_write_bytes: u64);
     fill_ended(entry, task);
     entry.cgroup_id = cgroup::id(cgroup::of(task));
+    entry.exec_id = field!(task, task_exec_id: u64);
 
     entry.is_new = 0;
     entry.reserved = 0;
@@ -115,6 +116,7 @@ fn at_least_zero(count: i64) -> u64 {
 /// What the threads of the process used that have ended.
 #[inline(always)]
 fn fill_ended(entry: &mut TaskEntry, task: *const Kernel) {
+    // Every task has one until it is freed: `__put_task_struct` of `kernel/fork.c`.
     let signal = pointer!(task, task_signal);
     if signal.is_null() {
         return;

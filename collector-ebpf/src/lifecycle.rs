@@ -15,15 +15,17 @@ use crate::{
     debug::debug_log,
     maps::{EVENTS, EXEC_SCRATCH, THREADS},
     task::{
-        Kernel, adopt, effective_user, field, flags, group_dead, parent, pointer, process_start,
-        read_comm, this_cpu, thread_of, wait_status,
+        Kernel, adopt, count, effective_user, field, flags, group_dead, parent, pointer,
+        process_start, read_comm, thread_of, wait_status,
     },
 };
 
 /// A task is made: it has not run yet.
 ///
 /// Not all tasks come by here: the kernel makes the workers of `io_uring` and
-/// of `vhost` without this tracepoint, and they are found by the iterator.
+/// of `vhost` without this tracepoint, and since 7.0 it leaves out a run of a
+/// program that comes while another one is preempted on the same CPU. Those
+/// tasks get their records with their first CPU, or from the iterator.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     let maker: *const Kernel = ctx.arg(0);
@@ -53,7 +55,7 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let Some(mut entry) = EVENTS.reserve_untyped::<ForkEvent>(0) else {
-        dropped();
+        count!(events_dropped);
         return 0;
     };
     let event = entry.as_mut_ptr();
@@ -70,6 +72,7 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         (*event).comm = [0; collector_ebpf::COMM_LEN];
         read_comm(child, &raw mut (*event).comm);
         (*event).cgroup_id = cgroup::id(cgroup::of(child));
+        (*event).exec_id = field!(child, task_exec_id: u64);
     }
     entry.submit(0);
     0
@@ -103,7 +106,7 @@ pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     };
     debug_log!(&ctx, "exec: process {}", field!(task, task_tgid: u32));
     if refused != 0 {
-        dropped();
+        count!(events_dropped);
     }
     0
 }
@@ -125,6 +128,7 @@ unsafe fn fill_exec(event: *mut ExecEvent, task: *const Kernel, bprm: *const Ker
         };
         (*event).ppid = parent(task);
         (*event).uid = effective_user(task);
+        (*event).exec_id = field!(task, task_exec_id: u64);
         read_comm(task, &raw mut (*event).comm);
 
         let filename = pointer!(bprm, bprm_filename);
@@ -161,7 +165,7 @@ unsafe fn fill_exec(event: *mut ExecEvent, task: *const Kernel, bprm: *const Ker
 
 /// A thread begins to exit. It goes on running for a while: it gives back its
 /// memory and its files, and leaves its CPU for the last time in
-/// `sched_switch`.
+/// `sched_switch`; that also notes how it ended, should this run be left out.
 #[btf_tracepoint(function = "sched_process_exit")]
 pub(crate) fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     let task: *const Kernel = ctx.arg(0);
@@ -177,13 +181,4 @@ pub(crate) fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     }
     debug_log!(&ctx, "exit: thread {}", field!(task, task_pid: u32));
     0
-}
-
-/// Counts an event for which there was no room.
-#[inline(always)]
-fn dropped() {
-    if let Some(cpu) = this_cpu() {
-        // SAFETY: the pointer is to this CPU's element.
-        unsafe { (*cpu).counters.events_dropped += 1 };
-    }
 }

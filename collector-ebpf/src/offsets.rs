@@ -78,6 +78,8 @@ offsets! {
     // Only with CONFIG_SCHED_INFO; without it the programs measure the wait.
     task_run_delay: u64, ["task_struct.sched_info.run_delay"], Some("runqueue_ns of processes that were there before; the rest comes from sched_wakeup then");
     task_comm: [u8; COMM_LEN], ["task_struct.comm"], Some("comm in process_events");
+    // Grows with each execve.
+    task_exec_id: u64, ["task_struct.self_exec_id"], Some("a new cmdline of processes whose exec event was lost");
     task_real_parent: Pointer, ["task_struct.real_parent"], Some("ppid");
     task_cred: Pointer, ["task_struct.cred"], Some("uid");
     cred_euid: u32, ["cred.euid.val"], Some("uid");

@@ -1,18 +1,24 @@
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{bindings::BPF_NOEXIST, macros::btf_tracepoint, programs::BtfTracePointContext};
 use collector_ebpf::{
-    ABSENT, Cpu, CpuCounters, EVENT_THREAD_END, Histogram, NO_THREAD, THREAD_DEAD, Thread,
-    ThreadEndEvent, UNSEEN, bucket_of,
+    ABSENT, Cpu, CpuCounters, EVENT_THREAD_END, GROUP_DEAD, Histogram, NO_THREAD, THREAD_DEAD,
+    Thread, ThreadEndEvent, UNSEEN, bucket_of,
 };
 
 use crate::{
     clock::switch_time,
     maps::{EVENTS, THREAD_OF, THREADS, touch},
     preempt::preempted,
-    task::{Kernel, copy_counters, field, offset, this_cpu, thread_of},
+    task::{
+        Kernel, copy_counters, field, give_record, group_dead, group_exits, loaded_at, offset,
+        pointer, this_cpu, thread_of, wait_status,
+    },
 };
 
 /// `TASK_DEAD` of `include/linux/sched.h`: set once, in `do_task_dead`.
 const TASK_DEAD: u32 = 0x80;
+
+/// For how long a CPU does not ask for a record after it got none.
+const RETRY_NS: u64 = 1 << 20;
 
 /// A CPU passes from one task to another.
 ///
@@ -71,6 +77,8 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
     unsafe { copy_counters(prev, thread) };
     let state = field!(prev, task_state: u32);
     thread.task_state = state;
+    // Not that of its fork if it called `execve` and was not the leading one.
+    thread.tid = tid;
     thread.left_at_ns = now;
     counters.busy_ns += thread.cpu_ns.wrapping_sub(before.0);
     if thread.voluntary_switches == before.2 {
@@ -137,7 +145,10 @@ fn enter(cpu: &mut CpuCounters, next: *const Kernel, now: u64) {
     if tid == 0 {
         return;
     }
-    let index = thread_of(next, tid);
+    let mut index = thread_of(next, tid);
+    if index == NO_THREAD {
+        index = begin(cpu, next, tid, now);
+    }
     let Some(thread) = THREADS.get_ptr_mut(index) else {
         return;
     };
@@ -164,12 +175,47 @@ fn enter(cpu: &mut CpuCounters, next: *const Kernel, now: u64) {
     }
 }
 
+/// Gives a record to a task that has none since its fork was not seen: so
+/// nothing of what it does is missed.
+///
+/// Not to one of a process that was there before the programs and has not been
+/// found by the iterator, which shows it as a whole. Where no record is free,
+/// the next try is a while later: there is one queue of them for all CPUs.
+#[inline(always)]
+fn begin(cpu: &mut CpuCounters, task: *const Kernel, tid: u32, now: u64) -> u32 {
+    if now.wrapping_sub(cpu.refused_ns) < RETRY_NS || !is_of_known_process(task) {
+        return NO_THREAD;
+    }
+    let index = give_record(task, u64::from(BPF_NOEXIST));
+    if index == NO_THREAD {
+        cpu.refused_ns = now;
+    } else if tid == field!(task, task_tgid: u32) {
+        cpu.begun_unseen += 1;
+    }
+    index
+}
+
+/// Whether the process of a task began after the programs were loaded, or its
+/// leading thread has a record.
+#[inline(always)]
+fn is_of_known_process(task: *const Kernel) -> bool {
+    let leader = pointer!(task, task_group_leader);
+    if leader.is_null() {
+        return false;
+    }
+    field!(leader, task_start: u64) >= loaded_at()
+        || thread_of(leader, field!(leader, task_pid: u32)) != NO_THREAD
+}
+
 /// Ends the record of a thread that will not run again.
 ///
 /// This is the last that the task does: only from here on its counters are
 /// final, and only from here on its `task_struct` may be freed.
 #[inline(always)]
 fn end(cpu: &mut CpuCounters, prev: *const Kernel, thread: &mut Thread, index: u32, now: u64) {
+    if thread.flags & GROUP_DEAD == 0 {
+        note_status(prev, thread);
+    }
     thread.state = THREAD_DEAD;
     thread.task = 0;
     let _ = THREAD_OF.remove(prev as u64);
@@ -189,6 +235,20 @@ fn end(cpu: &mut CpuCounters, prev: *const Kernel, thread: &mut Thread, index: u
         (*event).tid = thread.tid;
     }
     entry.submit(0);
+}
+
+/// Notes how the process of a thread ended, if that was its last one and
+/// `sched_process_exit` was not run.
+///
+/// The task and its `signal_struct` are there until the last switch; a leading
+/// thread that ended before may not be.
+#[inline(always)]
+fn note_status(task: *const Kernel, thread: &mut Thread) {
+    let dead = group_dead(task);
+    if dead != 0 && (thread.tid == thread.tgid || group_exits(task)) {
+        thread.exit_code = wait_status(task);
+        thread.flags |= dead;
+    }
 }
 
 /// Counts a duration.

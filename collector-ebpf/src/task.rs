@@ -13,6 +13,18 @@ use crate::maps::{CPUS, FREE, THREAD_OF, THREADS, recent, touch};
 #[unsafe(no_mangle)]
 pub(crate) static FIELD_OFFSETS: Offsets = Offsets::UNKNOWN;
 
+/// When the programs were loaded, by the clock of `start_boottime`. The loader
+/// fills this in and freezes it.
+#[unsafe(no_mangle)]
+static LOADED_AT_NS: u64 = u64::MAX;
+
+/// [`LOADED_AT_NS`], as the loader has set it.
+#[inline(always)]
+pub(crate) fn loaded_at() -> u64 {
+    // SAFETY: as in `frozen`.
+    unsafe { ptr::read_volatile(&raw const LOADED_AT_NS) }
+}
+
 /// A kernel structure that is read at offsets known at load time only.
 #[repr(C)]
 pub(crate) struct Kernel {
@@ -204,9 +216,8 @@ pub(crate) fn read_comm(task: *const Kernel, comm: *mut [u8; COMM_LEN]) {
 /// As `wait_task_zombie` of `kernel/exit.c` does it.
 #[inline(always)]
 pub(crate) fn wait_status(task: *const Kernel) -> u32 {
-    let signal = pointer!(task, task_signal);
-    if !signal.is_null() && field!(signal, signal_flags: u32) & SIGNAL_GROUP_EXIT != 0 {
-        return field!(signal, signal_group_exit_code: u32);
+    if group_exits(task) {
+        return field!(pointer!(task, task_signal), signal_group_exit_code: u32);
     }
     let leader = pointer!(task, task_group_leader);
     if leader.is_null() {
@@ -214,6 +225,13 @@ pub(crate) fn wait_status(task: *const Kernel) -> u32 {
     } else {
         field!(leader, task_exit_code: u32)
     }
+}
+
+/// Whether the process of a task ends as a whole: by `exit_group`, or a signal.
+#[inline(always)]
+pub(crate) fn group_exits(task: *const Kernel) -> bool {
+    let signal = pointer!(task, task_signal);
+    !signal.is_null() && field!(signal, signal_flags: u32) & SIGNAL_GROUP_EXIT != 0
 }
 
 /// Whether all threads of the process of a task have begun to exit.
@@ -246,15 +264,40 @@ pub(crate) unsafe fn copy_counters(task: *const Kernel, thread: *mut Thread) {
     }
 }
 
-/// Gives a task a record, with the counters that it has by now, and marks it
-/// as changed. Returns [`NO_THREAD`] if no record is free; that is counted.
+/// Adds one to a counter of this CPU in one instruction: the program that does
+/// so may be preempted by one that writes the same counter.
+macro_rules! count {
+    ($counter:ident) => {
+        if let Some(cpu) = $crate::task::this_cpu() {
+            // SAFETY: the pointer is to this CPU's element.
+            unsafe {
+                core::intrinsics::atomic_xadd::<
+                    u64,
+                    u64,
+                    { core::intrinsics::AtomicOrdering::Relaxed },
+                >(&raw mut (*cpu).counters.$counter, 1)
+            };
+        }
+    };
+}
+
+pub(crate) use count;
+
+/// As [`give_record`]; if no record is free, that is counted.
 #[inline(always)]
 pub(crate) fn adopt(task: *const Kernel, flag: u64) -> u32 {
+    let index = give_record(task, flag);
+    if index == NO_THREAD {
+        count!(threads_dropped);
+    }
+    index
+}
+
+/// Gives a task a record, with the counters that it has by now, and marks it
+/// as changed. Returns [`NO_THREAD`] if no record is free.
+#[inline(always)]
+pub(crate) fn give_record(task: *const Kernel, flag: u64) -> u32 {
     let Ok(Some(index)) = FREE.pop() else {
-        if let Some(cpu) = this_cpu() {
-            // SAFETY: the pointer is to this CPU's element.
-            unsafe { (*cpu).counters.threads_dropped += 1 };
-        }
         return NO_THREAD;
     };
     let Some(thread) = THREADS.get_ptr_mut(index) else {

@@ -64,4 +64,7 @@ pub struct TaskEntry {
     pub ended_major_faults: u64,
     /// The cgroup of version 2; 0 where it is not known.
     pub cgroup_id: u64,
+    /// Which program it executes: `self_exec_id`, which grows with each; 0
+    /// where that is not known.
+    pub exec_id: u64,
 }

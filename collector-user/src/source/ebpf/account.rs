@@ -26,6 +26,8 @@ pub(crate) struct Account {
     pub(crate) uid: Option<u32>,
     pub(crate) comm: Arc<str>,
     pub(crate) cmdline: Option<Arc<str>>,
+    /// The kernel's number of the program whose arguments these are.
+    pub(crate) exec_id: Option<u64>,
     pub(crate) place: Place,
     pub(crate) kernel_thread: Option<bool>,
     pub(crate) state: Option<ProcessState>,

@@ -10,6 +10,7 @@ use super::{
     cpu_check,
     cpu_states::{self, times},
     mapped::{MappedArray, Record},
+    missed_runs::MissedRuns,
 };
 use crate::{metric::CpuStats, source::procfs::proc_stat};
 
@@ -38,6 +39,9 @@ pub(super) struct CpuReader {
     idle_in: u32,
     /// Whether the program runs that counts the tasks that are made.
     counts_forks: bool,
+    /// Those that it missed, and how many that were by the last reading.
+    missed_runs: Option<MissedRuns>,
+    forks_missed: u64,
     /// What was read last of each CPU.
     readings: Vec<CpuReading>,
     /// Tasks that were made before the programs counted them; `None` while
@@ -46,8 +50,15 @@ pub(super) struct CpuReader {
 }
 
 impl CpuReader {
-    pub(super) fn new(map: MappedArray<CpuReading>, idle_in: u32, counts_forks: bool) -> Self {
+    pub(super) fn new(
+        map: MappedArray<CpuReading>,
+        idle_in: u32,
+        counts_forks: bool,
+        missed_runs: Option<MissedRuns>,
+    ) -> Self {
         Self {
+            missed_runs,
+            forks_missed: 0,
             readings: vec![CpuReading::default(); map.len() as usize],
             map,
             idle_in,
@@ -97,6 +108,10 @@ impl CpuReader {
                     break;
                 }
             }
+        }
+        // Each run that was left out is a task that was made.
+        if let Some(missed) = &mut self.missed_runs {
+            self.forks_missed = missed.count();
         }
         Ok(())
     }
@@ -175,7 +190,8 @@ impl CpuReader {
 
     fn stats(&self, forks_before: u64) -> CpuStats {
         let mut stats = CpuStats::default();
-        let (mut forks, mut running, mut blocked) = (forks_before, 0, 0);
+        let mut forks = forks_before.saturating_add(self.forks_missed);
+        let (mut running, mut blocked) = (0, 0);
         for (cpu, reading) in (0..).zip(&self.readings) {
             let row = times(cpu, reading, self.idle_in);
             cpu_states::add(&mut stats.total, &row);

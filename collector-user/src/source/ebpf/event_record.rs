@@ -20,6 +20,7 @@ pub(crate) struct Exec {
     pub(crate) header: EventHeader,
     pub(crate) ppid: u32,
     pub(crate) uid: u32,
+    pub(crate) exec_id: u64,
     pub(crate) comm: [u8; COMM_LEN],
     pub(crate) filename: Option<String>,
     pub(crate) argv: Option<Vec<String>>,
@@ -38,6 +39,7 @@ impl EventRecord {
                 reserved: 0,
                 comm: bytes.get(40..40 + COMM_LEN)?.try_into().ok()?,
                 cgroup_id: u64_at(bytes, 56)?,
+                exec_id: u64_at(bytes, 64)?,
             })),
             EVENT_EXEC => Some(Self::Exec(Box::new(exec(bytes)?))),
             EVENT_THREAD_END => Some(Self::ThreadEnd(ThreadEndEvent {
@@ -70,7 +72,8 @@ fn exec(bytes: &[u8]) -> Option<Exec> {
         header: header(bytes)?,
         ppid: u32_at(bytes, 24)?,
         uid: u32_at(bytes, 28)?,
-        comm: bytes.get(48..48 + COMM_LEN)?.try_into().ok()?,
+        exec_id: u64_at(bytes, 48)?,
+        comm: bytes.get(56..56 + COMM_LEN)?.try_into().ok()?,
         filename: filename
             .split(|&byte| byte == 0)
             .next()
@@ -129,6 +132,7 @@ mod tests {
             bytes.extend(word.to_ne_bytes());
         }
         bytes.extend(full.to_ne_bytes());
+        bytes.extend(17u64.to_ne_bytes());
         bytes.extend(b"true\0\0\0\0\0\0\0\0\0\0\0\0");
         bytes.extend(filename);
         bytes.resize(std::mem::offset_of!(ExecEvent, argv), 0);
@@ -149,6 +153,7 @@ mod tests {
             Some(vec!["true".to_owned(), String::new(), "last".to_owned()])
         );
         assert!(!exec.argv_truncated);
+        assert_eq!(exec.exec_id, 17);
         assert_eq!(comm_text(&exec.comm), "true");
     }
 
@@ -157,9 +162,13 @@ mod tests {
         let mut bytes = vec![0; size_of::<ForkEvent>()];
         bytes[..4].copy_from_slice(&EVENT_FORK.to_ne_bytes());
         let at = std::mem::offset_of!(ForkEvent, cgroup_id);
-        bytes[at..].copy_from_slice(&77u64.to_ne_bytes());
-        let fork = EventRecord::decode(&bytes);
-        assert!(matches!(fork, Some(EventRecord::Fork(fork)) if fork.cgroup_id == 77));
+        bytes[at..at + 8].copy_from_slice(&77u64.to_ne_bytes());
+        let end = std::mem::offset_of!(ForkEvent, exec_id);
+        bytes[end..].copy_from_slice(&76u64.to_ne_bytes());
+        let Some(EventRecord::Fork(fork)) = EventRecord::decode(&bytes) else {
+            panic!("it is a fork");
+        };
+        assert_eq!((fork.cgroup_id, fork.exec_id), (77, 76));
         assert_eq!(EventRecord::decode(&bytes[..at]), None);
 
         let at = std::mem::offset_of!(CgroupMoveEvent, cgroup_id);

@@ -6,7 +6,8 @@ use collector_ebpf::{Cpu, CpuOffsets, TOUCHED_PAGE, Thread};
 
 use super::{
     LoadError, LoadOptions, LoadReport, ProgramState, cpu_reader::CpuReader, debug_log::DebugLog,
-    known::Known, mapped::MappedArray, offsets::KernelOffsets, preemptions::Preemptions, read_cpus,
+    known::Known, mapped::MappedArray, missed_runs::MissedRuns, offsets::KernelOffsets,
+    preemptions::Preemptions, read_cpus,
 };
 
 mod attach;
@@ -67,11 +68,11 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     attacher.iterator();
     attacher.check_needed()?;
     let reader = attacher.reader(cpu_offsets);
-    let programs = attacher.reports;
+    let reports = attacher.reports;
     drop(kernel_btf);
 
     let is_attached = |name: &str| {
-        programs
+        reports
             .iter()
             .any(|program| program.name == name && program.state == ProgramState::Attached)
     };
@@ -80,7 +81,8 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     let cpu_reader = match reader {
         Some((idle_in, counts_forks)) => {
             let readings = maps::mapped(readings, sizes.cpus)?;
-            Some(CpuReader::new(readings, idle_in, counts_forks))
+            let missed_runs = MissedRuns::of(&ebpf, programs::FORKS.0);
+            Some(CpuReader::new(readings, idle_in, counts_forks, missed_runs))
         }
         None => None,
     };
@@ -98,7 +100,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         debug_log,
         known,
         report: LoadReport {
-            programs,
+            programs: reports,
             missing_fields: offsets.missing,
             facts: sizes.facts(),
         },

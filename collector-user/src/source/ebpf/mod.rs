@@ -20,6 +20,7 @@ mod heap;
 mod known;
 mod loader;
 mod mapped;
+mod missed_runs;
 mod offsets;
 mod online;
 mod per_cpu;

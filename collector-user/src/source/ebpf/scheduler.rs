@@ -234,10 +234,19 @@ impl Scheduler {
         self.inner.shared.state().events_dropped()
     }
 
-    /// Those of them that no subscriber will get: begins of processes and of
-    /// programs. The end of a process is told all the same.
+    /// Events that no subscriber will get: begins of processes and of programs
+    /// that were [dropped](Self::events_dropped) or
+    /// [missed](Self::events_missed). The end of a process is told all the
+    /// same.
     pub fn events_lost(&self) -> u64 {
         self.inner.shared.state().events_lost()
+    }
+
+    /// Begins of processes and of programs that the kernel did not tell, since
+    /// the start: since Linux 7.0 it leaves out a program that comes while
+    /// another run of it is preempted on the same CPU.
+    pub fn events_missed(&self) -> u64 {
+        self.inner.shared.state().events_missed()
     }
 
     /// Threads of whose end no record told, and that were found to have ended

@@ -13,6 +13,7 @@ use super::{
     known::Known,
     loader::Loaded,
     mapped::MappedArray,
+    missed_runs::MissedRuns,
     online::OnlineCpus,
     preemptions::Preemptions,
     scheduler_clock::SchedulerClock,
@@ -51,8 +52,13 @@ pub(super) struct State {
     events: RingBuf<MapData>,
     preemptions: Preemptions,
     accounts: Accounts,
-    /// How many events were lost by the last pass.
-    events_lost: u64,
+    /// What had been lost by the last pass.
+    places_lost: u64,
+    missed_execs: Option<MissedRuns>,
+    missed_moves: Option<MissedRuns>,
+    /// How many processes had their first record with a CPU and were there
+    /// before the programs.
+    begun_before: u64,
     /// When the last pass over all tasks was that came after its interval.
     last_regular_pass: Option<Instant>,
     /// Whether the last pass found what it was made for.
@@ -95,6 +101,8 @@ impl State {
             accounts: Accounts::new(threads.len(), known, page_size, Hierarchies::of_this_host()),
             told_busy_ns: vec![0; cpus.len() as usize],
             online: OnlineCpus::new(cpus.len()),
+            missed_execs: MissedRuns::of(&ebpf, "sched_process_exec"),
+            missed_moves: MissedRuns::of(&ebpf, "cgroup_attach_task"),
             ebpf,
             cpus,
             threads,
@@ -102,7 +110,8 @@ impl State {
             free,
             events,
             preemptions,
-            events_lost: 0,
+            places_lost: 0,
+            begun_before: 0,
             last_regular_pass: None,
             is_pass_of_use: true,
             unknown_tasks: 0,

@@ -104,6 +104,7 @@ impl Accounts {
             account.ppid = Some(fork.ppid);
             account.uid = (fork.uid != u32::MAX).then_some(fork.uid);
             account.comm = Arc::clone(&comm);
+            account.exec_id = Some(fork.exec_id);
             account.set_flags(fork.flags);
             account.has_base = true;
             identified(account, &mut self.unidentified);
@@ -137,6 +138,7 @@ impl Accounts {
             }
             account.uid = (exec.uid != u32::MAX).then_some(exec.uid);
             account.comm = Arc::clone(&comm);
+            account.exec_id = Some(exec.exec_id);
             if exec.argv.is_none() || !self.known.comm {
                 self.to_look_up.push(key);
             }

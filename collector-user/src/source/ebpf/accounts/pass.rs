@@ -75,6 +75,15 @@ impl Accounts {
                 account.comm = comm.into();
                 changed(account, key, &mut self.changed);
             }
+            // The event of an execve was lost, or is yet to come.
+            let is_other_program = account
+                .exec_id
+                .replace(entry.exec_id)
+                .is_some_and(|before| before != entry.exec_id);
+            if is_other_program {
+                account.cmdline = None;
+                changed(account, key, &mut self.changed);
+            }
             account.set_flags(entry.flags);
             if account.state.is_none() {
                 account.state = Some(if has_ended {

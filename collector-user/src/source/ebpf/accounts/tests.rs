@@ -491,3 +491,37 @@ fn the_command_line_of_a_process_that_was_there_before_is_looked_up() {
         Some("old --and grey")
     );
 }
+
+#[test]
+fn a_command_line_is_looked_up_anew_if_the_event_of_an_execve_was_lost() {
+    let mut accounts = accounts();
+    let entry = |exec_id| TaskEntry {
+        tid: 10,
+        tgid: 10,
+        process_start_ns: 5,
+        thread: 0,
+        exec_id,
+        ..TaskEntry::default()
+    };
+    accounts.begin_pass(true);
+    accounts.update(0, &thread(10, 10, 100));
+    accounts.visit(&entry(3), true);
+    let wanted = accounts.next_look_up().expect("something is not known");
+    let details = Details {
+        cmdline: Some("before".into()),
+        rss_bytes: Some(0),
+        cgroup: Some("/".into()),
+        ..Details::default()
+    };
+    accounts.looked_up(wanted.key, details);
+    let line = |accounts: &mut Accounts| accounts.reading(0, &[]).processes[0].cmdline.clone();
+    assert_eq!(line(&mut accounts).as_deref(), Some("before"));
+
+    accounts.begin_pass(true);
+    accounts.visit(&entry(3), false);
+    assert_eq!(accounts.next_look_up(), None, "it is the same program");
+    accounts.begin_pass(true);
+    accounts.visit(&entry(4), false);
+    assert_eq!(line(&mut accounts), None, "unknown, and not that of before");
+    assert!(accounts.next_look_up().is_some_and(|wanted| wanted.cmdline));
+}

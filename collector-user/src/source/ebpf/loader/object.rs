@@ -4,6 +4,7 @@ use std::fs;
 
 use aya::{Ebpf, EbpfLoader};
 use collector_ebpf::CpuOffsets;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     super::{LoadError, LoadOptions, cpu_offsets, offsets::KernelOffsets},
@@ -31,7 +32,10 @@ pub(super) fn load(
             ))
         })?),
     };
+    let now = clock_gettime(ClockId::Boottime);
+    let now_ns = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
     EbpfLoader::new()
+        .override_global("LOADED_AT_NS", &now_ns, true)
         .override_global("FIELD_OFFSETS", offsets.words.as_slice(), true)
         .override_global(
             "CPU_OFFSETS",

@@ -16,7 +16,7 @@ pub(super) const TRACEPOINTS: [(&str, &str); 7] = [
     (WAKEUPS[1], WAKEUPS_FEED),
     (
         "sched_process_fork",
-        "fork, and exit of what is gone before the next tick, in process_events; new rows at once",
+        "fork in process_events; the name of what is gone before the next tick",
     ),
     (
         "sched_process_exec",
@@ -24,7 +24,7 @@ pub(super) const TRACEPOINTS: [(&str, &str); 7] = [
     ),
     (
         "sched_process_exit",
-        "exit_code, signal, core_dumped in process_events",
+        "the status of what ends after its leading thread",
     ),
     ("cgroup_attach_task", "moves between cgroups at once"),
 ];

@@ -54,8 +54,8 @@ impl State {
         if is_regular {
             self.last_regular_pass = Some(Instant::now());
         }
-        let lost = self.events_dropped();
-        if std::mem::replace(&mut self.events_lost, lost) != lost {
+        let lost = self.places_lost();
+        if std::mem::replace(&mut self.places_lost, lost) != lost {
             self.accounts.distrust_cgroups();
         }
         let unidentified = self.accounts.unidentified();
@@ -74,6 +74,10 @@ impl State {
             found += entry.is_new;
             accounts.visit(entry, is_first);
         })?;
+        if is_first {
+            // They were there before the programs.
+            self.begun_before = self.sum(|cpu| cpu.begun_unseen);
+        }
         let mut gone = Vec::new();
         let events = self.accounts.end_pass(now, &mut self.freed, &mut gone);
         self.detach(&gone);
