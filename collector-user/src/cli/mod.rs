@@ -24,6 +24,7 @@ use error::Failure;
 
 /// Does what the command line asks for.
 pub(super) fn main() -> ExitCode {
+    collector::source::ebpf::share_heap();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return error::usage(&error),

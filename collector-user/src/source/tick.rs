@@ -115,6 +115,18 @@ impl Tick {
         content
     }
 
+    /// The content of a file that nobody else reads in this tick, such as one
+    /// of a process that has just begun. It is not kept for others: of many
+    /// small files the copies would be in the way of what stays in memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read).
+    pub fn read_once(&self, path: &str) -> Result<Bytes, SourceError> {
+        let sources = &self.inner.sources;
+        sources.read_file(path, self.inner.monotonic_ns)
+    }
+
     /// The content of a file that is held open by this reader. Others who want
     /// the file in this tick share it.
     ///

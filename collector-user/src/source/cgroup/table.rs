@@ -8,7 +8,7 @@ const MAX_ROWS: usize = 1024;
 
 /// A row of a [`CgroupTable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GroupId(usize);
+pub(crate) struct GroupId(u32);
 
 impl GroupId {
     /// The row of the processes whose cgroup is not known.
@@ -19,27 +19,20 @@ impl GroupId {
     const REMOVED: Self = Self(2);
 }
 
-/// In which cgroup a process is, and what of it has been counted: kept with
-/// the process.
+/// In which row a process counts, and what of it has been counted, for those
+/// who do not know that otherwise.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Member {
     group: Option<GroupId>,
-    /// What has been counted, in this cgroup and in those before.
     counted: Usage,
-}
-
-impl Member {
-    /// The row that the process counts in, once it has one.
-    pub(crate) const fn group(&self) -> Option<GroupId> {
-        self.group
-    }
 }
 
 /// What the processes of each cgroup used.
 ///
-/// Told what a process used so far, it adds what is new of that to the
-/// cgroup that the process is in now. So a cgroup costs something when one of
-/// its processes ran, and nothing that was used is in two rows or in none.
+/// Told what a process used so far, and how much of that was counted before, it
+/// adds what is new to the cgroup that the process is in now. So a cgroup costs
+/// something when one of its processes ran, and nothing that was used is in two
+/// rows or in none. Which row a process counts in is kept with the process.
 #[derive(Debug)]
 pub(crate) struct CgroupTable {
     /// The rows of the other kinds, then those of cgroups.
@@ -116,14 +109,14 @@ impl CgroupTable {
     /// The row of the cgroup of version 2 with this number.
     pub(crate) fn of_id(&mut self, id: u64) -> GroupId {
         if let Some(&group) = self.by_id.get(&id) {
-            return GroupId(group);
+            return GroupId(group as u32);
         }
         let added = self.add(Cgroup {
             id: Some(id),
             ..Cgroup::default()
         });
         if added != GroupId::OTHER {
-            self.by_id.insert(id, added.0);
+            self.by_id.insert(id, added.0 as usize);
         }
         added
     }
@@ -131,7 +124,7 @@ impl CgroupTable {
     /// The row of the cgroup with this path, of which no number is known.
     pub(crate) fn of_path(&mut self, path: &Arc<str>) -> GroupId {
         if let Some(&group) = self.by_path.get(path) {
-            return GroupId(group);
+            return GroupId(group as u32);
         }
         let added = self.add(Cgroup {
             path: Some(Arc::clone(path)),
@@ -139,7 +132,7 @@ impl CgroupTable {
             ..Cgroup::default()
         });
         if added != GroupId::OTHER {
-            self.by_path.insert(Arc::clone(path), added.0);
+            self.by_path.insert(Arc::clone(path), added.0 as usize);
         }
         added
     }
@@ -153,19 +146,19 @@ impl CgroupTable {
             && let Some(place) = self.groups.get_mut(at)
         {
             *place = group;
-            return GroupId(at);
+            return GroupId(at as u32);
         }
         self.groups.push(group);
-        GroupId(self.groups.len() - 1)
+        GroupId(self.groups.len() as u32 - 1)
     }
 
     fn get(&self, group: GroupId) -> Option<&Group> {
-        self.groups.get(group.0)?.as_ref()
+        self.groups.get(group.0 as usize)?.as_ref()
     }
 
     /// To change a row: it is made anew for the next reading.
     fn change(&mut self, group: GroupId) -> Option<&mut Group> {
-        let group = self.groups.get_mut(group.0)?.as_mut()?;
+        let group = self.groups.get_mut(group.0 as usize)?.as_mut()?;
         group.is_changed = true;
         Some(group)
     }
@@ -179,7 +172,7 @@ impl CgroupTable {
     /// The path of the cgroup with this number, where it is known.
     pub(crate) fn path_of_id(&self, id: u64) -> Option<Arc<str>> {
         let group = *self.by_id.get(&id)?;
-        self.get(GroupId(group))?.row.path.clone()
+        self.get(GroupId(group as u32))?.row.path.clone()
     }
 
     /// Whether the cgroup with this number has a row.
@@ -191,6 +184,7 @@ impl CgroupTable {
     pub(crate) fn set_path(&mut self, group: GroupId, path: &Arc<str>) {
         if let Some(group) = self.change(group)
             && group.row.kind == CgroupKind::Cgroup
+            && group.row.path.as_ref() != Some(path)
         {
             let row = Arc::make_mut(&mut group.row);
             row.path = Some(Arc::clone(path));
@@ -198,49 +192,71 @@ impl CgroupTable {
         }
     }
 
-    /// A process is in this cgroup from now on. What it used before stays
-    /// where it was counted, unless that was not known.
+    /// As [`enter_row`](Self::enter_row).
     pub(crate) fn enter(&mut self, member: &mut Member, to: GroupId) {
-        if member.group == Some(to) || (member.group.is_some() && to == GroupId::UNKNOWN) {
+        self.enter_row(&mut member.group, to, &member.counted);
+    }
+
+    /// As [`count_growth`](Self::count_growth).
+    pub(crate) fn count(&mut self, member: &mut Member, used: &Usage) {
+        self.count_growth(&mut member.group, &member.counted, used);
+        member.counted = *used;
+    }
+
+    /// As [`leave_row`](Self::leave_row).
+    pub(crate) fn leave(&mut self, member: Member, used: &Usage) {
+        self.leave_row(member.group, &member.counted, used);
+    }
+
+    /// A process is in this cgroup from now on. What it used before, all of
+    /// which is counted, stays where that was, unless that was not known.
+    pub(crate) fn enter_row(&mut self, place: &mut Option<GroupId>, to: GroupId, counted: &Usage) {
+        if *place == Some(to) || (place.is_some() && to == GroupId::UNKNOWN) {
             return;
         }
-        let mut brought = Usage::default();
-        if let Some(from) = member.group
+        let mut brought = None;
+        if let Some(from) = *place
             && let Some(group) = self.change(from)
         {
             group.processes = group.processes.saturating_sub(1);
             if from == GroupId::UNKNOWN {
-                group.used.take_off(&member.counted);
-                brought = member.counted;
+                group.used.take_off(counted);
+                brought = Some(counted);
             }
         }
-        member.group = Some(to);
+        *place = Some(to);
         if let Some(group) = self.change(to) {
             group.processes += 1;
             group.was_empty = false;
-            group.used.add(&brought);
+            if let Some(brought) = brought {
+                group.used.add(brought);
+            }
         }
     }
 
-    /// What a process used up to now.
-    pub(crate) fn count(&mut self, member: &mut Member, used: &Usage) {
-        if member.group.is_none() {
-            self.enter(member, GroupId::UNKNOWN);
+    /// What a process used up to now, of which so much has been counted.
+    pub(crate) fn count_growth(
+        &mut self,
+        place: &mut Option<GroupId>,
+        counted: &Usage,
+        used: &Usage,
+    ) {
+        if place.is_none() {
+            self.enter_row(place, GroupId::UNKNOWN, counted);
         }
-        if member.counted == *used {
+        if counted == used {
             return;
         }
-        let group = member.group.unwrap_or(GroupId::UNKNOWN);
-        if let Some(group) = self.change(group) {
-            group.used.add_growth(&member.counted, used);
+        if let Some(group) = self.change(place.unwrap_or(GroupId::UNKNOWN)) {
+            group.used.add_growth(counted, used);
         }
-        member.counted = *used;
     }
 
-    /// A process has ended, with all that it ever used.
-    pub(crate) fn leave(&mut self, mut member: Member, used: &Usage) {
-        self.count(&mut member, used);
-        if let Some(group) = member.group.and_then(|group| self.change(group)) {
+    /// A process has ended, with all that it ever used, of which so much has
+    /// been counted.
+    pub(crate) fn leave_row(&mut self, mut place: Option<GroupId>, counted: &Usage, used: &Usage) {
+        self.count_growth(&mut place, counted, used);
+        if let Some(group) = place.and_then(|group| self.change(group)) {
             group.processes = group.processes.saturating_sub(1);
         }
     }

@@ -20,51 +20,36 @@ pub(crate) struct Key {
 }
 
 /// One process: who it is, and what its threads used so far.
-#[derive(Debug, Default)]
+///
+/// There are as many as there are processes, so nothing is kept twice: what the
+/// row shows is kept in the row.
+#[derive(Debug)]
 pub(crate) struct Account {
-    pub(crate) ppid: Option<u32>,
-    pub(crate) uid: Option<u32>,
-    pub(crate) comm: Arc<str>,
-    pub(crate) cmdline: Option<Arc<str>>,
-    /// The kernel's number of the program whose arguments these are.
-    pub(crate) exec_id: Option<u64>,
+    pub(crate) key: Key,
+    /// The row as it was made last, but for the fields below. Shared with the
+    /// readings that have it.
+    pub(crate) row: Arc<Process>,
+    pub(crate) counters: Counters,
     pub(crate) place: Place,
-    pub(crate) kernel_thread: Option<bool>,
-    pub(crate) state: Option<ProcessState>,
+    /// The kernel's number of the program that it executes, as far as it
+    /// matters: whether it is another one.
+    pub(crate) exec_id: Option<u32>,
     /// How many of its threads have a record.
     pub(crate) threads: u32,
-    pub(crate) counters: Counters,
-    pub(crate) split: Split,
-    /// What was published last: an estimate of the time in flight may have
-    /// been too high, and totals never shrink.
-    pub(crate) published_cpu_ns: u64,
-    published_runqueue_ns: u64,
-    pub(crate) rss_bytes: Option<u64>,
-    pub(crate) vm_bytes: Option<u64>,
-    pub(crate) read_bytes: Option<u64>,
-    pub(crate) write_bytes: Option<u64>,
     /// The wait status, once all its threads have begun to exit.
     pub(crate) ending: Option<u32>,
+    /// The last round of passes that came by a thread of it that had not
+    /// ended, or in which the process was first seen.
+    pub(crate) round: u32,
+    pub(crate) state: Option<ProcessState>,
+    pub(crate) kernel_thread: Option<bool>,
     /// Whether its name and its parent are known.
     pub(crate) is_identified: bool,
     /// Whether what its threads used that ended before the start is in
     /// `counters`, or there were none.
     pub(crate) has_base: bool,
-    /// What the present pass over all tasks has added up.
-    pub(crate) pass: Pass,
-    /// The last round of passes that came by a thread of it that had not
-    /// ended, or in which the process was first seen.
-    pub(crate) round: u64,
     /// Whether its row is not what it was in the last reading.
     pub(crate) is_changed: bool,
-}
-
-/// What a pass over all tasks has added up of one process.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pass {
-    pub(crate) number: u64,
-    pub(crate) read_bytes: u64,
-    pub(crate) write_bytes: u64,
 }
 
 /// Time that has passed but was not charged yet, because the thread has not
@@ -79,11 +64,31 @@ pub(crate) struct InFlight {
 
 impl Account {
     /// A process that no pass over all tasks has come by yet.
-    pub(crate) fn first_seen_in(round: u64) -> Self {
+    pub(crate) fn first_seen_in(round: u32, key: Key) -> Self {
         Self {
+            key,
+            row: Arc::new(Process {
+                pid: key.pid,
+                start_time_ns: key.start_ns,
+                ..Process::default()
+            }),
+            counters: Counters::default(),
+            place: Place::default(),
+            exec_id: None,
+            threads: 0,
+            ending: None,
             round,
-            ..Self::default()
+            state: None,
+            kernel_thread: None,
+            is_identified: false,
+            has_base: false,
+            is_changed: false,
         }
+    }
+
+    /// The row, to change what is not made anew with each reading.
+    pub(crate) fn edit(&mut self) -> &mut Process {
+        Arc::make_mut(&mut self.row)
     }
 
     pub(crate) fn set_flags(&mut self, flags: u32) {
@@ -91,14 +96,14 @@ impl Account {
     }
 
     /// What it used up to now, as far as it is charged or was published.
-    pub(crate) fn used(&mut self, key: Key, known: &Known) -> Usage {
-        Usage::of(&self.row(key, InFlight::default(), known))
+    pub(crate) fn used(&mut self, known: &Known) -> Usage {
+        Usage::of(self.renew(InFlight::default(), known))
     }
 
     /// What it used in its whole life, once that is over: without what was
     /// published of time in flight and was too much.
     pub(crate) fn ended(&self, known: &Known) -> Usage {
-        let ended = exited_totals(1, &self.counters, self.split, known);
+        let ended = exited_totals(1, &self.counters, self.split(), known);
         Usage::of(&Process {
             cpu_ns: ended.cpu_ns,
             user_ns: ended.user_ns,
@@ -113,71 +118,57 @@ impl Account {
         })
     }
 
-    /// The row of this process.
-    pub(crate) fn row(&mut self, key: Key, in_flight: InFlight, known: &Known) -> Process {
-        let counters = &self.counters;
-        let cpu_ns = (counters.cpu_ns + in_flight.cpu_ns).max(self.published_cpu_ns);
-        let runqueue_ns =
-            (counters.runqueue_ns + in_flight.runqueue_ns).max(self.published_runqueue_ns);
-        self.published_cpu_ns = cpu_ns;
-        self.published_runqueue_ns = runqueue_ns;
-        self.split
-            .advance(cpu_ns, counters.user_ns, counters.system_ns);
-        let kernel_thread = self.kernel_thread;
-        let of_user = |value: Option<u64>| {
-            if kernel_thread == Some(true) {
-                Some(0)
-            } else {
-                value
-            }
-        };
-        Process {
-            pid: key.pid,
-            ppid: self.ppid,
-            start_time_ns: key.start_ns,
-            comm: Arc::clone(&self.comm),
-            cmdline: self.cmdline.clone(),
-            state: if in_flight.is_running {
-                Some(ProcessState::Running)
-            } else {
-                self.state
-            },
-            kernel_thread,
-            uid: self.uid,
-            cgroup: self.place.path.clone(),
-            container: self.place.container.clone(),
-            // The leading thread counts until the last of the others has ended.
-            threads: Some(self.threads + u32::from(self.state == Some(ProcessState::Zombie))),
-            cpu_ns: Some(cpu_ns),
-            user_ns: known.split.then_some(self.split.user_ns),
-            system_ns: known.split.then_some(self.split.system_ns),
-            runqueue_ns: known.runqueue.then_some(runqueue_ns),
-            blocked_ns: known.blocked.then_some(counters.blocked_ns),
-            voluntary_switches: Some(counters.voluntary_switches),
-            involuntary_switches: Some(counters.involuntary_switches),
-            minor_faults: known.minor_faults.then_some(counters.minor_faults),
-            major_faults: known.major_faults.then_some(counters.major_faults),
-            rss_bytes: if known.rss {
-                of_user(self.rss_bytes)
-            } else {
-                None
-            },
-            vm_bytes: if known.vm {
-                of_user(self.vm_bytes)
-            } else {
-                None
-            },
-            read_bytes: if known.read_bytes {
-                self.read_bytes
-            } else {
-                None
-            },
-            write_bytes: if known.write_bytes {
-                self.write_bytes
-            } else {
-                None
-            },
+    /// The split of its time in the row.
+    pub(crate) fn split(&self) -> Split {
+        Split {
+            user_ns: self.row.user_ns.unwrap_or(0),
+            system_ns: self.row.system_ns.unwrap_or(0),
         }
+    }
+
+    /// Brings the row up to date.
+    ///
+    /// An estimate of the time in flight may have been too high, and totals
+    /// never shrink.
+    pub(crate) fn renew(&mut self, in_flight: InFlight, known: &Known) -> &Arc<Process> {
+        let counters = &self.counters;
+        let at_least = |value: u64, shown: Option<u64>| value.max(shown.unwrap_or(0));
+        let cpu_ns = at_least(counters.cpu_ns + in_flight.cpu_ns, self.row.cpu_ns);
+        let runqueue_ns = at_least(
+            counters.runqueue_ns + in_flight.runqueue_ns,
+            self.row.runqueue_ns,
+        );
+        let mut split = self.split();
+        split.advance(cpu_ns, counters.user_ns, counters.system_ns);
+        let row = Arc::make_mut(&mut self.row);
+        row.state = if in_flight.is_running {
+            Some(ProcessState::Running)
+        } else {
+            self.state
+        };
+        row.kernel_thread = self.kernel_thread;
+        if row.cgroup != self.place.path {
+            row.cgroup.clone_from(&self.place.path);
+        }
+        if row.container != self.place.container {
+            row.container.clone_from(&self.place.container);
+        }
+        // The leading thread counts until the last of the others has ended.
+        row.threads = Some(self.threads + u32::from(self.state == Some(ProcessState::Zombie)));
+        row.cpu_ns = Some(cpu_ns);
+        row.user_ns = known.split.then_some(split.user_ns);
+        row.system_ns = known.split.then_some(split.system_ns);
+        row.runqueue_ns = known.runqueue.then_some(runqueue_ns);
+        row.blocked_ns = known.blocked.then_some(counters.blocked_ns);
+        row.voluntary_switches = Some(counters.voluntary_switches);
+        row.involuntary_switches = Some(counters.involuntary_switches);
+        row.minor_faults = known.minor_faults.then_some(counters.minor_faults);
+        row.major_faults = known.major_faults.then_some(counters.major_faults);
+        if self.kernel_thread == Some(true) {
+            row.rss_bytes = known.rss.then_some(0);
+            row.vm_bytes = known.vm.then_some(0);
+        }
+        &self.row
     }
 }
 

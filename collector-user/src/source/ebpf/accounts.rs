@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use collector_ebpf::{GROUP_DEAD, THREAD_DEAD, THREAD_FREE, Thread};
 
@@ -19,6 +19,7 @@ mod pass;
 mod place;
 mod processes;
 mod reading;
+mod threads;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ pub(crate) use lifecycle::Clock;
 pub(crate) use look_up::{Details, LookUp};
 use processes::Processes;
 pub(crate) use reading::Running;
+use threads::{Seen, Threads};
 
 /// All processes, added up from the records of their threads.
 ///
@@ -35,8 +37,8 @@ pub(crate) use reading::Running;
 pub(crate) struct Accounts {
     known: Known,
     page_size: u64,
-    /// What was read last of each element of `THREADS`.
-    seen: Vec<Seen>,
+    /// What was read last of the elements of `THREADS`.
+    seen: Threads,
     processes: Processes,
     /// The rows of the last reading, kept up by what changes.
     rows: ProcessList,
@@ -45,6 +47,7 @@ pub(crate) struct Accounts {
     /// Processes that had time in flight in the last reading.
     in_flight: BTreeMap<Key, InFlight>,
     exited_processes: u64,
+    rows_made: u64,
     exited: Counters,
     exited_split: Split,
     /// Threads that had left their last CPU when they were read.
@@ -55,14 +58,15 @@ pub(crate) struct Accounts {
     ends_found: u64,
     /// Threads that waited for a CPU when they were read, and since when.
     waiting: Vec<(u32, u64)>,
-    /// The number of the present pass over all tasks, or of the last one.
-    pass: u64,
+    /// What the present pass over all tasks has added up of processes with
+    /// many threads: bytes read and written.
+    transfers: HashMap<Key, (u64, u64)>,
     /// How many passes came after their interval, and not because something
     /// was missing.
-    round: u64,
+    round: u32,
     /// Threads that were ended because they were not found any more, and
     /// whose records are given away in the round after that.
-    gone: Vec<(u32, u64)>,
+    gone: Vec<(u32, u32)>,
     /// How many processes have no name yet: their fork was not seen.
     unidentified: usize,
     /// Processes that have begun or were moved, and of which something can only
@@ -76,18 +80,6 @@ pub(crate) struct Accounts {
     running_at_moves: Vec<Running>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    /// The process; its number is 0 while the element is not in use.
-    process: Key,
-    counters: Counters,
-    /// The last round in which a pass over all tasks came by, or in which the
-    /// element was first seen.
-    round: u64,
-    is_leader: bool,
-    is_dead: bool,
-}
-
 impl Accounts {
     pub(crate) fn new(
         records: u32,
@@ -98,19 +90,20 @@ impl Accounts {
         Self {
             known,
             page_size,
-            seen: vec![Seen::default(); records as usize],
+            seen: Threads::new(records),
             processes: Processes::default(),
             rows: ProcessList::default(),
             changed: Vec::new(),
             in_flight: BTreeMap::new(),
             exited_processes: 0,
+            rows_made: 0,
             exited: Counters::default(),
             exited_split: Split::default(),
             dead: Vec::new(),
             overdue: Vec::new(),
             ends_found: 0,
             waiting: Vec::new(),
-            pass: 0,
+            transfers: HashMap::new(),
             round: 0,
             gone: Vec::new(),
             unidentified: 0,
@@ -132,9 +125,9 @@ impl Accounts {
         !self.known.forks || self.unidentified > 0
     }
 
-    /// How many processes have ended so far.
-    pub(crate) const fn exited_processes(&self) -> u64 {
-        self.exited_processes
+    /// How many accounts were dropped so far, and rows for newer ones.
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.exited_processes + self.rows_made
     }
 
     /// How many processes have no name yet.
@@ -150,19 +143,19 @@ impl Accounts {
 
     /// A record as it was just read.
     pub(crate) fn update(&mut self, index: u32, thread: &Thread) {
-        let Some(seen) = self.seen.get_mut(index as usize) else {
-            return;
-        };
-        if thread.state == THREAD_FREE || thread.tgid == 0 || seen.is_dead {
+        if thread.state == THREAD_FREE || thread.tgid == 0 {
             return;
         }
+        let Some(seen) = self.seen.get_or_insert(index).filter(|seen| !seen.is_dead) else {
+            return;
+        };
         let process = Key {
             pid: thread.tgid,
             start_ns: thread.process_start_ns,
         };
         let account = self.processes.get_or_insert_with(process, || {
             self.unidentified += 1;
-            Account::first_seen_in(self.round)
+            Account::first_seen_in(self.round, process)
         });
         if seen.process != process {
             *seen = Seen {
@@ -212,6 +205,14 @@ fn keep_alive(list: &mut Vec<Key>, processes: &Processes) {
         list.retain(|key| processes.contains_key(key));
         list.sort_unstable();
         list.dedup();
+    }
+}
+
+/// Gives back the memory of a list that was long once, when it is empty.
+fn trim(list: &mut Vec<Key>) {
+    const KEPT: usize = 4_096;
+    if list.is_empty() && list.capacity() > KEPT {
+        *list = Vec::new();
     }
 }
 

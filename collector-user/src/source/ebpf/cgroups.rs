@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::{
     metric::{Cgroup, Container},
-    source::cgroup::{CgroupTable, GroupId, Hierarchies, Member, Usage, container_of},
+    source::cgroup::{CgroupTable, GroupId, Hierarchies, Usage, container_of},
 };
 
 /// The number of the root of the hierarchy of version 2: `kernfs_create_root`
@@ -18,7 +18,7 @@ pub(crate) struct Place {
     pub(crate) container: Option<Arc<Container>>,
     /// Whether it was moved since the path was looked up.
     is_stale: bool,
-    member: Member,
+    group: Option<GroupId>,
 }
 
 impl Place {
@@ -30,7 +30,7 @@ impl Place {
     /// Where a child of this process is, unless the kernel says otherwise.
     pub(crate) fn of_child(&self) -> Origin {
         Origin {
-            group: self.member.group(),
+            group: self.group,
             path: self.path.clone(),
             container: self.container.clone(),
         }
@@ -73,8 +73,14 @@ impl Cgroups {
         id != 0 && (id != ROOT || self.hierarchies.only_version_2)
     }
 
-    /// A process has begun.
-    pub(crate) fn begin(&mut self, place: &mut Place, id: u64, origin: Option<Origin>) {
+    /// A process has begun; `counted` is what of it has been counted.
+    pub(crate) fn begin(
+        &mut self,
+        place: &mut Place,
+        id: u64,
+        origin: Option<Origin>,
+        counted: &Usage,
+    ) {
         if !self.tells(id)
             && place.path.is_none()
             && let Some(origin) = origin
@@ -85,17 +91,18 @@ impl Cgroups {
             place.path = origin.path;
             place.container = origin.container;
             if let Some(group) = origin.group {
-                self.table.enter(&mut place.member, group);
+                self.table.enter_row(&mut place.group, group, counted);
             }
         }
-        self.find(place, id);
+        self.find(place, id, counted);
     }
 
     /// A process was found in this cgroup of version 2, or 0 if that is not
-    /// known. Returns whether anything changed.
-    pub(crate) fn find(&mut self, place: &mut Place, id: u64) -> bool {
+    /// known; `counted` is what of it has been counted. Returns whether anything
+    /// changed.
+    pub(crate) fn find(&mut self, place: &mut Place, id: u64, counted: &Usage) -> bool {
         let before = place.id.replace(id);
-        let has_row = place.member.group() != Some(GroupId::OTHER);
+        let has_row = place.group != Some(GroupId::OTHER);
         if before == Some(id) && has_row {
             return false;
         }
@@ -105,7 +112,7 @@ impl Cgroups {
         }
         self.are_numbered = true;
         let group = self.table.of_id(id);
-        self.table.enter(&mut place.member, group);
+        self.table.enter_row(&mut place.group, group, counted);
         if id == ROOT {
             self.table.set_path(group, &"/".into());
         }
@@ -118,19 +125,19 @@ impl Cgroups {
     }
 
     /// A process was moved to this cgroup of version 2, or in a hierarchy of
-    /// version 1; `used` is what it used before.
-    pub(crate) fn moved(&mut self, place: &mut Place, id: u64, used: &Usage) {
-        self.table.count(&mut place.member, used);
+    /// version 1; `used` is what it used before, and `counted` what of that has
+    /// been counted.
+    pub(crate) fn moved(&mut self, place: &mut Place, id: u64, counted: &Usage, used: &Usage) {
+        self.count(place, counted, used);
         place.is_stale |= !self.tells(id);
-        self.find(place, id);
+        self.find(place, id, used);
     }
 
     /// Takes over the path that another process of the same cgroup brought.
     /// Returns whether there was one.
     pub(crate) fn name(&self, place: &mut Place) -> bool {
         let Some((path, container)) = place
-            .member
-            .group()
+            .group
             .filter(|_| place.path.is_none())
             .and_then(|group| self.table.name(group))
         else {
@@ -141,8 +148,15 @@ impl Cgroups {
     }
 
     /// The path that `/proc/PID/cgroup` tells of a process; `used` is what it
-    /// used before.
-    pub(crate) fn looked_up(&mut self, place: &mut Place, path: Arc<str>, used: &Usage) {
+    /// used before, and `counted` what of that has been counted.
+    pub(crate) fn looked_up(
+        &mut self,
+        place: &mut Place,
+        path: Arc<str>,
+        counted: &Usage,
+        used: &Usage,
+    ) {
+        self.count(place, counted, used);
         let id = place.id.unwrap_or(0);
         place.is_stale = false;
         let group = if self.tells(id) {
@@ -154,14 +168,14 @@ impl Cgroups {
         } else {
             self.table.of_path(&path)
         };
-        self.table.count(&mut place.member, used);
-        self.table.enter(&mut place.member, group);
+        self.table.enter_row(&mut place.group, group, used);
         self.table.set_path(group, &path);
         // One without a row of its own has a path all the same.
-        let container = self.table.name(group).map_or_else(
-            || container_of(&path).map(Arc::new),
-            |(_path, container)| container,
-        );
+        let name = self.table.name(group).filter(|(known, _)| *known == path);
+        let (path, container) = name.unwrap_or_else(|| {
+            let container = container_of(&path).map(Arc::new);
+            (path, container)
+        });
         (place.path, place.container) = (Some(path), container);
     }
 
@@ -170,14 +184,15 @@ impl Cgroups {
         place.is_stale |= !self.tells(place.id.unwrap_or(0));
     }
 
-    /// What a process used up to now.
-    pub(crate) fn count(&mut self, place: &mut Place, used: &Usage) {
-        self.table.count(&mut place.member, used);
+    /// What a process used up to now, of which so much has been counted.
+    pub(crate) fn count(&mut self, place: &mut Place, counted: &Usage, used: &Usage) {
+        self.table.count_growth(&mut place.group, counted, used);
     }
 
-    /// A process has ended, with all that it used.
-    pub(crate) fn end(&mut self, place: &Place, used: &Usage) {
-        self.table.leave(place.member, used);
+    /// A process has ended, with all that it used, of which so much has been
+    /// counted.
+    pub(crate) fn end(&mut self, place: &Place, counted: &Usage, used: &Usage) {
+        self.table.leave_row(place.group, counted, used);
     }
 
     /// Counts what was used in cgroups that are gone as removed.

@@ -28,14 +28,15 @@ fn rows(cgroups: &mut Cgroups) -> Vec<(Option<String>, u64)> {
 fn with_version_2_the_path_of_a_cgroup_is_looked_up_once() {
     let mut cgroups = cgroups(true);
     let (mut first, mut second) = (Place::default(), Place::default());
-    cgroups.begin(&mut first, 7, None);
+    cgroups.begin(&mut first, 7, None, &used(0));
     assert!(first.needs_path());
-    cgroups.looked_up(&mut first, "/system.slice/a.service".into(), &used(3));
-    cgroups.begin(&mut second, 7, Some(first.of_child()));
+    let path = "/system.slice/a.service";
+    cgroups.looked_up(&mut first, path.into(), &used(0), &used(3));
+    cgroups.begin(&mut second, 7, Some(first.of_child()), &used(0));
     assert!(!second.needs_path());
     let unit = second.container.as_ref().and_then(|of| of.unit.clone());
     assert_eq!(unit.as_deref(), Some("a.service"));
-    cgroups.begin(&mut Place::default(), 1, None);
+    cgroups.begin(&mut Place::default(), 1, None, &used(0));
     assert_eq!(rows(&mut cgroups).len(), 2);
     assert_eq!(
         cgroups.path_of(7).as_deref(),
@@ -48,12 +49,12 @@ fn with_version_2_the_path_of_a_cgroup_is_looked_up_once() {
 fn a_process_that_moves_has_the_new_path_and_leaves_what_it_used() {
     let mut cgroups = cgroups(true);
     let mut place = Place::default();
-    cgroups.begin(&mut place, 1, None);
+    cgroups.begin(&mut place, 1, None, &used(0));
     assert_eq!(place.path.as_deref(), Some("/"));
-    cgroups.moved(&mut place, 7, &used(100));
+    cgroups.moved(&mut place, 7, &used(0), &used(100));
     assert!(place.needs_path());
-    cgroups.looked_up(&mut place, "/a".into(), &used(100));
-    cgroups.end(&place, &used(130));
+    cgroups.looked_up(&mut place, "/a".into(), &used(100), &used(100));
+    cgroups.end(&place, &used(100), &used(130));
     let expected = [("/", 100), ("/a", 30)].map(|(path, ns)| (Some(path.to_owned()), ns));
     assert_eq!(rows(&mut cgroups), expected);
 }
@@ -62,10 +63,13 @@ fn a_process_that_moves_has_the_new_path_and_leaves_what_it_used() {
 fn a_lost_move_is_healed_by_the_next_pass() {
     let mut cgroups = cgroups(true);
     let mut place = Place::default();
-    cgroups.begin(&mut place, 7, None);
-    cgroups.looked_up(&mut place, "/a".into(), &used(0));
-    assert!(!cgroups.find(&mut place, 7), "nothing has changed");
-    assert!(cgroups.find(&mut place, 8));
+    cgroups.begin(&mut place, 7, None, &used(0));
+    cgroups.looked_up(&mut place, "/a".into(), &used(0), &used(0));
+    assert!(
+        !cgroups.find(&mut place, 7, &used(0)),
+        "nothing has changed"
+    );
+    assert!(cgroups.find(&mut place, 8, &used(0)));
     assert!(place.needs_path());
 }
 
@@ -73,25 +77,25 @@ fn a_lost_move_is_healed_by_the_next_pass() {
 fn on_a_hybrid_host_the_path_stands_for_the_cgroup() {
     let mut cgroups = cgroups(false);
     let mut parent = Place::default();
-    cgroups.begin(&mut parent, 1, None);
+    cgroups.begin(&mut parent, 1, None, &used(0));
     assert!(parent.needs_path());
-    cgroups.count(&mut parent, &used(50));
+    cgroups.count(&mut parent, &used(0), &used(50));
     assert_eq!(cgroups.rows()[0].kind, CgroupKind::Unknown);
-    cgroups.looked_up(&mut parent, "/docker/x".into(), &used(50));
+    cgroups.looked_up(&mut parent, "/docker/x".into(), &used(50), &used(50));
     let mut child = Place::default();
-    cgroups.begin(&mut child, 1, Some(parent.of_child()));
-    cgroups.count(&mut child, &used(5));
+    cgroups.begin(&mut child, 1, Some(parent.of_child()), &used(0));
+    cgroups.count(&mut child, &used(0), &used(5));
     assert_eq!(child.path.as_deref(), Some("/docker/x"));
     assert!(child.needs_path(), "it may be made in another one");
-    cgroups.looked_up(&mut child, "/docker/x".into(), &used(5));
+    cgroups.looked_up(&mut child, "/docker/x".into(), &used(5), &used(5));
     assert!(!child.needs_path());
     assert_eq!(rows(&mut cgroups), [(Some("/docker/x".to_owned()), 55)]);
     assert!(!cgroups.are_numbered());
 
     // Moved in a hierarchy of version 1: the number stays the root's.
-    cgroups.moved(&mut child, 1, &used(8));
+    cgroups.moved(&mut child, 1, &used(5), &used(8));
     assert!(child.needs_path());
-    cgroups.looked_up(&mut child, "/docker/y".into(), &used(9));
+    cgroups.looked_up(&mut child, "/docker/y".into(), &used(8), &used(9));
     let expected = [("/docker/x", 59), ("/docker/y", 0)];
     let expected = expected.map(|(path, ns)| (Some(path.to_owned()), ns));
     assert_eq!(rows(&mut cgroups), expected);
@@ -99,12 +103,12 @@ fn on_a_hybrid_host_the_path_stands_for_the_cgroup() {
     assert!(child.needs_path(), "events were lost");
 
     // Moved to a cgroup of version 2, and back to its root.
-    cgroups.moved(&mut child, 9, &used(9));
-    cgroups.looked_up(&mut child, "/unified".into(), &used(9));
+    cgroups.moved(&mut child, 9, &used(9), &used(9));
+    cgroups.looked_up(&mut child, "/unified".into(), &used(9), &used(9));
     cgroups.distrust(&mut child);
     assert!(!child.needs_path());
     assert!(cgroups.are_numbered());
-    cgroups.find(&mut child, 1);
+    cgroups.find(&mut child, 1, &used(9));
     assert!(child.needs_path());
 }
 
@@ -112,7 +116,7 @@ fn on_a_hybrid_host_the_path_stands_for_the_cgroup() {
 fn where_the_kernel_tells_no_number_paths_are_all_there_is() {
     let mut cgroups = cgroups(true);
     let mut place = Place::default();
-    cgroups.begin(&mut place, 0, None);
-    cgroups.looked_up(&mut place, "/a".into(), &used(1));
+    cgroups.begin(&mut place, 0, None, &used(0));
+    cgroups.looked_up(&mut place, "/a".into(), &used(0), &used(1));
     assert_eq!(rows(&mut cgroups), [(Some("/a".to_owned()), 1)]);
 }

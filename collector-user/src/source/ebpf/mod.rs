@@ -35,6 +35,7 @@ mod task_iter;
 
 use std::path::PathBuf;
 
+pub use heap::share_heap;
 pub use report::{LoadReport, MissingField, ProgramReport, ProgramState};
 pub use rights::Rights;
 pub use scheduler::{EventSink, Scheduler};

@@ -108,7 +108,6 @@ impl Scheduler {
     ///
     /// When there is no eBPF to be had: the procfs backend is then the way.
     pub fn load(options: &LoadOptions) -> Result<Self, LoadError> {
-        heap::share();
         let loaded = loader::load(options)?;
         // The kernel's description of its types took tens of megabytes.
         heap::give_back();

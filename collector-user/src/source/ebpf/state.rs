@@ -64,8 +64,8 @@ pub(super) struct State {
     /// Whether the last pass found what it was made for.
     is_pass_of_use: bool,
     unknown_tasks: u64,
-    /// How many processes had ended by the last regular pass.
-    exited: u64,
+    /// How many accounts and rows had been dropped by the last regular pass.
+    dropped: u64,
     /// Lost events of which subscribers have been told.
     lost_told: u64,
     /// What the last drain found: to be read once more by the next.
@@ -115,7 +115,7 @@ impl State {
             last_regular_pass: None,
             is_pass_of_use: true,
             unknown_tasks: 0,
-            exited: 0,
+            dropped: 0,
             lost_told: 0,
             recent: Vec::new(),
             to_read: Vec::new(),

@@ -3,11 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use super::super::{
-    account::{InFlight, Key},
+    account::{Account, InFlight, Key},
     event_record::{EventRecord, Exec, comm_text},
 };
 use super::{Accounts, changed, identified, keep_alive};
-use crate::metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent, ProcessState};
+use crate::{
+    metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent, ProcessState},
+    source::cgroup::Usage,
+};
 
 /// When things happened: the programs stamp by `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug)]
@@ -93,29 +96,29 @@ impl Accounts {
             pid: fork.header.pid,
             start_ns: fork.header.process_start_ns,
         };
-        let comm: Arc<str> = comm_text(&fork.comm).into();
-        let parent = self
-            .processes
-            .newest(fork.ppid)
-            .map(|parent| (parent.cmdline.clone(), parent.place.of_child()));
+        let parent = self.processes.newest(fork.ppid);
+        let comm = shared_comm(parent, &comm_text(&fork.comm));
+        let parent = parent.map(|parent| (parent.row.cmdline.clone(), parent.place.of_child()));
         // Its record was made before the event, so if it has no account it has
         // ended already and been settled.
         if let Some(account) = self.processes.get_mut(&key) {
-            account.ppid = Some(fork.ppid);
-            account.uid = (fork.uid != u32::MAX).then_some(fork.uid);
-            account.comm = Arc::clone(&comm);
-            account.exec_id = Some(fork.exec_id);
+            let (cmdline, origin) = parent.unzip();
+            let row = account.edit();
+            row.ppid = Some(fork.ppid);
+            row.uid = (fork.uid != u32::MAX).then_some(fork.uid);
+            row.comm = Arc::clone(&comm);
+            if let Some(cmdline) = cmdline {
+                row.cmdline = cmdline;
+            }
+            account.exec_id = Some(fork.exec_id as u32);
             account.set_flags(fork.flags);
             account.has_base = true;
             identified(account, &mut self.unidentified);
             changed(account, key, &mut self.changed);
             self.to_look_up.push(key);
-            let (cmdline, origin) = parent.unzip();
-            if let Some(cmdline) = cmdline {
-                account.cmdline = cmdline;
-            }
+            let counted = Usage::of(&account.row);
             self.cgroups
-                .begin(&mut account.place, fork.cgroup_id, origin);
+                .begin(&mut account.place, fork.cgroup_id, origin, &counted);
         }
         ForkEvent {
             time: clock.wall_at(fork.header.time_ns),
@@ -133,16 +136,17 @@ impl Accounts {
         };
         let comm: Arc<str> = comm_text(&exec.comm).into();
         if let Some(account) = self.processes.get_mut(&key) {
+            let row = account.edit();
             if self.known.parents {
-                account.ppid = Some(exec.ppid);
+                row.ppid = Some(exec.ppid);
             }
-            account.uid = (exec.uid != u32::MAX).then_some(exec.uid);
-            account.comm = Arc::clone(&comm);
-            account.exec_id = Some(exec.exec_id);
+            row.uid = (exec.uid != u32::MAX).then_some(exec.uid);
+            row.comm = Arc::clone(&comm);
+            row.cmdline = exec.argv.as_ref().map(|argv| argv.join(" ").into());
+            account.exec_id = Some(exec.exec_id as u32);
             if exec.argv.is_none() || !self.known.comm {
                 self.to_look_up.push(key);
             }
-            account.cmdline = exec.argv.as_ref().map(|argv| argv.join(" ").into());
             identified(account, &mut self.unidentified);
             changed(account, key, &mut self.changed);
         }
@@ -162,7 +166,7 @@ impl Accounts {
 
     /// Ends a thread; if it was the last of its process, ends that too.
     pub(super) fn end_thread(&mut self, index: u32, time: SystemTime) -> Option<ExitEvent> {
-        let seen = std::mem::take(self.seen.get_mut(index as usize)?);
+        let seen = self.seen.take(index)?;
         let account = self.processes.get_mut(&seen.process)?;
         account.threads = account.threads.saturating_sub(1);
         if seen.is_leader {
@@ -180,22 +184,25 @@ impl Accounts {
         let mut account = self.processes.remove(&key)?;
         self.rows.remove(key.pid, key.start_ns);
         identified(&mut account, &mut self.unidentified);
-        let row = account.row(key, InFlight::default(), &self.known);
+        let counted = Usage::of(&account.row);
+        account.renew(InFlight::default(), &self.known);
         self.cgroups
-            .end(&account.place, &account.ended(&self.known));
+            .end(&account.place, &counted, &account.ended(&self.known));
         self.exited_processes += 1;
         self.exited.add(&account.counters);
-        self.exited_split.user_ns += account.split.user_ns;
-        self.exited_split.system_ns += account.split.system_ns;
+        let split = account.split();
+        self.exited_split.user_ns += split.user_ns;
+        self.exited_split.system_ns += split.system_ns;
         let status = account.ending.filter(|_| self.known.exit_status);
         // The layout of a wait status, as wait(2) has it.
         let signal = status.map(|status| (status & 0x7f) as u8);
+        let row = &*account.row;
         Some(ExitEvent {
             time,
             pid: key.pid,
             ppid: row.ppid,
             start_time_ns: key.start_ns,
-            comm: row.comm,
+            comm: Arc::clone(&row.comm),
             exit_code: status
                 .filter(|_| signal == Some(0))
                 .map(|status| (status >> 8) as u8),
@@ -211,5 +218,13 @@ impl Accounts {
             minor_faults: row.minor_faults,
             major_faults: row.major_faults,
         })
+    }
+}
+
+/// A name, shared with the parent that has the same.
+pub(super) fn shared_comm(parent: Option<&Account>, comm: &str) -> Arc<str> {
+    match parent {
+        Some(parent) if *parent.row.comm == *comm => Arc::clone(&parent.row.comm),
+        _ => comm.into(),
     }
 }

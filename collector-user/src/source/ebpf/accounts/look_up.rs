@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::account::Key;
-use super::{Accounts, changed};
+use crate::source::cgroup::Usage;
+use super::{Accounts, changed, trim};
 
 /// A process of which something is to be looked up in `/proc`: what is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,35 +46,51 @@ impl Accounts {
             let wanted = LookUp {
                 key,
                 cgroup: account.place.needs_path(),
-                cmdline: account.cmdline.is_none() && account.kernel_thread != Some(true),
-                memory: account.rss_bytes.is_none(),
+                cmdline: account.row.cmdline.is_none() && account.kernel_thread != Some(true),
+                memory: self.known.rss && account.row.rss_bytes.is_none(),
                 comm: !self.known.comm,
             };
             if wanted.cgroup || wanted.cmdline || wanted.memory || wanted.comm {
                 return Some(wanted);
             }
         }
+        trim(&mut self.to_look_up);
+        trim(&mut self.to_look_up_later);
         None
     }
 
     /// What was found in `/proc`.
     pub(crate) fn looked_up(&mut self, key: Key, details: Details) {
+        let line = details.cmdline.map(|line| self.shared_line(key, line));
         if let Some(account) = self.processes.get_mut(&key) {
             changed(account, key, &mut self.changed);
-            if details.cmdline.is_some() {
-                account.cmdline = details.cmdline;
-            }
             if let Some(path) = details.cgroup {
-                let used = account.used(key, &self.known);
-                self.cgroups.looked_up(&mut account.place, path, &used);
+                let counted = Usage::of(&account.row);
+                let used = account.used(&self.known);
+                self.cgroups
+                    .looked_up(&mut account.place, path, &counted, &used);
+            }
+            let row = account.edit();
+            if line.is_some() {
+                row.cmdline = line;
             }
             if let Some(comm) = details.comm {
-                account.comm = comm;
+                row.comm = comm;
             }
             if details.rss_bytes.is_some() {
-                account.rss_bytes = details.rss_bytes;
-                account.vm_bytes = details.vm_bytes;
+                row.rss_bytes = details.rss_bytes.filter(|_| self.known.rss);
+                row.vm_bytes = details.vm_bytes.filter(|_| self.known.vm);
             }
         }
+    }
+
+    /// The command line of the parent, if this one is the same: workers that
+    /// a server makes by `fork` have one line among them.
+    fn shared_line(&mut self, key: Key, line: Arc<str>) -> Arc<str> {
+        let parent = self.processes.get_mut(&key).and_then(|of| of.row.ppid);
+        parent
+            .and_then(|pid| self.processes.newest(pid)?.row.cmdline.clone())
+            .filter(|of_parent| *of_parent == line)
+            .unwrap_or(line)
     }
 }

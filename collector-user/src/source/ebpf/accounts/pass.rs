@@ -1,32 +1,33 @@
 //! What a pass over all tasks tells.
 
-use std::time::SystemTime;
+use std::{collections::HashMap, time::SystemTime};
 
-use collector_ebpf::{NO_THREAD, TaskEntry};
+use collector_ebpf::TaskEntry;
 
 use super::super::{
-    account::{Account, Key, Pass, process_state},
+    account::{Key, process_state},
     counters::Counters,
     event_record::comm_text,
 };
-use super::{Accounts, Seen, changed, identified};
-use crate::metric::{ProcessEvent, ProcessState};
+use super::{Accounts, changed, identified, lifecycle::shared_comm};
+use crate::{
+    metric::{Process, ProcessEvent, ProcessState},
+    source::cgroup::Usage,
+};
 
 impl Accounts {
     /// Begins a pass over all tasks. `is_regular` if it comes after the
     /// interval of the passes, and not because something is missing.
     pub(crate) fn begin_pass(&mut self, is_regular: bool) {
-        self.pass += 1;
+        self.transfers = HashMap::new();
         self.to_look_up_later.clear();
-        self.round += u64::from(is_regular);
+        self.round += u32::from(is_regular);
     }
 
     /// A task that the pass came by. `is_first` on the pass that finds what
     /// was there before the programs.
     pub(crate) fn visit(&mut self, entry: &TaskEntry, is_first: bool) {
-        if let Some(seen) = self.seen.get_mut(entry.thread as usize)
-            && entry.thread != NO_THREAD
-        {
+        if let Some(seen) = self.seen.get_mut(entry.thread) {
             seen.round = self.round;
         }
         let key = Key {
@@ -41,18 +42,22 @@ impl Accounts {
         if !has_ended {
             account.round = self.round;
         }
-        if account.pass.number != self.pass {
-            account.pass = Pass {
-                number: self.pass,
-                read_bytes: entry.ended_read_bytes,
-                write_bytes: entry.ended_write_bytes,
-            };
+        let before = SlowFields::of(&account.row);
+        let mut slow = before;
+        // Threads of one process do not come in a row. Of one that is found by
+        // this pass it is not known yet how many there are.
+        let (mut read, mut written) = (entry.read_bytes, entry.write_bytes);
+        if account.threads > 1 || !account.has_base || !is_leader || has_ended {
+            let sums = self.transfers.entry(key).or_default();
+            *sums = (sums.0 + read, sums.1 + written);
+            (read, written) = *sums;
         }
-        account.pass.read_bytes += entry.read_bytes;
-        account.pass.write_bytes += entry.write_bytes;
-        let known_before = slow_fields(account);
-        account.read_bytes = account.read_bytes.max(Some(account.pass.read_bytes));
-        account.write_bytes = account.write_bytes.max(Some(account.pass.write_bytes));
+        if self.known.read_bytes {
+            slow.read_bytes = slow.read_bytes.max(Some(entry.ended_read_bytes + read));
+        }
+        if self.known.write_bytes {
+            slow.write_bytes = slow.write_bytes.max(Some(entry.ended_write_bytes + written));
+        }
         if !account.has_base {
             account.has_base = true;
             if is_first {
@@ -62,54 +67,76 @@ impl Accounts {
         }
         // A leading thread that has ended has no memory; the others do.
         if entry.vm_pages != 0 || (is_leader && !has_ended) {
-            account.rss_bytes = Some(entry.rss_pages.saturating_mul(self.page_size));
-            account.vm_bytes = Some(entry.vm_pages.saturating_mul(self.page_size));
+            let bytes = |pages: u64| pages.saturating_mul(self.page_size);
+            slow.rss_bytes = self.known.rss.then_some(bytes(entry.rss_pages));
+            slow.vm_bytes = self.known.vm.then_some(bytes(entry.vm_pages));
         }
         if is_leader {
             if self.known.parents {
-                account.ppid = Some(entry.ppid);
+                slow.ppid = Some(entry.ppid);
             }
-            account.uid = (entry.uid != u32::MAX).then_some(entry.uid);
-            let comm = comm_text(&entry.comm);
-            if self.known.comm && *account.comm != *comm {
-                account.comm = comm.into();
-                changed(account, key, &mut self.changed);
-            }
-            // The event of an execve was lost, or is yet to come.
-            let is_other_program = account
-                .exec_id
-                .replace(entry.exec_id)
-                .is_some_and(|before| before != entry.exec_id);
-            if is_other_program {
-                account.cmdline = None;
-                changed(account, key, &mut self.changed);
-            }
-            account.set_flags(entry.flags);
-            if account.state.is_none() {
-                account.state = Some(if has_ended {
-                    ProcessState::Zombie
-                } else {
-                    process_state(entry.task_state)
-                });
-            }
-            identified(account, &mut self.unidentified);
+            slow.uid = (entry.uid != u32::MAX).then_some(entry.uid);
         }
-        let mut is_changed = slow_fields(account) != known_before;
-        if is_leader {
-            is_changed |= self.cgroups.find(&mut account.place, entry.cgroup_id);
-            if self.distrusts_cgroups {
-                self.cgroups.distrust(&mut account.place);
-            }
-            let is_nameless = account.comm.is_empty() && !self.known.comm;
-            // It was there before, or its exec was not seen.
-            let has_no_line = account.cmdline.is_none() && account.kernel_thread == Some(false);
-            if account.place.needs_path() || is_nameless || has_no_line {
-                self.to_look_up_later.push(key);
-            }
-        }
+        let mut is_changed = slow != before;
         if is_changed {
+            slow.write_to(account.edit());
+        }
+        if is_leader {
+            is_changed |= self.visit_leader(entry, key);
+        }
+        if is_changed && let Some(account) = self.processes.get_mut(&key) {
             changed(account, key, &mut self.changed);
         }
+    }
+
+    /// What a leading thread tells of its process; returns whether that is
+    /// not what was known.
+    fn visit_leader(&mut self, entry: &TaskEntry, key: Key) -> bool {
+        let comm = comm_text(&entry.comm);
+        let mut other_comm = None;
+        if self.known.comm
+            && let Some(account) = self.processes.get_mut(&key)
+            && *account.row.comm != *comm
+        {
+            other_comm = Some(shared_comm(self.processes.newest(entry.ppid), &comm));
+        }
+        let Some(account) = self.processes.get_mut(&key) else {
+            return false;
+        };
+        let mut is_changed = other_comm.is_some();
+        if let Some(comm) = other_comm {
+            account.edit().comm = comm;
+        }
+        // The event of an execve was lost, or is yet to come.
+        let exec_id = entry.exec_id as u32;
+        let before = account.exec_id.replace(exec_id);
+        if before.is_some_and(|before| before != exec_id) {
+            account.edit().cmdline = None;
+            is_changed = true;
+        }
+        account.set_flags(entry.flags);
+        if account.state.is_none() {
+            account.state = Some(if entry.exit_state != 0 {
+                ProcessState::Zombie
+            } else {
+                process_state(entry.task_state)
+            });
+        }
+        identified(account, &mut self.unidentified);
+        let counted = Usage::of(&account.row);
+        is_changed |= self
+            .cgroups
+            .find(&mut account.place, entry.cgroup_id, &counted);
+        if self.distrusts_cgroups {
+            self.cgroups.distrust(&mut account.place);
+        }
+        let is_nameless = account.row.comm.is_empty() && !self.known.comm;
+        // It was there before, or its exec was not seen.
+        let has_no_line = account.row.cmdline.is_none() && account.kernel_thread == Some(false);
+        if account.place.needs_path() || is_nameless || has_no_line {
+            self.to_look_up_later.push(key);
+        }
+        is_changed
     }
 
     /// Ends a pass over all tasks: ends what two rounds did not find. One may
@@ -128,24 +155,16 @@ impl Accounts {
         self.gone.retain(|&(index, since)| {
             let is_over = since < round;
             if is_over {
-                if let Some(seen) = self.seen.get_mut(index as usize) {
-                    *seen = Seen::default();
-                }
+                self.seen.take(index);
                 freed.push(index);
             }
             !is_over
         });
         let mut events = Vec::new();
-        for index in 0..self.seen.len() {
-            let Some(seen) = self.seen.get(index) else {
-                break;
-            };
-            if seen.process.pid == 0 || seen.is_dead || seen.round + 2 > round {
-                continue;
-            }
-            let index = index as u32;
+        for index in self.seen.that(|seen| !seen.is_dead && seen.round + 2 <= round) {
             events.extend(self.end_thread(index, now).map(ProcessEvent::Exit));
-            if let Some(seen) = self.seen.get_mut(index as usize) {
+            // Not to be taken up again, should it be read once more.
+            if let Some(seen) = self.seen.get_or_insert(index) {
                 seen.is_dead = true;
             }
             self.gone.push((index, round));
@@ -155,29 +174,53 @@ impl Accounts {
         let mut ended: Vec<Key> = self
             .processes
             .iter()
-            .filter(|(_key, account)| account.threads == 0 && account.round + 2 <= round)
-            .map(|(key, _account)| *key)
+            .filter(|account| account.threads == 0 && account.round + 2 <= round)
+            .map(|account| account.key)
             .collect();
         ended.sort_unstable();
         for key in ended {
             events.extend(self.end_process(key, now).map(ProcessEvent::Exit));
         }
+        self.transfers = HashMap::new();
+        // The oldest are looked up first, and with them the parents.
+        self.to_look_up_later.reverse();
         self.cgroups.sweep();
         self.distrusts_cgroups = false;
         events
     }
 }
 
-/// What only a pass over all tasks changes.
-fn slow_fields(account: &Account) -> [Option<u64>; 6] {
-    [
-        account.ppid.map(u64::from),
-        account.uid.map(u64::from),
-        account.rss_bytes,
-        account.vm_bytes,
-        account.read_bytes,
-        account.write_bytes,
-    ]
+/// What mostly a pass over all tasks changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct SlowFields {
+    ppid: Option<u32>,
+    uid: Option<u32>,
+    rss_bytes: Option<u64>,
+    vm_bytes: Option<u64>,
+    read_bytes: Option<u64>,
+    write_bytes: Option<u64>,
+}
+
+impl SlowFields {
+    fn of(row: &Process) -> Self {
+        Self {
+            ppid: row.ppid,
+            uid: row.uid,
+            rss_bytes: row.rss_bytes,
+            vm_bytes: row.vm_bytes,
+            read_bytes: row.read_bytes,
+            write_bytes: row.write_bytes,
+        }
+    }
+
+    fn write_to(self, row: &mut Process) {
+        row.ppid = self.ppid;
+        row.uid = self.uid;
+        row.rss_bytes = self.rss_bytes;
+        row.vm_bytes = self.vm_bytes;
+        row.read_bytes = self.read_bytes;
+        row.write_bytes = self.write_bytes;
+    }
 }
 
 /// What the threads of a process used that had ended before.

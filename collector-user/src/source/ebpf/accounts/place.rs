@@ -33,7 +33,7 @@ impl Accounts {
         let mut cpu_ns = account.counters.cpu_ns;
         // The record of the leading thread may be from after the move, or from
         // before the slice in which it came.
-        if let Some(leader) = self.seen.get(moved.thread as usize)
+        if let Some(leader) = self.seen.get(moved.thread)
             && leader.process == key
         {
             cpu_ns = cpu_ns
@@ -42,7 +42,7 @@ impl Accounts {
         }
         // Of the others, those count that have had their CPU since before.
         for running in &self.running_at_moves {
-            if let Some(seen) = self.seen.get(running.thread as usize)
+            if let Some(seen) = self.seen.get(running.thread)
                 && seen.process == key
                 && running.thread != moved.thread
                 && seen.counters.cpu_ns == running.cpu_ns
@@ -50,11 +50,14 @@ impl Accounts {
                 cpu_ns += moved.header.time_ns.saturating_sub(running.since_ns);
             }
         }
-        let cpu_ns = cpu_ns.max(account.published_cpu_ns);
-        let mut row = account.row(key, InFlight::default(), &self.known);
-        row.cpu_ns = Some(cpu_ns);
+        let counted = Usage::of(&account.row);
+        let shown = account.row.cpu_ns;
+        account.renew(InFlight::default(), &self.known);
+        let row = account.edit();
+        row.cpu_ns = shown.max(Some(cpu_ns));
+        let used = Usage::of(row);
         self.cgroups
-            .moved(&mut account.place, moved.cgroup_id, &Usage::of(&row));
+            .moved(&mut account.place, moved.cgroup_id, &counted, &used);
         if account.place.needs_path() {
             self.to_look_up.push(key);
         }

@@ -1,6 +1,9 @@
 //! The processes that are there.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use slab::Slab;
 
 use super::super::account::{Account, Key};
 
@@ -8,12 +11,14 @@ use super::super::account::{Account, Key};
 ///
 /// Hashed, not sorted: to find one of fifty thousand in a tree touches memory
 /// at each level that has left the cache since the last tick, and that is most
-/// of what an update costs.
+/// of what an update costs. The table has places only, of 5 bytes: it is up to
+/// half empty, and the accounts are not.
 #[derive(Debug, Default)]
 pub(super) struct Processes {
-    accounts: HashMap<Key, Account>,
-    /// When the newest process of each number began.
-    newest: HashMap<u32, u64>,
+    accounts: Slab<Account>,
+    /// Where in `accounts` the processes are, by their numbers.
+    places: HashTable<u32>,
+    hasher: DefaultHashBuilder,
 }
 
 impl Processes {
@@ -22,16 +27,26 @@ impl Processes {
     }
 
     /// All of them, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, &Account)> {
-        self.accounts.iter()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.iter().map(|(_place, account)| account)
+    }
+
+    fn place(&self, key: &Key) -> Option<usize> {
+        let is_it = |&place: &u32| {
+            let account = self.accounts.get(place as usize);
+            account.is_some_and(|account| account.key == *key)
+        };
+        let place = self.places.find(self.hasher.hash_one(key.pid), is_it)?;
+        Some(*place as usize)
     }
 
     pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut Account> {
-        self.accounts.get_mut(key)
+        let place = self.place(key)?;
+        self.accounts.get_mut(place)
     }
 
     pub(super) fn contains_key(&self, key: &Key) -> bool {
-        self.accounts.contains_key(key)
+        self.place(key).is_some()
     }
 
     /// The account of a process; made by `make` if it has none.
@@ -40,30 +55,103 @@ impl Processes {
         key: Key,
         make: impl FnOnce() -> Account,
     ) -> &mut Account {
-        let newest = &mut self.newest;
-        self.accounts.entry(key).or_insert_with(|| {
-            let start_ns = newest.entry(key.pid).or_default();
-            *start_ns = key.start_ns.max(*start_ns);
-            make()
-        })
+        let place = self.place(&key).unwrap_or_else(|| {
+            let place = self.accounts.insert(make());
+            self.index(place, key.pid);
+            place
+        });
+        &mut self.accounts[place]
+    }
+
+    fn index(&mut self, place: usize, pid: u32) {
+        let Self {
+            accounts,
+            places,
+            hasher,
+        } = self;
+        let hash_of = |&place: &u32| {
+            let account = accounts.get(place as usize);
+            hasher.hash_one(account.map_or(0, |account| account.key.pid))
+        };
+        places.insert_unique(hasher.hash_one(pid), place as u32, hash_of);
     }
 
     pub(super) fn remove(&mut self, key: &Key) -> Option<Account> {
-        let account = self.accounts.remove(key)?;
-        if self.newest.get(&key.pid) == Some(&key.start_ns) {
-            self.newest.remove(&key.pid);
+        let place = self.place(key)?;
+        let hash = self.hasher.hash_one(key.pid);
+        if let Ok(entry) = self.places.find_entry(hash, |&found| found as usize == place) {
+            entry.remove();
         }
-        // Many that came and went leave no memory behind.
+        let account = self.accounts.try_remove(place)?;
         if self.accounts.capacity() > 8 * self.accounts.len().max(256) {
-            self.accounts.shrink_to(2 * self.accounts.len());
-            self.newest.shrink_to(2 * self.newest.len());
+            self.shrink();
         }
         Some(account)
     }
 
+    /// Many that came and went leave no memory behind.
+    fn shrink(&mut self) {
+        self.accounts.compact(|_account, _from, _to| true);
+        self.accounts.shrink_to_fit();
+        self.places = HashTable::with_capacity(2 * self.accounts.len());
+        let keys = self.accounts.iter();
+        let keys: Vec<(usize, u32)> = keys.map(|(place, of)| (place, of.key.pid)).collect();
+        for (place, pid) in keys {
+            self.index(place, pid);
+        }
+    }
+
     /// The process that has a number now.
     pub(super) fn newest(&self, pid: u32) -> Option<&Account> {
-        let start_ns = *self.newest.get(&pid)?;
-        self.accounts.get(&Key { pid, start_ns })
+        let places = self.places.iter_hash(self.hasher.hash_one(pid));
+        places
+            .filter_map(|&place| self.accounts.get(place as usize))
+            .filter(|account| account.key.pid == pid)
+            .max_by_key(|account| account.key.start_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Account, Key, Processes};
+
+    fn key(pid: u32, start_ns: u64) -> Key {
+        Key { pid, start_ns }
+    }
+
+    fn insert(processes: &mut Processes, key: Key) {
+        processes.get_or_insert_with(key, || Account::first_seen_in(0, key));
+    }
+
+    #[test]
+    fn the_newest_of_a_number_is_found_also_when_an_older_one_is_still_there() {
+        let mut processes = Processes::default();
+        for start_ns in [7, 9, 8] {
+            insert(&mut processes, key(1, start_ns));
+        }
+        let newest = |processes: &Processes| processes.newest(1).map(|of| of.key.start_ns);
+        assert_eq!(newest(&processes), Some(9));
+        assert!(processes.remove(&key(1, 9)).is_some());
+        assert_eq!(newest(&processes), Some(8));
+        assert!(processes.remove(&key(1, 9)).is_none());
+        assert!(processes.newest(2).is_none());
+    }
+
+    #[test]
+    fn those_that_stay_are_found_after_many_have_gone() {
+        let mut processes = Processes::default();
+        for pid in 0..20_000 {
+            insert(&mut processes, key(pid, 5));
+        }
+        for pid in (0..20_000).filter(|pid| pid % 1_000 != 999) {
+            assert!(processes.remove(&key(pid, 5)).is_some());
+        }
+        assert_eq!(processes.len(), 20);
+        assert!(processes.accounts.capacity() < 4_096);
+        assert!(processes.places.capacity() < 4_096);
+        for pid in 0..20_000 {
+            let is_there = pid % 1_000 == 999;
+            assert_eq!(processes.contains_key(&key(pid, 5)), is_there, "{pid}");
+        }
     }
 }

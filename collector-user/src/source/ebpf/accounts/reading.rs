@@ -1,12 +1,12 @@
 //! The reading, with the time in flight.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::super::{
     account::{InFlight, Key},
     counters::exited_totals,
 };
-use super::Accounts;
+use super::{Accounts, trim};
 use crate::{metric::ProcessStats, source::cgroup::Usage};
 
 /// A thread that has a CPU.
@@ -25,7 +25,7 @@ impl Accounts {
         let mut in_flight: BTreeMap<Key, InFlight> = BTreeMap::new();
         for running in running {
             // If it has used more by now, it has left its CPU and was charged.
-            if let Some(seen) = self.seen.get(running.thread as usize)
+            if let Some(seen) = self.seen.get(running.thread)
                 && seen.counters.cpu_ns == running.cpu_ns
             {
                 let entry = in_flight.entry(seen.process).or_default();
@@ -34,7 +34,7 @@ impl Accounts {
             }
         }
         for &(index, since) in &self.waiting {
-            if let Some(seen) = self.seen.get(index as usize) {
+            if let Some(seen) = self.seen.get(index) {
                 let entry = in_flight.entry(seen.process).or_default();
                 entry.runqueue_ns += now_ns.saturating_sub(since);
             }
@@ -46,11 +46,15 @@ impl Accounts {
             if let Some(account) = self.processes.get_mut(&key) {
                 let in_flight = self.in_flight.get(&key).copied().unwrap_or_default();
                 account.is_changed = false;
-                let row = account.row(key, in_flight, &self.known);
-                self.cgroups.count(&mut account.place, &Usage::of(&row));
-                self.rows.insert(row);
+                let counted = Usage::of(&account.row);
+                let row = Arc::clone(account.renew(in_flight, &self.known));
+                self.cgroups
+                    .count(&mut account.place, &counted, &Usage::of(&row));
+                self.rows.insert_shared(row);
+                self.rows_made += 1;
             }
         }
+        trim(&mut self.changed);
         ProcessStats {
             processes: self.rows.copy(),
             exited: exited_totals(

@@ -28,7 +28,7 @@ impl State {
 /// one by now.
 fn look_up(tick: &Tick, wanted: LookUp) -> Details {
     let pid = wanted.key.pid;
-    let read = |file: &str| tick.read(&format!("/proc/{pid}/{file}")).ok();
+    let read = |file: &str| tick.read_once(&format!("/proc/{pid}/{file}")).ok();
     let mut details = Details::default();
     if wanted.cgroup {
         details.cgroup = read("cgroup")

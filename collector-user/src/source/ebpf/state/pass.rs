@@ -17,9 +17,10 @@ use crate::metric::ProcessEvent;
 /// bring: memory, I/O, owners, names.
 const PASS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// So many processes that end from one such pass to the next leave free memory
-/// behind that is worth the while to give back.
-const BURST: u64 = 1_000;
+/// So many accounts and rows that were dropped from one such pass to the next
+/// leave free memory behind that is worth the while to give back: that takes as
+/// long as to visit some thousand tasks.
+const BURST: u64 = 2_000;
 
 impl State {
     /// Goes through all tasks if that is due: for what changes slowly, or
@@ -83,11 +84,11 @@ impl State {
         self.detach(&gone);
         if is_regular {
             self.preemptions.sweep(self.accounts.cgroups());
-            let exited = self.accounts.exited_processes();
-            if exited >= self.exited + BURST {
+            let dropped = self.accounts.dropped();
+            if dropped >= self.dropped + BURST {
                 heap::give_back();
             }
-            self.exited = exited;
+            self.dropped = dropped;
         }
         self.give_back();
         self.is_pass_of_use = found > 0 || self.accounts.unidentified() < unidentified;
