@@ -157,7 +157,8 @@ impl Accounts {
             self.unidentified += 1;
             Account::first_seen_in(self.round, process)
         });
-        if seen.process != process {
+        let is_new = seen.process != process;
+        if is_new {
             *seen = Seen {
                 process,
                 round: self.round,
@@ -171,13 +172,17 @@ impl Accounts {
         let waits_since = waits_since(thread);
         // `execve` makes the thread that calls it the leading one.
         seen.is_leader = thread.tid == thread.tgid;
+        let state_before = account.state;
         if seen.is_leader {
             account.state = Some(match waits_since {
                 Some(_) => ProcessState::Running,
                 None => process_state(thread.task_state),
             });
         }
-        changed(account, process, &mut self.changed);
+        // A pass over all tasks reads every record, and most are as they were.
+        if is_new || growth != Counters::default() || account.state != state_before {
+            changed(account, process, &mut self.changed);
+        }
         if thread.flags & GROUP_DEAD != 0 {
             account.ending = Some(thread.exit_code);
         }
