@@ -42,6 +42,12 @@ pub(crate) struct Offer {
     package: String,
 }
 
+impl Offer {
+    fn is_same(&self, other: &Self) -> bool {
+        (self.suite, &self.package) == (other.suite, &other.package)
+    }
+}
+
 /// What the suites have, and which of them could not be asked.
 #[derive(Debug, Default)]
 pub(crate) struct Offers {
@@ -63,35 +69,51 @@ pub(crate) fn get(wanted: Wanted, fetch: bool) -> Result<Kernel> {
     {
         return Ok(kernel);
     }
-    let offers = match wanted {
-        // The suites after the first that has the series need not be asked.
-        Wanted::Series(_) => Offers::until(|found| {
-            wanted
-                .pick(found.to_vec(), |offer| &offer.release)
-                .is_some()
-        }),
-        Wanted::OrNext(_) | Wanted::Newest => Offers::of_all_suites(),
-    };
-    if let Some(offer) = wanted.pick(offers.found, |offer| &offer.release) {
+    // What a suite lists it may not have: lists and packages are renewed apart.
+    let mut gone: Vec<Offer> = Vec::new();
+    let failures = loop {
+        let pick = |found: &[Offer]| {
+            let is_gone = |offer: &Offer| gone.iter().any(|gone| gone.is_same(offer));
+            let there = found.iter().filter(|offer| !is_gone(offer)).cloned();
+            wanted.pick(there.collect(), |offer| &offer.release)
+        };
+        let offers = match wanted {
+            // The suites after the first that has the series need not be asked.
+            Wanted::Series(_) => Offers::until(|found| pick(found).is_some()),
+            Wanted::OrNext(_) | Wanted::Newest => Offers::of_all_suites(),
+        };
+        let Some(offer) = pick(&offers.found) else {
+            break offers.failures;
+        };
         if let Some(kernel) = kept.iter().find(|kernel| kernel.release == offer.release) {
             return Ok(kernel.clone());
         }
-        return download(&offer, wanted);
-    }
-    if offers.failures.is_empty() {
+        match download(&offer, wanted) {
+            Ok(kernel) => return Ok(kernel),
+            Err(error) => println!("{} cannot be had: {error:#}", offer.package),
+        }
+        gone.push(offer);
+    };
+    let gone = gone
+        .iter()
+        .map(|offer| format!("{} of {}", offer.package, offer.suite));
+    let failures: Vec<String> = failures.into_iter().chain(gone).collect();
+    if failures.is_empty() {
         bail!("no suite of Debian has the kernel {wanted}");
     }
-    let failures = offers.failures.join("; ");
+    let failures = failures.join("; ");
     // Only a suite that answers can take a kernel's place.
     match wanted.pick(kept, release_of) {
         Some(kernel) if !fetch => {
             println!(
-                "{wanted}: taking {}, the best in the cache: no suite could be asked: {failures}",
+                "{wanted}: taking {}, the best in the cache: not to be had: {failures}",
                 kernel.release
             );
             Ok(kernel)
         }
-        _ => bail!("no suite that could be asked has the kernel {wanted}; not asked: {failures}"),
+        _ => {
+            bail!("no suite that could be asked has the kernel {wanted}; not to be had: {failures}")
+        }
     }
 }
 

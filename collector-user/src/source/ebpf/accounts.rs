@@ -19,9 +19,9 @@ mod pass;
 mod place;
 mod processes;
 mod reading;
-mod threads;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 pub(crate) use lifecycle::Clock;
 pub(crate) use look_up::{Details, LookUp};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::super::account::Key;
-use crate::source::cgroup::Usage;
 use super::{Accounts, changed, trim};
+use crate::source::cgroup::Usage;
 
 /// A process of which something is to be looked up in `/proc`: what is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -56,7 +56,9 @@ impl Accounts {
             slow.read_bytes = slow.read_bytes.max(Some(entry.ended_read_bytes + read));
         }
         if self.known.write_bytes {
-            slow.write_bytes = slow.write_bytes.max(Some(entry.ended_write_bytes + written));
+            slow.write_bytes = slow
+                .write_bytes
+                .max(Some(entry.ended_write_bytes + written));
         }
         if !account.has_base {
             account.has_base = true;
@@ -161,7 +163,10 @@ impl Accounts {
             !is_over
         });
         let mut events = Vec::new();
-        for index in self.seen.that(|seen| !seen.is_dead && seen.round + 2 <= round) {
+        for index in self
+            .seen
+            .that(|seen| !seen.is_dead && seen.round + 2 <= round)
+        {
             events.extend(self.end_thread(index, now).map(ProcessEvent::Exit));
             // Not to be taken up again, should it be read once more.
             if let Some(seen) = self.seen.get_or_insert(index) {

@@ -79,7 +79,10 @@ impl Processes {
     pub(super) fn remove(&mut self, key: &Key) -> Option<Account> {
         let place = self.place(key)?;
         let hash = self.hasher.hash_one(key.pid);
-        if let Ok(entry) = self.places.find_entry(hash, |&found| found as usize == place) {
+        if let Ok(entry) = self
+            .places
+            .find_entry(hash, |&found| found as usize == place)
+        {
             entry.remove();
         }
         let account = self.accounts.try_remove(place)?;

@@ -525,4 +525,3 @@ fn a_command_line_is_looked_up_anew_if_the_event_of_an_execve_was_lost() {
     assert_eq!(line(&mut accounts), None, "unknown, and not that of before");
     assert!(accounts.next_look_up().is_some_and(|wanted| wanted.cmdline));
 }
-
