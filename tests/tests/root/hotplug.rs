@@ -4,7 +4,7 @@ use std::{fs, process::Command, thread, time::Duration};
 
 use collector_tests::{Child, ProcTask, cpu_clock_ns, is_guest};
 
-use crate::support::{Totals, load_and_record, look, process, processes, start, stop};
+use crate::support::{Totals, load, load_and_record, look, process, processes, start, stop};
 
 /// A CPU, which is given back when this is dropped.
 struct Cpu(&'static str);
@@ -19,6 +19,22 @@ impl Drop for Cpu {
     fn drop(&mut self) {
         let _it_may_be_there_still = fs::write(self.0, "1");
     }
+}
+
+#[test]
+fn a_cpu_that_was_never_there_is_charged_to_nobody() {
+    if !is_guest() {
+        println!("skipped: only a virtual machine's CPU is taken away");
+        return;
+    }
+    let cpu = Cpu("/sys/devices/system/cpu/cpu1/online");
+    cpu.set(false);
+    let scheduler = load();
+    let (before, _cpus) = look(&scheduler);
+    thread::sleep(Duration::from_secs(1));
+    let (after, cpus) = look(&scheduler);
+    Totals::assert_conserved(&before, &after);
+    assert!(cpus.iter().all(|row| row.cpu != Some(1)), "{cpus:?}");
 }
 
 #[test]

@@ -89,10 +89,15 @@ impl<T: Record> MappedArray<T> {
 impl MappedArray<Cpu> {
     /// The counters of a CPU, without its histograms, which are a hundred
     /// times as long.
+    ///
+    /// `None` of one that has switched nothing yet, which CPUs that are possible
+    /// and were never there do not: all zeros, they would tell that the thread
+    /// of the first record has it, since the host booted.
     pub(crate) fn counters(&self, index: u32) -> Option<CpuCounters> {
         let element = self.element(index)?;
         // SAFETY: as in `read`: the part is within the element.
-        Some(unsafe { ptr::read_volatile(&raw const (*element).counters) })
+        let counters = unsafe { ptr::read_volatile(&raw const (*element).counters) };
+        (counters.since_ns != 0).then_some(counters)
     }
 }
 
