@@ -63,8 +63,8 @@ pub(crate) struct TestVm {
     /// For figures: build the tests optimised, as the agent is, and show what they print
     #[arg(long)]
     figures: bool,
-    /// Run only the tests whose names contain this
-    filter: Option<String>,
+    /// Run only the tests whose names contain one of these
+    filters: Vec<String>,
 }
 
 /// The oldest series that is supported, those that many machines run, and the
@@ -92,7 +92,7 @@ impl TestVm {
             list: false,
             possible_cpus: machine::CPUS_ON,
             figures: false,
-            filter: None,
+            filters: Vec::new(),
         }
     }
 
@@ -137,7 +137,7 @@ impl TestVm {
             arguments.push("--show-output");
         }
         arguments.extend(LEFT_OUT.iter().flat_map(|name| ["--skip", name]));
-        arguments.extend(self.filter.as_deref());
+        arguments.extend(self.filters.iter().map(String::as_str));
         arguments.into_iter().map(str::to_owned).collect()
     }
 }
