@@ -9,7 +9,7 @@ use std::{
 };
 
 use aya::maps::MapData;
-use collector_ebpf::{Cpu, CpuCounters, THREAD_FREE, Thread};
+use collector_ebpf::{Cpu, CpuCounters, CpuReading, THREAD_FREE, Thread};
 use memmap2::{MmapOptions, MmapRaw};
 
 /// A record that may be read while the kernel writes to it: it holds integers
@@ -98,6 +98,17 @@ impl MappedArray<Cpu> {
         // SAFETY: as in `read`: the part is within the element.
         let counters = unsafe { ptr::read_volatile(&raw const (*element).counters) };
         (counters.since_ns != 0).then_some(counters)
+    }
+}
+
+impl MappedArray<CpuReading> {
+    /// Whether a CPU was ever there, so that its element holds a reading.
+    pub(crate) fn is_found(&self, index: u32) -> bool {
+        self.element(index).is_some_and(|element| {
+            // SAFETY: as in `read`: the part is within the element.
+            let queue = unsafe { ptr::read_volatile(&raw const (*element).queue) };
+            queue != 0
+        })
     }
 }
 
