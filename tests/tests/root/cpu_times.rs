@@ -49,7 +49,7 @@ fn file() -> CpuStats {
 }
 
 /// A reading by the programs, and what `/proc/stat` said before and after.
-fn bracketed(collector: &mut CpuStatsCollector) -> [CpuStats; 3] {
+pub(crate) fn bracketed(collector: &mut CpuStatsCollector) -> [CpuStats; 3] {
     let before = file();
     let tick = Sources::live().tick();
     let read = collector.collect(&tick).expect("a reading is had");
@@ -307,7 +307,7 @@ fn without_the_programs_proc_stat_is_read_and_the_report_says_why() {
 }
 
 /// The numbers of a list of CPUs in `/sys`.
-fn cpu_list(name: &str) -> Vec<u32> {
+pub(crate) fn cpu_list(name: &str) -> Vec<u32> {
     let text = fs::read(format!("/sys/devices/system/cpu/{name}")).expect("it can be read");
     parse_cpu_list(&text).expect("it is a list of CPUs")
 }
