@@ -3,6 +3,10 @@
 /// and to that of 5.10 more than the million that it takes.
 pub const CPUS_A_RUN: u32 = 8;
 
+/// How many CPUs one run passes over at most before it reads any, since they
+/// were never there: a host may have 2 CPUs, and 256 that are possible.
+pub const CPUS_PASSED_OVER: u32 = 256;
+
 /// How many states `kernel_cpustat.cpustat` begins with, in the order of
 /// `enum cpu_usage_stat` of `include/linux/kernel_stat.h`.
 pub const CPU_STATES: usize = 10;

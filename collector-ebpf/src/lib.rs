@@ -16,7 +16,7 @@ mod thread;
 
 pub use cpu::{Cpu, CpuCounters, Histogram, Latency, UNSEEN};
 pub use cpu_offsets::{CpuOffsets, IDLE_COUNTED, IDLE_IN_CPUSTAT, IDLE_IN_TICK_SCHED};
-pub use cpu_reading::{CPU_STATES, CPUS_A_RUN, CpuReading};
+pub use cpu_reading::{CPU_STATES, CPUS_A_RUN, CPUS_PASSED_OVER, CpuReading};
 pub use event::{
     ARGV_MAX, CgroupMoveEvent, EVENT_CGROUP_MOVE, EVENT_EXEC, EVENT_FORK, EVENT_THREAD_END,
     EventHeader, ExecEvent, FILENAME_MAX, ForkEvent, ThreadEndEvent,

@@ -6,7 +6,7 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use collector_ebpf::{
-    CPU_STATES, CPUS_A_RUN, CpuCounters, CpuOffsets, CpuReading, IDLE_IN_CPUSTAT,
+    CPU_STATES, CPUS_A_RUN, CPUS_PASSED_OVER, CpuCounters, CpuOffsets, CpuReading, IDLE_IN_CPUSTAT,
     IDLE_IN_TICK_SCHED, NO_THREAD,
 };
 
@@ -28,7 +28,8 @@ macro_rules! read {
 }
 
 /// Copies what the kernel knows of each CPU to `CPU_TIMES`, from the one
-/// whose number is the first argument.
+/// whose number is the first argument. Returns the number of the one from
+/// which the next run is to go on.
 ///
 /// Is attached to nothing: user space runs it by `BPF_PROG_TEST_RUN`, which
 /// raw tracepoint programs take since 5.10:
@@ -39,8 +40,8 @@ extern "C" fn read_cpus(ctx: *const u64) -> i32 {
     // SAFETY: user space passes the arguments of a tracepoint.
     let first = unsafe { *ctx } as u32;
     note_this_cpu();
-    for step in 0..CPUS_A_RUN {
-        let cpu = first.wrapping_add(step);
+    let mut cpu = first_that_was_there(first);
+    for _ in 0..CPUS_A_RUN {
         let Some(reading) = CPU_TIMES.get_ptr_mut(cpu) else {
             break;
         };
@@ -50,17 +51,33 @@ extern "C" fn read_cpus(ctx: *const u64) -> i32 {
         // SAFETY: the pointers are to elements; user space runs this program
         // once at a time.
         let (reading, noted) = unsafe { (&mut *reading, &(*noted).counters) };
-        if reading.queue == 0 {
+        if reading.queue == 0 && noted.task != 0 {
             reading.queue = queue_of(noted.task as *const Kernel, cpu);
         }
-        if reading.queue == 0 {
-            // It has not run anything yet.
-            reading.is_whole = 1;
-        } else {
+        // Else it has not run anything yet.
+        if reading.queue != 0 {
             read_cpu(reading, noted);
         }
+        cpu = cpu.wrapping_add(1);
     }
-    0
+    cpu.cast_signed()
+}
+
+/// The first CPU from this one on that was ever there, or one as far on as a
+/// run may pass over.
+#[inline(always)]
+fn first_that_was_there(first: u32) -> u32 {
+    for step in 0..CPUS_PASSED_OVER {
+        let cpu = first.wrapping_add(step);
+        let (Some(reading), Some(noted)) = (CPU_TIMES.get_ptr(cpu), CPUS.get_ptr(cpu)) else {
+            return cpu;
+        };
+        // SAFETY: the pointers are to elements.
+        if unsafe { (*reading).queue != 0 || (*noted).counters.task != 0 } {
+            return cpu;
+        }
+    }
+    first.wrapping_add(CPUS_PASSED_OVER)
 }
 
 /// A task was made: counted where `copy_process` of `kernel/fork.c` counts it

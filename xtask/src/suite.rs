@@ -43,12 +43,24 @@ impl Suite {
     /// # Errors
     /// When the build fails, or does not give one of the programs.
     pub(crate) fn build() -> Result<Self> {
+        Self::build_with(&["--tests", "--bins"])
+    }
+
+    /// Builds what a guest needs, and no other tests, optimised as the agent is.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub(crate) fn build_root_tests_optimised() -> Result<Self> {
+        Self::build_with(&["--test", "root", "--bins", "--release"])
+    }
+
+    fn build_with(what: &[&str]) -> Result<Self> {
         if std::env::consts::ARCH != "x86_64" {
             bail!("the tests are built for x86-64 machines only");
         }
         let mut cargo = cargo("build");
         cargo
-            .args(["--tests", "--bins"])
+            .args(what)
             .args(["--message-format", "json-render-diagnostics"]);
         let output = cargo
             .stdin(Stdio::null())

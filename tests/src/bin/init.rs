@@ -13,7 +13,8 @@ use rustix::process::{Pid, WaitOptions, wait};
 use rustix::system::{RebootCommand, reboot};
 use rustix::termios::tcdrain;
 
-/// The name of the accelerator, then an argument of the tests on each line.
+/// The name of the accelerator, the number of possible CPUs, then an argument of
+/// the tests on each line.
 const ARGUMENTS: &str = "/etc/tests.arguments";
 const TESTS: &str = "/bin/tests";
 const COLLECTOR: &str = "/bin/collector";
@@ -60,6 +61,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     };
     let mut arguments = arguments.lines();
     let accelerator = arguments.next().unwrap_or_default();
+    check_cpus(arguments.next().unwrap_or_default())?;
 
     // The agent listens on the loopback interface.
     let up = Command::new("/bin/ip")
@@ -80,6 +82,25 @@ fn run() -> Result<(), Box<dyn Error>> {
         .env("RUST_BACKTRACE", "1")
         .spawn()?;
     wait_for(Pid::from_child(&child))
+}
+
+/// Whether as many CPUs are possible as `wanted`: not each machine and kernel
+/// make those possible that they shall.
+fn check_cpus(wanted: &str) -> Result<(), Box<dyn Error>> {
+    let possible = fs::read_to_string("/sys/devices/system/cpu/possible")?;
+    let last = possible
+        .trim()
+        .rsplit(['-', ','])
+        .next()
+        .unwrap_or_default();
+    if last.parse::<u32>()? + 1 == wanted.parse()? {
+        return Ok(());
+    }
+    Err(format!(
+        "{wanted} possible CPUs are wanted, and this machine and kernel have {}",
+        possible.trim()
+    )
+    .into())
 }
 
 /// Lets the doctor say what works here. All of it need not, but something must.

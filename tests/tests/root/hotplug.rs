@@ -2,9 +2,11 @@
 
 use std::{fs, process::Command, thread, time::Duration};
 
+use collector::collector::ebpf::CpuStatsCollector;
 use collector_tests::{Child, ProcTask, cpu_clock_ns, is_guest};
 
-use crate::support::{Totals, load_and_record, look, process, processes, start, stop};
+use crate::cpu_times::{bracketed, cpu_list};
+use crate::support::{Totals, load, load_and_record, look, process, processes, start, stop};
 
 /// A CPU, which is given back when this is dropped.
 struct Cpu(&'static str);
@@ -19,6 +21,58 @@ impl Drop for Cpu {
     fn drop(&mut self) {
         let _it_may_be_there_still = fs::write(self.0, "1");
     }
+}
+
+/// Only a guest with more possible CPUs than it has switched on has such a CPU:
+/// `cargo xtask test-vm --possible-cpus 256`.
+#[test]
+fn a_cpu_that_comes_for_the_first_time_is_read() {
+    let online = cpu_list("online");
+    let new = cpu_list("present")
+        .into_iter()
+        .rfind(|cpu| !online.contains(cpu));
+    let Some(new) = new.filter(|_| is_guest()) else {
+        println!("skipped: only a virtual machine's CPU is switched on");
+        return;
+    };
+    let scheduler = load();
+    assert!(scheduler.reads_cpus(), "{:?}", scheduler.report());
+    let mut collector = CpuStatsCollector::new(scheduler);
+    // It stays: a CPU that was there before and is not when the programs are
+    // loaded would keep them from reading the CPUs in the tests that follow.
+    fs::write(format!("/sys/devices/system/cpu/cpu{new}/online"), "1").expect("it may be");
+    let mut looks = bracketed(&mut collector);
+    for _ in 0..100 {
+        if looks[1].cpus.iter().any(|row| row.cpu == Some(new)) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+        looks = bracketed(&mut collector);
+    }
+    let [_before, read, _after] = &looks;
+    let rows: Vec<u32> = read.cpus.iter().filter_map(|row| row.cpu).collect();
+    assert_eq!(rows, cpu_list("online"));
+    let [before, read, after] = looks.map(|stats| stats.total.context_switches);
+    assert!(
+        before <= read && read <= after,
+        "{read:?} switches, in /proc/stat {before:?} and then {after:?}"
+    );
+}
+
+#[test]
+fn a_cpu_that_was_never_there_is_charged_to_nobody() {
+    if !is_guest() {
+        println!("skipped: only a virtual machine's CPU is taken away");
+        return;
+    }
+    let cpu = Cpu("/sys/devices/system/cpu/cpu1/online");
+    cpu.set(false);
+    let scheduler = load();
+    let (before, _cpus) = look(&scheduler);
+    thread::sleep(Duration::from_secs(1));
+    let (after, cpus) = look(&scheduler);
+    Totals::assert_conserved(&before, &after);
+    assert!(cpus.iter().all(|row| row.cpu != Some(1)), "{cpus:?}");
 }
 
 #[test]

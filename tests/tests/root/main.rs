@@ -22,6 +22,7 @@ mod hotplug;
 mod in_flight;
 mod kernel_threads;
 mod latency;
+mod map_memory;
 mod missing;
 mod namespaces;
 mod opens;

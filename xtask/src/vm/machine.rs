@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use clap::builder::RangedI64ValueParser;
 
 use super::console::{self, Limits};
 use super::kernel::Kernel;
@@ -22,6 +23,14 @@ const OLDEST_QEMU: u32 = 9;
 /// `tsc=reliable`: the clocks of the guest's processors are one, the host's;
 /// kernels doubt that, and then may count time in ticks of 4 ms.
 const COMMAND_LINE: &str = "console=ttyS0 panic=-1 tsc=reliable quiet";
+
+/// How many CPUs a guest switches on.
+pub(crate) const CPUS_ON: u32 = 2;
+
+/// How many CPUs may be asked for; more were not tried.
+pub(crate) fn possible_cpus() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(i64::from(CPUS_ON)..=256)
+}
 
 /// What runs the guest's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +82,7 @@ impl Accelerator {
             total: patience,
             silence: patience,
         };
-        let proof = start(kernel, initramfs, Self::Kvm, Stdio::null())
+        let proof = start(kernel, initramfs, Self::Kvm, CPUS_ON, Stdio::null())
             .and_then(|mut machine| console::follow(&mut machine, limits, false));
         let [kvm, tcg] = proofs;
         let (accelerator, text) = if proof.is_ok() { kvm } else { tcg };
@@ -92,23 +101,51 @@ pub(crate) fn start(
     kernel: &Kernel,
     initramfs: &Path,
     accelerator: Accelerator,
+    possible_cpus: u32,
     complaints: Stdio,
 ) -> Result<Child> {
     let mut qemu = Command::new(QEMU);
-    qemu.args(["-accel", accelerator.name()])
-        .args(["-cpu", "max", "-m", "1024", "-smp", "2"])
+    let command_line = if possible_cpus > CPUS_ON {
+        give_many_cpus(&mut qemu, accelerator);
+        format!("{COMMAND_LINE} maxcpus={CPUS_ON}")
+    } else {
+        qemu.args(["-accel", accelerator.name(), "-m", "1024"]);
+        COMMAND_LINE.to_owned()
+    };
+    qemu.args(["-cpu", "max", "-smp", &possible_cpus.to_string()])
         .args(["-nodefaults", "-no-user-config", "-no-reboot"])
         .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
         .arg("-kernel")
         .arg(&kernel.image)
         .arg("-initrd")
         .arg(initramfs)
-        .args(["-append", COMMAND_LINE])
+        .args(["-append", &command_line])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(complaints);
     qemu.spawn()
         .with_context(|| format!("cannot start `{}`", command::show(&qemu)))
+}
+
+/// Makes the machine one that can have more CPUs than the guest switches on
+/// (`maxcpus`); those stay halted, and cost the host nothing but memory.
+///
+/// They are there, and not to be plugged in: newer kernels, and later builds of
+/// older series, take CPUs that are not there for possible ones only under a
+/// hypervisor that they know, which emulation is not:
+/// <https://git.kernel.org/tip/1c7ac68c05bc0327d725dd10aa05f5120f868250>
+///
+/// A CPU above the 255th has a number that interrupts reach through an IOMMU
+/// alone. With KVM, interrupts then have to be QEMU's own.
+fn give_many_cpus(qemu: &mut Command, accelerator: Accelerator) {
+    let split = match accelerator {
+        Accelerator::Kvm => ",kernel-irqchip=split",
+        Accelerator::Tcg => "",
+    };
+    // The kernel keeps some 250 KiB a possible CPU, and the maps as much.
+    qemu.args(["-accel", &format!("{}{split}", accelerator.name())])
+        .args(["-m", "2048", "-machine", "q35"])
+        .args(["-device", "intel-iommu,intremap=on,eim=on"]);
 }
 
 /// Whether QEMU is here, and one that can be relied on.

@@ -36,6 +36,11 @@ use series::Wanted;
 /// verdict. A hang and a panic of the kernel are failures, and so is a kernel
 /// that cannot be had.
 ///
+/// With --possible-cpus a guest boots with two CPUs on, and with others there
+/// that are never switched on: what the kernel and the agent keep for each
+/// possible CPU, and do for each, is had without so many. A kernel that does not
+/// make them possible fails, and says so.
+///
 /// Kernels are fetched from Debian's packages and kept in the user's cache
 /// folder. Needs QEMU 9 or later and busybox: `cargo xtask setup --for test`
 /// brings both. With KVM takes a minute for each kernel, without it several.
@@ -52,8 +57,14 @@ pub(crate) struct TestVm {
     /// Show the kernels that are in the cache or can be fetched, and run nothing
     #[arg(long)]
     list: bool,
-    /// Run only the tests whose names contain this
-    filter: Option<String>,
+    /// How many CPUs are possible in the guest: 2 of them are on
+    #[arg(long, value_name = "N", default_value_t = machine::CPUS_ON, value_parser = machine::possible_cpus())]
+    possible_cpus: u32,
+    /// For figures: build the tests optimised, as the agent is, and show what they print
+    #[arg(long)]
+    figures: bool,
+    /// Run only the tests whose names contain one of these
+    filters: Vec<String>,
 }
 
 /// The oldest series that is supported, those that many machines run, and the
@@ -79,7 +90,9 @@ impl TestVm {
             kernels: default_kernels(),
             fetch: false,
             list: false,
-            filter: None,
+            possible_cpus: machine::CPUS_ON,
+            figures: false,
+            filters: Vec::new(),
         }
     }
 
@@ -94,7 +107,11 @@ impl TestVm {
         }
         check_qemu()?;
         check_busybox()?;
-        let suite = Suite::build()?;
+        let suite = if self.figures {
+            Suite::build_root_tests_optimised()?
+        } else {
+            Suite::build()?
+        };
         let mut steps = Steps::default();
         self.take_steps(&suite, &mut steps);
         steps.finish()
@@ -102,7 +119,7 @@ impl TestVm {
 
     /// Runs tests that are built already: a step for each kernel.
     pub(crate) fn take_steps(&self, suite: &Suite, steps: &mut Steps) {
-        let mut guests = Guests::new(suite, self.arguments());
+        let mut guests = Guests::new(suite, self.possible_cpus, self.arguments());
         for wanted in &self.kernels {
             steps.step(format!("kernel {wanted}"), || {
                 let kernel = kernel::get(*wanted, self.fetch)?;
@@ -116,8 +133,11 @@ impl TestVm {
     /// The arguments of the tests.
     fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["--test-threads=1"];
+        if self.figures {
+            arguments.push("--show-output");
+        }
         arguments.extend(LEFT_OUT.iter().flat_map(|name| ["--skip", name]));
-        arguments.extend(self.filter.as_deref());
+        arguments.extend(self.filters.iter().map(String::as_str));
         arguments.into_iter().map(str::to_owned).collect()
     }
 }
@@ -125,6 +145,7 @@ impl TestVm {
 /// What all guests have in common, made when the first one is run.
 struct Guests<'suite> {
     suite: &'suite Suite,
+    possible_cpus: u32,
     arguments: Vec<String>,
     ready: Option<(PathBuf, Accelerator)>,
     /// The kernels that were run.
@@ -132,9 +153,10 @@ struct Guests<'suite> {
 }
 
 impl<'suite> Guests<'suite> {
-    fn new(suite: &'suite Suite, arguments: Vec<String>) -> Self {
+    fn new(suite: &'suite Suite, possible_cpus: u32, arguments: Vec<String>) -> Self {
         Self {
             suite,
+            possible_cpus,
             arguments,
             ready: None,
             done: Vec::new(),
@@ -152,10 +174,11 @@ impl<'suite> Guests<'suite> {
         }
         self.done.push(kernel.release.clone());
         let (initramfs, accelerator) = self.prepare(kernel)?;
-        match boot(kernel, &initramfs, accelerator) {
+        let boot = || boot(kernel, &initramfs, accelerator, self.possible_cpus);
+        match boot() {
             Err(error) if error.downcast_ref::<NotBooted>().is_some() => {
                 println!("{error:#}\ntrying once more");
-                boot(kernel, &initramfs, accelerator)
+                boot()
             }
             result => result,
         }
@@ -175,9 +198,14 @@ impl<'suite> Guests<'suite> {
             "left out, since a guest has not what they need: {}",
             LEFT_OUT.join(", ")
         );
-        // What the guest's first process reads: the name of the accelerator,
-        // then a line for each argument of the tests.
-        let lines = format!("{}\n{}", accelerator.name(), self.arguments.join("\n"));
+        // What the guest's first process reads: the name of the accelerator, the
+        // number of possible CPUs, then a line for each argument of the tests.
+        let lines = format!(
+            "{}\n{}\n{}",
+            accelerator.name(),
+            self.possible_cpus,
+            self.arguments.join("\n")
+        );
         write_initramfs(&full, self.suite, Some(&lines))?;
         self.ready = Some((full.clone(), accelerator));
         Ok((full, accelerator))
@@ -185,15 +213,30 @@ impl<'suite> Guests<'suite> {
 }
 
 /// Runs one guest to its end. The limits are for emulation on a slow machine.
-fn boot(kernel: &Kernel, initramfs: &Path, accelerator: Accelerator) -> Result<Report> {
-    println!("booting {} with {}", kernel.release, accelerator.name());
+fn boot(
+    kernel: &Kernel,
+    initramfs: &Path,
+    accelerator: Accelerator,
+    possible_cpus: u32,
+) -> Result<Report> {
+    println!(
+        "booting {} with {}, {possible_cpus} possible CPUs",
+        kernel.release,
+        accelerator.name()
+    );
     let start = Instant::now();
     let limits = Limits {
         boot: Duration::from_mins(3),
         total: Duration::from_mins(30),
         silence: Duration::from_mins(8),
     };
-    let mut machine = machine::start(kernel, initramfs, accelerator, Stdio::inherit())?;
+    let mut machine = machine::start(
+        kernel,
+        initramfs,
+        accelerator,
+        possible_cpus,
+        Stdio::inherit(),
+    )?;
     let report = console::follow(&mut machine, limits, true)?;
     println!(
         "{}: {}, in {} s",

@@ -1,10 +1,10 @@
-use std::{fs, io};
+use std::{fs, io, ops::Range};
 
 use aya::{
     Ebpf,
     programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _},
 };
-use collector_ebpf::{CPUS_A_RUN, CpuCounters, CpuReading, NO_THREAD};
+use collector_ebpf::{CpuCounters, CpuReading, NO_THREAD};
 
 use super::{
     cpu_check,
@@ -28,7 +28,8 @@ const COMPARISONS: u32 = 5;
 unsafe impl Record for CpuReading {}
 
 /// Reads what the kernel knows of each CPU, by a run of the program
-/// `read_cpus`: a system call for 8 CPUs, and no file.
+/// `read_cpus`: a system call for 8 CPUs, and no file. Those that are possible
+/// and were never there are passed over, 256 in a run.
 ///
 /// # Minimum kernel version
 ///
@@ -86,34 +87,46 @@ impl CpuReader {
     /// Reads all CPUs.
     pub(super) fn read(&mut self, ebpf: &Ebpf) -> io::Result<()> {
         let program = program(ebpf)?;
-        for first in (0..self.map.len()).step_by(CPUS_A_RUN as usize) {
-            let until = first.saturating_add(CPUS_A_RUN).min(self.map.len());
+        let mut first = 0;
+        while first < self.map.len() {
+            let mut next = first;
             for _ in 0..ATTEMPTS {
                 let mut options = RawTracePointRunOptions::new();
                 options.args[0] = u64::from(first);
-                program.test_run(options).map_err(io::Error::other)?;
-                let mut is_whole = true;
-                for cpu in first..until {
-                    if let Some(reading) = self.map.read(cpu)
-                        && let Some(kept) = self.readings.get_mut(cpu as usize)
-                    {
-                        if reading.is_whole == 0 {
-                            is_whole = false;
-                        } else {
-                            *kept = reading;
-                        }
-                    }
-                }
-                if is_whole {
+                let run = program.test_run(options).map_err(io::Error::other)?;
+                next = run.return_value;
+                if self.take(first..next) {
                     break;
                 }
             }
+            if next <= first {
+                return Err(io::Error::other(format!("it stops at CPU {first}")));
+            }
+            first = next;
         }
         // Each run that was left out is a task that was made.
         if let Some(missed) = &mut self.missed_runs {
             self.forks_missed = missed.count();
         }
         Ok(())
+    }
+
+    /// Takes over what was read of these CPUs; false if one of them changed
+    /// meanwhile, which stays as it was.
+    fn take(&mut self, cpus: Range<u32>) -> bool {
+        let mut are_whole = true;
+        for cpu in cpus.filter(|cpu| self.map.is_found(*cpu)) {
+            if let Some(reading) = self.map.read(cpu)
+                && let Some(kept) = self.readings.get_mut(cpu as usize)
+            {
+                if reading.is_whole == 0 {
+                    are_whole = false;
+                } else {
+                    *kept = reading;
+                }
+            }
+        }
+        are_whole
     }
 
     /// Compares the times with those of `/proc/stat`, and takes over what
@@ -192,7 +205,8 @@ impl CpuReader {
         let mut stats = CpuStats::default();
         let mut forks = forks_before.saturating_add(self.forks_missed);
         let (mut running, mut blocked) = (0, 0);
-        for (cpu, reading) in (0..).zip(&self.readings) {
+        let found = (0..).zip(&self.readings);
+        for (cpu, reading) in found.filter(|(_cpu, reading)| reading.queue != 0) {
             let row = times(cpu, reading, self.idle_in);
             cpu_states::add(&mut stats.total, &row);
             forks = forks.saturating_add(reading.forks);

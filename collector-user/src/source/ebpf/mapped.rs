@@ -9,7 +9,7 @@ use std::{
 };
 
 use aya::maps::MapData;
-use collector_ebpf::{Cpu, CpuCounters, THREAD_FREE, Thread};
+use collector_ebpf::{Cpu, CpuCounters, CpuReading, THREAD_FREE, Thread};
 use memmap2::{MmapOptions, MmapRaw};
 
 /// A record that may be read while the kernel writes to it: it holds integers
@@ -89,10 +89,26 @@ impl<T: Record> MappedArray<T> {
 impl MappedArray<Cpu> {
     /// The counters of a CPU, without its histograms, which are a hundred
     /// times as long.
+    ///
+    /// `None` of one that has switched nothing yet, which CPUs that are possible
+    /// and were never there do not: all zeros, they would tell that the thread
+    /// of the first record has it, since the host booted.
     pub(crate) fn counters(&self, index: u32) -> Option<CpuCounters> {
         let element = self.element(index)?;
         // SAFETY: as in `read`: the part is within the element.
-        Some(unsafe { ptr::read_volatile(&raw const (*element).counters) })
+        let counters = unsafe { ptr::read_volatile(&raw const (*element).counters) };
+        (counters.since_ns != 0).then_some(counters)
+    }
+}
+
+impl MappedArray<CpuReading> {
+    /// Whether a CPU was ever there, so that its element holds a reading.
+    pub(crate) fn is_found(&self, index: u32) -> bool {
+        self.element(index).is_some_and(|element| {
+            // SAFETY: as in `read`: the part is within the element.
+            let queue = unsafe { ptr::read_volatile(&raw const (*element).queue) };
+            queue != 0
+        })
     }
 }
 

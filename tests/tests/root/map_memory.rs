@@ -1,0 +1,56 @@
+//! The memory that the kernel keeps for the maps is what the formula says.
+
+use std::{collections::BTreeMap, fs};
+
+use collector::source::ebpf::map_bytes;
+use collector_ebpf::{ExecEvent, TaskEntry};
+
+use crate::{cpu_times::cpu_list, load};
+
+/// What the formula leaves out: the places where programs put together an event
+/// or an entry, one a possible CPU in two maps; and in each map what describes it,
+/// constants, and elements that a hash keeps in reserve for each CPU.
+fn besides(possible_cpus: u32) -> u64 {
+    let scratch = size_of::<ExecEvent>() + size_of::<TaskEntry>();
+    u64::from(possible_cpus) * scratch as u64 + (256 << 10)
+}
+
+/// The maps of this process by number, with what the kernel says
+/// that each takes: `bpf_map_show_fdinfo` of `kernel/bpf/syscall.c`.
+fn maps_of_this_process() -> BTreeMap<u64, u64> {
+    let files = fs::read_dir("/proc/self/fdinfo").expect("it can be listed");
+    files
+        // The one that lists them is gone.
+        .filter_map(|file| fs::read_to_string(file.ok()?.path()).ok())
+        .filter_map(|text| {
+            let field = |name: &str| {
+                let value = text.lines().find_map(|line| line.strip_prefix(name))?;
+                value.trim().parse().ok()
+            };
+            Some((field("map_id:")?, field("memlock:")?))
+        })
+        .collect()
+}
+
+#[test]
+fn the_maps_take_what_the_formula_says() {
+    let before = maps_of_this_process();
+    let scheduler = load();
+    let mut maps = maps_of_this_process();
+    maps.retain(|id, _bytes| !before.contains_key(id));
+    let taken: u64 = maps.values().sum();
+    drop(scheduler);
+    let possible = cpu_list("possible").len() as u32;
+    let pid_max = fs::read_to_string("/proc/sys/kernel/pid_max").expect("it can be read");
+    let computed = map_bytes(possible, pid_max.trim().parse().expect("a number"));
+    println!(
+        "{possible} possible CPUs: {} maps, {} KiB by the kernel, {} KiB by the formula",
+        maps.len(),
+        taken >> 10,
+        computed >> 10
+    );
+    assert!(
+        taken <= computed + besides(possible),
+        "{taken} bytes, {computed} by the formula: {maps:?}"
+    );
+}
