@@ -173,9 +173,8 @@ fn resident(run: &Run, part: &mut Part, processes: usize, aim: f64) -> Result<()
         )
         .aims(
             Aim::AtMost(aim),
-            "of 50,000 processes the table of accounts takes 28 MiB, with room for 65,536, and \
-             the maps that are mapped take 10; most of the rest is the allocator's, for rows and \
-             texts, and what of it is in use is not known yet",
+            "each process takes a row, an account and a record's state, 650 bytes together, and \
+             its texts; the maps that are mapped take 10 MiB",
         ),
     );
     part.note(format!(
