@@ -42,12 +42,6 @@ pub(crate) struct Offer {
     package: String,
 }
 
-impl Offer {
-    fn is_same(&self, other: &Self) -> bool {
-        (self.suite, &self.package) == (other.suite, &other.package)
-    }
-}
-
 /// What the suites have, and which of them could not be asked.
 #[derive(Debug, Default)]
 pub(crate) struct Offers {
@@ -69,12 +63,13 @@ pub(crate) fn get(wanted: Wanted, fetch: bool) -> Result<Kernel> {
     {
         return Ok(kernel);
     }
-    // What a suite lists it may not have: lists and packages are renewed apart.
+    // A suite may not have what it lists: lists and packages are renewed apart.
+    // Then its older builds are gone too.
     let mut gone: Vec<Offer> = Vec::new();
     let failures = loop {
         let pick = |found: &[Offer]| {
-            let is_gone = |offer: &Offer| gone.iter().any(|gone| gone.is_same(offer));
-            let there = found.iter().filter(|offer| !is_gone(offer)).cloned();
+            let is_there = |offer: &&Offer| gone.iter().all(|gone| gone.suite != offer.suite);
+            let there = found.iter().filter(is_there).cloned();
             wanted.pick(there.collect(), |offer| &offer.release)
         };
         let offers = match wanted {

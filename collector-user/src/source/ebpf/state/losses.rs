@@ -30,11 +30,10 @@ impl State {
         }
     }
 
-    /// What may have been lost of events that tell where processes are, in a
-    /// number that grows.
+    /// What may have been lost of moves between cgroups, in a number that grows.
     pub(super) fn places_lost(&mut self) -> u64 {
         let moves = self.missed_moves.as_mut().map_or(0, MissedRuns::count);
-        self.events_dropped() + self.events_missed() + moves
+        self.events_dropped() + moves
     }
 
     pub(in crate::source::ebpf) fn ends_found(&self) -> u64 {
