@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use collector_ebpf::{Cpu, CpuReading, PREEMPTIONS_MAX, TOUCHED_PAGE, Thread};
+use collector_ebpf::{
+    Cpu, CpuReading, ExecEvent, PREEMPTIONS_MAX, TOUCHED_PAGE, TaskEntry, Thread,
+};
 
 use super::super::{LoadError, LoadOptions};
 
@@ -68,12 +70,18 @@ impl Sizes {
     /// - `FREE`: 4 bytes each. `EVENTS`: its size.
     /// - `RECENT`: [`RECENT_BYTES`].
     /// - `PREEMPTIONS`: as `THREAD_OF`, with a key of 16 bytes.
+    /// - `EXEC_SCRATCH`, `ENTRY_SCRATCH`: an [`ExecEvent`] and a [`TaskEntry`]
+    ///   for each CPU.
     pub(in crate::source::ebpf) fn bytes(self) -> u64 {
         let threads = u64::from(self.threads);
         let records = threads * (size_of::<Thread>() as u64 + 1);
         let pairs = u64::from(self.preemption_pairs);
         let lookup = threads * 64 + threads.next_power_of_two() * 16;
-        u64::from(self.cpus) * (size_of::<Cpu>() + size_of::<CpuReading>()) as u64
+        let of_a_cpu = size_of::<Cpu>()
+            + size_of::<CpuReading>()
+            + size_of::<ExecEvent>()
+            + size_of::<TaskEntry>();
+        u64::from(self.cpus) * of_a_cpu as u64
             + records
             + lookup
             + threads * 4
