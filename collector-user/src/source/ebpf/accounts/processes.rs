@@ -86,7 +86,7 @@ impl Processes {
             entry.remove();
         }
         let account = self.accounts.try_remove(place)?;
-        if self.accounts.capacity() > 8 * self.accounts.len().max(256) {
+        if self.accounts.capacity() > 4 * self.accounts.len().max(128) {
             self.shrink();
         }
         Some(account)
@@ -150,8 +150,8 @@ mod tests {
             assert!(processes.remove(&key(pid, 5)).is_some());
         }
         assert_eq!(processes.len(), 20);
-        assert!(processes.accounts.capacity() < 4_096);
-        assert!(processes.places.capacity() < 4_096);
+        assert!(processes.accounts.capacity() <= 512);
+        assert!(processes.places.capacity() <= 2_048);
         for pid in 0..20_000 {
             let is_there = pid % 1_000 == 999;
             assert_eq!(processes.contains_key(&key(pid, 5)), is_there, "{pid}");

@@ -63,7 +63,7 @@ impl Threads {
         let place = self.places.get_mut(record as usize)?;
         let seen = self.seen.try_remove(*place as usize)?;
         *place = NOT_SEEN;
-        if self.seen.capacity() > 8 * self.seen.len().max(512) {
+        if self.seen.capacity() > 4 * self.seen.len().max(128) {
             self.shrink();
         }
         Some(seen)
@@ -104,7 +104,7 @@ mod tests {
         for record in (0..10_000).filter(|record| record % 1_000 != 7) {
             assert_eq!(threads.take(record).map(|seen| seen.round), Some(record));
         }
-        assert!(threads.seen.capacity() <= 4_096);
+        assert!(threads.seen.capacity() <= 512);
         assert!(threads.take(8).is_none());
         let left: Vec<u32> = (0..10).map(|number| 1_000 * number + 7).collect();
         assert_eq!(threads.that(|_seen| true), left);
