@@ -77,8 +77,12 @@ fn cpu_times(slice: &Slice, now_ns: u64, known: &Known) -> Option<CpuTimes> {
     }
     let (busy, idle) = if cpu.tid == 0 {
         (0, now_ns.saturating_sub(cpu.since_ns))
-    } else {
+    } else if slice.thread.is_some() {
         (slice.in_flight_ns, 0)
+    } else {
+        // No process is charged for it, and some kernels hide the switches of
+        // some tasks, so it may have left: it counts when it is seen to.
+        (0, 0)
     };
     Some(CpuTimes {
         cpu: Some(slice.cpu),
