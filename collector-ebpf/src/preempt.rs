@@ -1,12 +1,10 @@
-use core::intrinsics::{AtomicOrdering, atomic_xadd};
-
 use aya_ebpf::bindings::BPF_NOEXIST;
 use collector_ebpf::{ABSENT, Preemption};
 
 use crate::{
     cgroup,
     maps::{OTHER_PREEMPTIONS, PREEMPTIONS},
-    task::{Kernel, field, offset},
+    task::{Kernel, add_one, field, offset},
 };
 
 /// Counts that a task lost its CPU to another, if their cgroups differ.
@@ -37,6 +35,6 @@ pub(crate) fn preempted(prev: *const Kernel, next: *const Kernel) {
         // SAFETY: the pointer is to an element. CPUs share it, so the write is
         // atomic. User space removes a pair only when one of its cgroups is
         // gone, so no CPU counts it then.
-        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(count, 1) };
+        unsafe { add_one(count) };
     }
 }

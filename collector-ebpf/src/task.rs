@@ -1,4 +1,7 @@
-use core::ptr;
+use core::{
+    intrinsics::{AtomicOrdering, atomic_xadd},
+    ptr,
+};
 
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, generated};
 use collector_ebpf::{
@@ -264,19 +267,24 @@ pub(crate) unsafe fn copy_counters(task: *const Kernel, thread: *mut Thread) {
     }
 }
 
+/// Adds one to a counter in one instruction.
+///
+/// # Safety
+///
+/// `counter` points to an element of a map.
+#[inline(always)]
+pub(crate) unsafe fn add_one(counter: *mut u64) {
+    // SAFETY: the caller's promise.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1) };
+}
+
 /// Adds one to a counter of this CPU in one instruction: the program that does
 /// so may be preempted by one that writes the same counter.
 macro_rules! count {
     ($counter:ident) => {
         if let Some(cpu) = $crate::task::this_cpu() {
             // SAFETY: the pointer is to this CPU's element.
-            unsafe {
-                core::intrinsics::atomic_xadd::<
-                    u64,
-                    u64,
-                    { core::intrinsics::AtomicOrdering::Relaxed },
-                >(&raw mut (*cpu).counters.$counter, 1)
-            };
+            unsafe { $crate::task::add_one(&raw mut (*cpu).counters.$counter) };
         }
     };
 }
