@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use collector::source::sysfs::parse_cpu_list;
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{Pid, WaitOptions, wait};
 use rustix::system::{RebootCommand, reboot};
@@ -87,20 +88,14 @@ fn run() -> Result<(), Box<dyn Error>> {
 /// Whether as many CPUs are possible as `wanted`: not each machine and kernel
 /// make those possible that they shall.
 fn check_cpus(wanted: &str) -> Result<(), Box<dyn Error>> {
-    let possible = fs::read_to_string("/sys/devices/system/cpu/possible")?;
-    let last = possible
-        .trim()
-        .rsplit(['-', ','])
-        .next()
-        .unwrap_or_default();
-    if last.parse::<u32>()? + 1 == wanted.parse()? {
+    let possible = parse_cpu_list(&fs::read("/sys/devices/system/cpu/possible")?)?.len();
+    if possible == wanted.parse::<usize>()? {
         return Ok(());
     }
-    Err(format!(
-        "{wanted} possible CPUs are wanted, and this machine and kernel have {}",
-        possible.trim()
+    Err(
+        format!("{wanted} possible CPUs are wanted, and this machine and kernel have {possible}")
+            .into(),
     )
-    .into())
 }
 
 /// Lets the doctor say what works here. All of it need not, but something must.

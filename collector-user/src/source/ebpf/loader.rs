@@ -18,6 +18,7 @@ mod programs;
 mod refusal;
 mod sizes;
 
+pub(super) use attach::program_of;
 use attach::{Attacher, pretend};
 pub(super) use programs::{RUN_DELAY, WAKEUPS};
 pub(super) use refusal::refused;

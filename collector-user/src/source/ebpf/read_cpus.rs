@@ -6,7 +6,12 @@ use std::fs;
 use aya::{Ebpf, programs::RawTracePoint};
 use collector_ebpf::CpuOffsets;
 
-use super::{btf::Btf, cpu_offsets, cpu_reader::PROGRAM, loader::refused};
+use super::{
+    btf::Btf,
+    cpu_offsets,
+    cpu_reader::PROGRAM,
+    loader::{program_of, refused},
+};
 
 /// Where the fields are.
 ///
@@ -25,11 +30,7 @@ pub(super) fn prepare(btf: &Btf) -> Result<CpuOffsets, String> {
 ///
 /// Why the kernel refuses it.
 pub(super) fn load(ebpf: &mut Ebpf) -> Result<(), String> {
-    let program: &mut RawTracePoint = ebpf
-        .program_mut(PROGRAM)
-        .ok_or("it is not in the object")?
-        .try_into()
-        .map_err(|error: aya::programs::ProgramError| error.to_string())?;
+    let program: &mut RawTracePoint = program_of(ebpf, PROGRAM)?;
     program.load().map_err(|error| refused(&error))
 }
 

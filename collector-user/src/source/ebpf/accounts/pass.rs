@@ -1,11 +1,11 @@
 //! What a pass over all tasks tells.
 
-use std::{collections::HashMap, time::SystemTime};
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use collector_ebpf::TaskEntry;
 
 use super::super::{
-    account::{Key, process_state},
+    account::{Account, Key, process_state},
     counters::Counters,
     event_record::comm_text,
 };
@@ -34,10 +34,15 @@ impl Accounts {
             pid: entry.tgid,
             start_ns: entry.process_start_ns,
         };
+        let is_leader = entry.tid == entry.tgid;
+        let other_comm = if is_leader {
+            self.other_comm(entry, &key)
+        } else {
+            None
+        };
         let Some(account) = self.processes.get_mut(&key) else {
             return;
         };
-        let is_leader = entry.tid == entry.tgid;
         let has_ended = entry.exit_state != 0;
         if !has_ended {
             account.round = self.round;
@@ -84,61 +89,34 @@ impl Accounts {
             slow.write_to(account.edit());
         }
         if is_leader {
-            is_changed |= self.visit_leader(entry, key);
+            is_changed |= visit_leader(account, entry, other_comm);
+            identified(account, &mut self.unidentified);
+            let counted = Usage::of(&account.row);
+            is_changed |= self
+                .cgroups
+                .find(&mut account.place, entry.cgroup_id, &counted);
+            if self.distrusts_cgroups {
+                self.cgroups.distrust(&mut account.place);
+            }
+            let row = &account.row;
+            let is_nameless = row.comm.is_empty() && !self.known.comm;
+            // It was there before, or its exec was not seen.
+            let has_no_line = row.cmdline.is_none() && account.kernel_thread == Some(false);
+            if account.place.needs_path() || is_nameless || has_no_line {
+                self.to_look_up_later.push(key);
+            }
         }
-        if is_changed && let Some(account) = self.processes.get_mut(&key) {
+        if is_changed {
             changed(account, key, &mut self.changed);
         }
     }
 
-    /// What a leading thread tells of its process; returns whether that is
-    /// not what was known.
-    fn visit_leader(&mut self, entry: &TaskEntry, key: Key) -> bool {
+    /// The name of a process, if it is not the one that was known.
+    fn other_comm(&self, entry: &TaskEntry, key: &Key) -> Option<Arc<str>> {
+        let account = self.processes.get(key).filter(|_| self.known.comm)?;
         let comm = comm_text(&entry.comm);
-        let mut other_comm = None;
-        if self.known.comm
-            && let Some(account) = self.processes.get_mut(&key)
-            && *account.row.comm != *comm
-        {
-            other_comm = Some(shared_comm(self.processes.newest(entry.ppid), &comm));
-        }
-        let Some(account) = self.processes.get_mut(&key) else {
-            return false;
-        };
-        let mut is_changed = other_comm.is_some();
-        if let Some(comm) = other_comm {
-            account.edit().comm = comm;
-        }
-        // The event of an execve was lost, or is yet to come.
-        let exec_id = entry.exec_id as u32;
-        let before = account.exec_id.replace(exec_id);
-        if before.is_some_and(|before| before != exec_id) {
-            account.edit().cmdline = None;
-            is_changed = true;
-        }
-        account.set_flags(entry.flags);
-        if account.state.is_none() {
-            account.state = Some(if entry.exit_state != 0 {
-                ProcessState::Zombie
-            } else {
-                process_state(entry.task_state)
-            });
-        }
-        identified(account, &mut self.unidentified);
-        let counted = Usage::of(&account.row);
-        is_changed |= self
-            .cgroups
-            .find(&mut account.place, entry.cgroup_id, &counted);
-        if self.distrusts_cgroups {
-            self.cgroups.distrust(&mut account.place);
-        }
-        let is_nameless = account.row.comm.is_empty() && !self.known.comm;
-        // It was there before, or its exec was not seen.
-        let has_no_line = account.row.cmdline.is_none() && account.kernel_thread == Some(false);
-        if account.place.needs_path() || is_nameless || has_no_line {
-            self.to_look_up_later.push(key);
-        }
-        is_changed
+        let is_other = *account.row.comm != *comm;
+        is_other.then(|| shared_comm(self.processes.newest(entry.ppid), &comm))
     }
 
     /// Ends a pass over all tasks: ends what two rounds did not find. One may
@@ -193,6 +171,31 @@ impl Accounts {
         self.distrusts_cgroups = false;
         events
     }
+}
+
+/// What a leading thread tells of its process; returns whether that is not
+/// what was known.
+fn visit_leader(account: &mut Account, entry: &TaskEntry, other_comm: Option<Arc<str>>) -> bool {
+    let mut is_changed = other_comm.is_some();
+    if let Some(comm) = other_comm {
+        account.edit().comm = comm;
+    }
+    // The event of an execve was lost, or is yet to come.
+    let exec_id = entry.exec_id as u32;
+    let before = account.exec_id.replace(exec_id);
+    if before.is_some_and(|before| before != exec_id) {
+        account.edit().cmdline = None;
+        is_changed = true;
+    }
+    account.set_flags(entry.flags);
+    if account.state.is_none() {
+        account.state = Some(if entry.exit_state != 0 {
+            ProcessState::Zombie
+        } else {
+            process_state(entry.task_state)
+        });
+    }
+    is_changed
 }
 
 /// What mostly a pass over all tasks changes.

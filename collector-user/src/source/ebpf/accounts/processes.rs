@@ -40,6 +40,10 @@ impl Processes {
         Some(*place as usize)
     }
 
+    pub(super) fn get(&self, key: &Key) -> Option<&Account> {
+        self.accounts.get(self.place(key)?)
+    }
+
     pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut Account> {
         let place = self.place(key)?;
         self.accounts.get_mut(place)

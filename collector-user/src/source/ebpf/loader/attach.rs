@@ -2,7 +2,7 @@
 
 use aya::{
     Btf as AyaBtf, Ebpf,
-    programs::{BtfTracePoint, Iter, ProgramError},
+    programs::{BtfTracePoint, Iter, Program, ProgramError},
 };
 use collector_ebpf::CpuOffsets;
 
@@ -20,6 +20,20 @@ pub(super) struct Attacher<'a> {
     pub(super) options: &'a LoadOptions,
     /// A row a program, in the order in which they were tried.
     pub(super) reports: Vec<ProgramReport>,
+}
+
+/// A program of the object, of the type that it has there.
+pub(in crate::source::ebpf) fn program_of<'e, P>(
+    ebpf: &'e mut Ebpf,
+    name: &str,
+) -> Result<P, String>
+where
+    P: TryFrom<&'e mut Program, Error = ProgramError>,
+{
+    let program = ebpf.program_mut(name).ok_or("it is not in the object")?;
+    program
+        .try_into()
+        .map_err(|error: ProgramError| error.to_string())
 }
 
 impl Attacher<'_> {
@@ -46,12 +60,7 @@ impl Attacher<'_> {
 
     fn load_iterator(&mut self, name: &str) -> Result<(), String> {
         pretend(name, self.options)?;
-        let program: &mut Iter = self
-            .ebpf
-            .program_mut(name)
-            .ok_or("it is not in the object")?
-            .try_into()
-            .map_err(|error: ProgramError| error.to_string())?;
+        let program: &mut Iter = program_of(self.ebpf, name)?;
         program
             .load("task", self.btf)
             .map_err(|error| refused(&error))
@@ -101,12 +110,7 @@ impl Attacher<'_> {
     /// Loads a program and attaches it to the tracepoint of the same name.
     fn attach(&mut self, name: &str) -> Result<(), String> {
         pretend(name, self.options)?;
-        let program: &mut BtfTracePoint = self
-            .ebpf
-            .program_mut(name)
-            .ok_or("it is not in the object")?
-            .try_into()
-            .map_err(|error: ProgramError| error.to_string())?;
+        let program: &mut BtfTracePoint = program_of(self.ebpf, name)?;
         program
             .load(name, self.btf)
             .map_err(|error| refused(&error))?;

@@ -56,25 +56,20 @@ impl State {
     pub(super) fn rows(&mut self, slices: &[Slice], now_ns: u64) -> Vec<CpuTimes> {
         let mut rows = Vec::with_capacity(slices.len());
         for slice in slices {
-            if let Some(mut row) = cpu_times(slice, now_ns, self.known()) {
-                if let Some(told) = self.told_busy_ns.get_mut(slice.cpu as usize) {
-                    *told = row.busy_ns.unwrap_or(0).max(*told);
-                    row.busy_ns = Some(*told);
-                }
-                rows.push(row);
+            let mut row = cpu_times(slice, now_ns, self.known());
+            if let Some(told) = self.told_busy_ns.get_mut(slice.cpu as usize) {
+                *told = row.busy_ns.unwrap_or(0).max(*told);
+                row.busy_ns = Some(*told);
             }
+            rows.push(row);
         }
         rows
     }
 }
 
-/// What the programs know of a CPU, up to now; nothing before its first
-/// switch.
-fn cpu_times(slice: &Slice, now_ns: u64, known: &Known) -> Option<CpuTimes> {
+/// What the programs know of a CPU, up to now.
+fn cpu_times(slice: &Slice, now_ns: u64, known: &Known) -> CpuTimes {
     let cpu = &slice.counters;
-    if cpu.since_ns == 0 {
-        return None;
-    }
     let (busy, idle) = if cpu.tid == 0 {
         (0, now_ns.saturating_sub(cpu.since_ns))
     } else if slice.thread.is_some() {
@@ -84,7 +79,7 @@ fn cpu_times(slice: &Slice, now_ns: u64, known: &Known) -> Option<CpuTimes> {
         // some tasks, so it may have left: it counts when it is seen to.
         (0, 0)
     };
-    Some(CpuTimes {
+    CpuTimes {
         cpu: Some(slice.cpu),
         busy_ns: Some(cpu.busy_ns + busy),
         idle_task_ns: Some(cpu.idle_ns + idle),
@@ -94,5 +89,5 @@ fn cpu_times(slice: &Slice, now_ns: u64, known: &Known) -> Option<CpuTimes> {
         idle_switches: Some(cpu.idle_switches),
         wakeups: known.wakeups.then_some(cpu.wakeups),
         ..CpuTimes::default()
-    })
+    }
 }

@@ -93,7 +93,7 @@ impl State {
     /// not tell of its switches has had nobody for any time.
     pub(super) fn running(&mut self, index: u32) -> Option<(CpuCounters, Option<Thread>)> {
         let (mut cpu, thread) = self.noted(index)?;
-        if cpu.since_ns == 0 || self.online.is_current(index, cpu.since_ns) {
+        if self.online.is_current(index, cpu.since_ns) {
             return Some((cpu, thread));
         }
         cpu.since_ns = u64::MAX;
