@@ -2,8 +2,10 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfT
 use collector_ebpf::{CgroupMoveEvent, EVENT_CGROUP_MOVE};
 
 use crate::{
+    counter::count,
     maps::EVENTS,
-    task::{Kernel, count, field, pointer, process_start, thread_of},
+    record::thread_of,
+    task::{Kernel, field, pointer, process_start},
 };
 
 /// The cgroup of a task in the hierarchy of version 2: every task has one

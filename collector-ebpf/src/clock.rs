@@ -33,9 +33,12 @@ pub(crate) fn switch_time(cpu: &mut CpuCounters, prev: *const Kernel) -> u64 {
     if queue.is_null() {
         return monotonic();
     }
-    // SAFETY: the helper has no precondition.
-    if field!(queue, rq_cpu: u32) != unsafe { bpf_get_smp_processor_id() } {
-        return monotonic();
+    if queue as u64 != cpu.queue {
+        // SAFETY: the helper has no precondition.
+        if field!(queue, rq_cpu: u32) != unsafe { bpf_get_smp_processor_id() } {
+            return monotonic();
+        }
+        cpu.queue = queue as u64;
     }
     let clock = field!(queue, rq_clock: u64);
     if clock.wrapping_sub(cpu.clock_looked_ns) >= PACE_NS {
@@ -49,7 +52,7 @@ pub(crate) fn switch_time(cpu: &mut CpuCounters, prev: *const Kernel) -> u64 {
 /// It was read a moment ago, and longer ago if the CPU has looked for work
 /// elsewhere meanwhile, so the distance is never less than it seems: it grows
 /// no faster than clocks are steered.
-#[inline(always)]
+#[inline(never)]
 fn look(cpu: &mut CpuCounters, clock: u64) {
     let behind = monotonic().wrapping_sub(clock);
     let elapsed = clock.wrapping_sub(cpu.clock_looked_ns);

@@ -47,6 +47,9 @@ pub struct CpuCounters {
     pub clock_behind_ns: u64,
     /// See [`clock_behind_ns`](Self::clock_behind_ns).
     pub clock_looked_ns: u64,
+    /// The address of the run queue of this CPU, once one was seen to be; 0
+    /// before.
+    pub queue: u64,
     /// Time charged to tasks.
     pub busy_ns: u64,
     /// Time in which the idle task had the CPU.

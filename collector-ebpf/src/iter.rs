@@ -6,9 +6,10 @@ use collector_ebpf::{NO_THREAD, TaskEntry, UNSEEN};
 use crate::{
     cgroup,
     maps::{CPUS, ENTRY_SCRATCH, THREADS},
+    record::{adopt, thread_of},
     task::{
-        Kernel, adopt, effective_user, field, flags, load_by_helper, offset, parent, pointer,
-        process_start, read_comm, thread_of,
+        Kernel, effective_user, field, flags, load_by_helper, offset, parent, pointer,
+        process_start, read_comm,
     },
 };
 

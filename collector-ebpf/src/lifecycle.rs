@@ -12,11 +12,13 @@ use collector_ebpf::{
 
 use crate::{
     cgroup,
+    counter::count,
     debug::debug_log,
     maps::{EVENTS, EXEC_SCRATCH, THREADS},
+    record::{adopt, thread_of},
     task::{
-        Kernel, adopt, count, effective_user, field, flags, group_dead, parent, pointer,
-        process_start, read_comm, thread_of, wait_status,
+        Kernel, effective_user, field, flags, group_dead, parent, pointer, process_start,
+        read_comm, wait_status,
     },
 };
 

@@ -2,12 +2,14 @@
 //! scheduler's and the process tracepoints, and an iterator over all tasks.
 //!
 //! - [`switch`]: `sched_switch`, where time is charged.
+//! - [`begin`], [`end`]: the first and the last switch of a thread.
 //! - [`clock`]: the time of a switch.
 //! - [`wakeup`]: `sched_wakeup`, `sched_wakeup_new`, where a wait begins.
 //! - [`lifecycle`]: `sched_process_fork`, `_exec`, `_exit`.
 //! - [`preempt`]: who lost a CPU to whom, called by `switch`.
 //! - [`cgroup`][]: `cgroup_attach_task`.
 //! - [`iter`]: the tasks that were there before, and what changes slowly.
+//! - [`record`]: which record a task has, and how it gets one.
 //! - [`read_cpus`]: what the kernel knows of each CPU, when user space asks.
 //!
 //! Time is charged to threads, each with a record that only the CPU it leaves
@@ -31,14 +33,18 @@
     reason = "the macros of the programs give the context by value"
 )]
 
+mod begin;
 mod cgroup;
 mod clock;
+mod counter;
 mod debug;
+mod end;
 mod iter;
 mod lifecycle;
 mod maps;
 mod preempt;
 mod read_cpus;
+mod record;
 mod switch;
 mod task;
 mod wakeup;

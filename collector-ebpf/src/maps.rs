@@ -46,7 +46,7 @@ struct Shared<T>(UnsafeCell<T>);
 unsafe impl<T> Sync for Shared<T> {}
 
 /// The element of `THREADS` that a task with this number had when it was last
-/// looked for. Not to be trusted: see [`thread_of`](crate::task::thread_of).
+/// looked for. Not to be trusted: see [`thread_of`](crate::record::thread_of).
 static RECENT: Shared<[u32; RECENT_PLACES]> = Shared(UnsafeCell::new([0; RECENT_PLACES]));
 
 /// The place in [`RECENT`] of a task's number.

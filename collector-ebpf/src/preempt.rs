@@ -3,8 +3,9 @@ use collector_ebpf::{ABSENT, Preemption};
 
 use crate::{
     cgroup,
+    counter::add_one,
     maps::{OTHER_PREEMPTIONS, PREEMPTIONS},
-    task::{Kernel, add_one, field, offset},
+    task::{Kernel, field, offset},
 };
 
 /// Counts that a task lost its CPU to another, if their cgroups differ.
@@ -22,10 +23,13 @@ pub(crate) fn preempted(prev: *const Kernel, next: *const Kernel) {
     if victim == preemptor || field!(next, task_pid: u32) == 0 {
         return;
     }
-    let pair = Preemption {
-        victim: cgroup::id(victim),
-        preemptor: cgroup::id(preemptor),
-    };
+    count_pair(cgroup::id(victim), cgroup::id(preemptor));
+}
+
+/// Counts it for the two cgroups of these numbers.
+#[inline(never)]
+fn count_pair(victim: u64, preemptor: u64) {
+    let pair = Preemption { victim, preemptor };
     let count = PREEMPTIONS.get_ptr_mut(pair).or_else(|| {
         // If another CPU adds the pair just now, it is found below.
         let _ = PREEMPTIONS.insert(pair, 0, u64::from(BPF_NOEXIST));

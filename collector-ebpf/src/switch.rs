@@ -1,24 +1,26 @@
-use aya_ebpf::{bindings::BPF_NOEXIST, macros::btf_tracepoint, programs::BtfTracePointContext};
-use collector_ebpf::{
-    ABSENT, Cpu, CpuCounters, EVENT_THREAD_END, GROUP_DEAD, Histogram, NO_THREAD, THREAD_DEAD,
-    Thread, ThreadEndEvent, UNSEEN, bucket_of,
-};
+//! Time is charged where a CPU passes from one task to another.
+//!
+//! What few switches need is in functions of its own, which are not inlined:
+//! so the common way is short, and keeps little on the stack. From 64 bytes on
+//! kernels since 6.13 give a program a stack apart, which costs at each run
+//! ([`a76ab5731e32`](https://git.kernel.org/torvalds/c/a76ab5731e32)).
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use collector_ebpf::{ABSENT, Cpu, CpuCounters, Histogram, NO_THREAD, UNSEEN, bucket_of};
 
 use crate::{
+    begin::begin,
     clock::switch_time,
-    maps::{EVENTS, THREAD_OF, THREADS, touch},
+    counter::this_cpu,
+    end::end,
+    maps::{THREADS, touch},
     preempt::preempted,
-    task::{
-        Kernel, copy_counters, field, give_record, group_dead, group_exits, loaded_at, offset,
-        pointer, this_cpu, thread_of, wait_status,
-    },
+    record::{copy_counters, find, look_up},
+    task::{Kernel, field, offset},
 };
 
 /// `TASK_DEAD` of `include/linux/sched.h`: set once, in `do_task_dead`.
 const TASK_DEAD: u32 = 0x80;
-
-/// For how long a CPU does not ask for a record after it got none.
-const RETRY_NS: u64 = 1 << 20;
 
 /// A CPU passes from one task to another.
 ///
@@ -43,22 +45,22 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
     let counters = &mut cpu.counters;
+    let tid = field!(prev, task_pid: u32);
     // If another task was noted, a switch was not seen: then it is not known
     // since when this one has had the CPU.
     let is_noted = counters.task == prev as u64;
     let began = if is_noted { counters.since_ns } else { 0 };
-    let tid = field!(prev, task_pid: u32);
     if tid == 0 {
         counters.idle_switches += 1;
         if began != 0 {
-            counters.idle_ns += now.saturating_sub(began);
+            counters.idle_ns += elapsed(began, now);
         }
         return;
     }
     let index = if is_noted && counters.thread != NO_THREAD {
         counters.thread
     } else {
-        thread_of(prev, tid)
+        look_up(prev, tid)
     };
     let Some(thread) = THREADS.get_ptr_mut(index) else {
         leave_unknown(counters, prev, now, began);
@@ -67,21 +69,14 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
     // SAFETY: the pointer is to an element; only this CPU writes to it while
     // the task is leaving.
     let thread = unsafe { &mut *thread };
-    let before = (
-        thread.cpu_ns,
-        thread.runqueue_ns,
-        thread.voluntary_switches,
-        thread.task_state,
-    );
+    let (cpu_ns, voluntary_switches) = (thread.cpu_ns, thread.voluntary_switches);
     // SAFETY: as above.
     unsafe { copy_counters(prev, thread) };
-    let state = field!(prev, task_state: u32);
-    thread.task_state = state;
     // Not that of its fork if it called `execve` and was not the leading one.
     thread.tid = tid;
     thread.left_at_ns = now;
-    counters.busy_ns += thread.cpu_ns.wrapping_sub(before.0);
-    if thread.voluntary_switches == before.2 {
+    counters.busy_ns += thread.cpu_ns.wrapping_sub(cpu_ns);
+    if thread.voluntary_switches == voluntary_switches {
         counters.involuntary_switches += 1;
         preempted(prev, next);
     } else {
@@ -94,31 +89,33 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
         thread.runqueue_ns += counters.wait_ns;
         counters.wait_ns
     } else {
+        let runqueue_ns = thread.runqueue_ns;
         thread.runqueue_ns = field!(prev, task_run_delay: u64);
-        thread.runqueue_ns.wrapping_sub(before.1)
+        thread.runqueue_ns.wrapping_sub(runqueue_ns)
     };
     if began == 0 || counters.off_ns == UNSEEN {
         counters.discarded += 1;
     } else {
-        count(&mut cpu.latency.on_cpu, now.saturating_sub(began));
+        count(&mut cpu.latency.on_cpu, elapsed(began, now));
         count(&mut cpu.latency.runqueue_wait, wait);
         // What was not waited for was slept; a task that was preempted did
         // not sleep.
-        if before.3 != 0 && counters.off_ns > wait {
+        if thread.task_state != 0 && counters.off_ns > wait {
             let slept = counters.off_ns - wait;
             thread.blocked_ns += slept;
             count(&mut cpu.latency.off_cpu, slept);
         }
     }
+    thread.task_state = field!(prev, task_state: u32);
     touch(index);
-    if state & TASK_DEAD != 0 {
+    if thread.task_state & TASK_DEAD != 0 {
         end(counters, prev, thread, index, now);
     }
 }
 
 /// Charges a task that has no record: it was there before the programs and
 /// has not been found yet, or there was no free record when it was made.
-#[inline(always)]
+#[inline(never)]
 fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u64) {
     cpu.unknown_tasks += 1;
     if field!(prev, task_state: u32) == 0 {
@@ -127,7 +124,7 @@ fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u6
         cpu.voluntary_switches += 1;
     }
     if began != 0 {
-        let ran = now.saturating_sub(began);
+        let ran = elapsed(began, now);
         cpu.busy_ns += ran;
         cpu.unattributed_ns += ran;
     }
@@ -145,109 +142,32 @@ fn enter(cpu: &mut CpuCounters, next: *const Kernel, now: u64) {
     if tid == 0 {
         return;
     }
-    let mut index = thread_of(next, tid);
-    if index == NO_THREAD {
-        index = begin(cpu, next, tid, now);
-    }
-    let Some(thread) = THREADS.get_ptr_mut(index) else {
+    let found = find(next, tid).or_else(|| {
+        let index = begin(cpu, next, tid, now);
+        Some((index, THREADS.get_ptr_mut(index)?))
+    });
+    let Some((index, thread)) = found else {
         return;
     };
     cpu.thread = index;
     // SAFETY: the pointer is to an element; only this CPU writes to it while
     // the task is arriving.
     let thread = unsafe { &mut *thread };
-    // The clocks of two CPUs may differ by a little.
     cpu.off_ns = if thread.left_at_ns == 0 {
         0
     } else {
-        now.saturating_sub(thread.left_at_ns)
+        elapsed(thread.left_at_ns, now)
     };
     thread.left_at_ns = 0;
     if offset!(task_run_delay) == ABSENT {
         cpu.wait_ns = if thread.woken_at_ns != 0 {
-            now.saturating_sub(thread.woken_at_ns)
+            elapsed(thread.woken_at_ns, now)
         } else if thread.task_state == 0 {
             cpu.off_ns
         } else {
             0
         };
         thread.woken_at_ns = 0;
-    }
-}
-
-/// Gives a record to a task that has none since its fork was not seen: so
-/// nothing of what it does is missed.
-///
-/// Not to one of a process that was there before the programs and has not been
-/// found by the iterator, which shows it as a whole. Where no record is free,
-/// the next try is a while later: there is one queue of them for all CPUs.
-#[inline(always)]
-fn begin(cpu: &mut CpuCounters, task: *const Kernel, tid: u32, now: u64) -> u32 {
-    if now.wrapping_sub(cpu.refused_ns) < RETRY_NS || !is_of_known_process(task) {
-        return NO_THREAD;
-    }
-    let index = give_record(task, u64::from(BPF_NOEXIST));
-    if index == NO_THREAD {
-        cpu.refused_ns = now;
-    } else if tid == field!(task, task_tgid: u32) {
-        cpu.begun_unseen += 1;
-    }
-    index
-}
-
-/// Whether the process of a task began after the programs were loaded, or its
-/// leading thread has a record.
-#[inline(always)]
-fn is_of_known_process(task: *const Kernel) -> bool {
-    let leader = pointer!(task, task_group_leader);
-    if leader.is_null() {
-        return false;
-    }
-    field!(leader, task_start: u64) >= loaded_at()
-        || thread_of(leader, field!(leader, task_pid: u32)) != NO_THREAD
-}
-
-/// Ends the record of a thread that will not run again.
-///
-/// This is the last that the task does: only from here on its counters are
-/// final, and only from here on its `task_struct` may be freed.
-#[inline(always)]
-fn end(cpu: &mut CpuCounters, prev: *const Kernel, thread: &mut Thread, index: u32, now: u64) {
-    if thread.flags & GROUP_DEAD == 0 {
-        note_status(prev, thread);
-    }
-    thread.state = THREAD_DEAD;
-    thread.task = 0;
-    let _ = THREAD_OF.remove(prev as u64);
-    let Some(mut entry) = EVENTS.reserve_untyped::<ThreadEndEvent>(0) else {
-        cpu.events_dropped += 1;
-        cpu.ends_dropped += 1;
-        return;
-    };
-    let event = entry.as_mut_ptr();
-    // SAFETY: the entry has room for the event; each field is written.
-    unsafe {
-        (*event).header.kind = EVENT_THREAD_END;
-        (*event).header.pid = thread.tgid;
-        (*event).header.time_ns = now;
-        (*event).header.process_start_ns = thread.process_start_ns;
-        (*event).thread = index;
-        (*event).tid = thread.tid;
-    }
-    entry.submit(0);
-}
-
-/// Notes how the process of a thread ended, if that was its last one and
-/// `sched_process_exit` was not run.
-///
-/// The task and its `signal_struct` are there until the last switch; a leading
-/// thread that ended before may not be.
-#[inline(always)]
-fn note_status(task: *const Kernel, thread: &mut Thread) {
-    let dead = group_dead(task);
-    if dead != 0 && (thread.tid == thread.tgid || group_exits(task)) {
-        thread.exit_code = wait_status(task);
-        thread.flags |= dead;
     }
 }
 
@@ -258,4 +178,14 @@ fn count(histogram: &mut Histogram, ns: u64) {
     if let Some(bucket) = histogram.buckets.get_mut(bucket_of(ns)) {
         *bucket += 1;
     }
+}
+
+/// The time from one switch to another; 0 if that seems to be less than none,
+/// since the clocks of two CPUs may differ by a little.
+///
+/// Not `saturating_sub`, of which the compiler makes three times as much.
+#[inline(always)]
+fn elapsed(from_ns: u64, to_ns: u64) -> u64 {
+    let ns = to_ns.wrapping_sub(from_ns);
+    if ns.cast_signed() > 0 { ns } else { 0 }
 }

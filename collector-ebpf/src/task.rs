@@ -1,14 +1,9 @@
-use core::{
-    intrinsics::{AtomicOrdering, atomic_xadd},
-    ptr,
-};
+//! The kernel's structures, read at offsets that are known at load time only.
 
-use aya_ebpf::helpers::{bpf_get_smp_processor_id, generated};
-use collector_ebpf::{
-    ABSENT, COMM_LEN, Cpu, GROUP_DEAD, KERNEL_THREAD, NO_THREAD, Offsets, THREAD_LIVE, Thread,
-};
+use core::ptr;
 
-use crate::maps::{CPUS, FREE, THREAD_OF, THREADS, recent, touch};
+use aya_ebpf::helpers::generated;
+use collector_ebpf::{ABSENT, COMM_LEN, GROUP_DEAD, KERNEL_THREAD, Offsets};
 
 /// Where the fields are in the structures of the running kernel. The loader
 /// fills this in and freezes it, so that the verifier knows each offset and
@@ -116,44 +111,6 @@ pub(crate) use field;
 pub(crate) use offset;
 pub(crate) use pointer;
 
-/// The element of `CPUS` of this CPU.
-#[inline(always)]
-pub(crate) fn this_cpu() -> Option<*mut Cpu> {
-    // SAFETY: the helper has no precondition.
-    CPUS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })
-}
-
-/// The element of `THREADS` of a task, or [`NO_THREAD`].
-///
-/// Looks where a task of this number was found last, and only if another one
-/// is there by now in the hash map: numbers are given out in a row, so few
-/// share a place.
-#[inline(always)]
-pub(crate) fn thread_of(task: *const Kernel, tid: u32) -> u32 {
-    let recent = recent(tid);
-    // SAFETY: the place is within the table. Another CPU may write to it: then
-    // one or the other is read, and either is checked.
-    let index = unsafe { recent.read_volatile() };
-    if let Some(thread) = THREADS.get_ptr_mut(index) {
-        // SAFETY: the pointer is to an element. If it is that of another task
-        // its address differs, and if it is free it has none.
-        if unsafe { (&raw const (*thread).task).read_volatile() } == task as u64 {
-            return index;
-        }
-    }
-    match THREAD_OF.get_ptr(task as u64) {
-        // SAFETY: the pointer is to a live element; should the element be
-        // removed and used again meanwhile, the value read is that of another
-        // task, which only the last switch of this one could bring about.
-        // The place is within the table.
-        Some(thread) => unsafe {
-            recent.write_volatile(*thread);
-            *thread
-        },
-        None => NO_THREAD,
-    }
-}
-
 /// When the process of a task began.
 #[inline(always)]
 pub(crate) fn process_start(task: *const Kernel) -> u64 {
@@ -246,99 +203,4 @@ pub(crate) fn group_dead(task: *const Kernel) -> u32 {
     } else {
         0
     }
-}
-
-/// Copies the counters that the kernel keeps of a task into its record.
-///
-/// # Safety
-///
-/// `thread` points to an element of `THREADS`.
-#[inline(always)]
-pub(crate) unsafe fn copy_counters(task: *const Kernel, thread: *mut Thread) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        (*thread).cpu_ns = field!(task, task_cpu_ns: u64);
-        (*thread).user_ns = field!(task, task_utime: u64);
-        (*thread).system_ns = field!(task, task_stime: u64);
-        (*thread).voluntary_switches = field!(task, task_nvcsw: u64);
-        (*thread).involuntary_switches = field!(task, task_nivcsw: u64);
-        (*thread).minor_faults = field!(task, task_min_flt: u64);
-        (*thread).major_faults = field!(task, task_maj_flt: u64);
-    }
-}
-
-/// Adds one to a counter in one instruction.
-///
-/// # Safety
-///
-/// `counter` points to an element of a map.
-#[inline(always)]
-pub(crate) unsafe fn add_one(counter: *mut u64) {
-    // SAFETY: the caller's promise.
-    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1) };
-}
-
-/// Adds one to a counter of this CPU in one instruction: the program that does
-/// so may be preempted by one that writes the same counter.
-macro_rules! count {
-    ($counter:ident) => {
-        if let Some(cpu) = $crate::task::this_cpu() {
-            // SAFETY: the pointer is to this CPU's element.
-            unsafe { $crate::task::add_one(&raw mut (*cpu).counters.$counter) };
-        }
-    };
-}
-
-pub(crate) use count;
-
-/// As [`give_record`]; if no record is free, that is counted.
-#[inline(always)]
-pub(crate) fn adopt(task: *const Kernel, flag: u64) -> u32 {
-    let index = give_record(task, flag);
-    if index == NO_THREAD {
-        count!(threads_dropped);
-    }
-    index
-}
-
-/// Gives a task a record, with the counters that it has by now, and marks it
-/// as changed. Returns [`NO_THREAD`] if no record is free.
-#[inline(always)]
-pub(crate) fn give_record(task: *const Kernel, flag: u64) -> u32 {
-    let Ok(Some(index)) = FREE.pop() else {
-        return NO_THREAD;
-    };
-    let Some(thread) = THREADS.get_ptr_mut(index) else {
-        return NO_THREAD;
-    };
-    // SAFETY: the record was free, so nobody else writes to it until it is
-    // found through `THREAD_OF`.
-    unsafe {
-        (*thread).tid = field!(task, task_pid: u32);
-        (*thread).tgid = field!(task, task_tgid: u32);
-        (*thread).process_start_ns = process_start(task);
-        (*thread).flags = flags(task);
-        (*thread).task_state = field!(task, task_state: u32);
-        (*thread).exit_code = 0;
-        copy_counters(task, thread);
-        (*thread).runqueue_ns = field!(task, task_run_delay: u64);
-        (*thread).blocked_ns = 0;
-        (*thread).left_at_ns = 0;
-        (*thread).woken_at_ns = 0;
-        (*thread).task = task as u64;
-        (*thread).state = THREAD_LIVE;
-    }
-    if THREAD_OF.insert(task as u64, index, flag).is_err() {
-        // Another CPU was faster, or the map is full, which it is not before
-        // `FREE` is empty.
-        // SAFETY: as above.
-        unsafe {
-            (*thread).task = 0;
-            (*thread).state = collector_ebpf::THREAD_FREE;
-        }
-        let _ = FREE.push(index, 0);
-        return thread_of(task, field!(task, task_pid: u32));
-    }
-    touch(index);
-    index
 }

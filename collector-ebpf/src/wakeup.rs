@@ -1,8 +1,10 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
+    counter::this_cpu,
     maps::{THREADS, touch},
-    task::{Kernel, field, this_cpu, thread_of},
+    record::thread_of,
+    task::{Kernel, field},
 };
 
 /// A task that slept may run.
