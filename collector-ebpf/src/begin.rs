@@ -4,8 +4,9 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use collector_ebpf::{CpuCounters, NO_THREAD};
 
 use crate::{
+    field::{Kernel, field, pointer},
     record::{give_record, thread_of},
-    task::{Kernel, field, loaded_at, pointer},
+    task::loaded_at,
 };
 
 /// For how long a CPU does not ask for a record after it got none.

@@ -1,11 +1,14 @@
+use core::ptr;
+
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
 use collector_ebpf::{CgroupMoveEvent, EVENT_CGROUP_MOVE};
 
 use crate::{
     counter::count,
+    field::{Kernel, field, pointer},
     maps::EVENTS,
     record::thread_of,
-    task::{Kernel, field, pointer, process_start},
+    task::process_start,
 };
 
 /// The cgroup of a task in the hierarchy of version 2: every task has one
@@ -14,7 +17,9 @@ use crate::{
 pub(crate) fn of(task: *const Kernel) -> *const Kernel {
     let css_set = pointer!(task, task_cgroups);
     if css_set.is_null() {
-        css_set
+        // Not the pointer itself, of which the verifier does not learn here
+        // that it is null: it would take it for a cgroup.
+        ptr::null()
     } else {
         pointer!(css_set, css_set_cgroup)
     }

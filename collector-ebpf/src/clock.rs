@@ -1,7 +1,7 @@
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
 use collector_ebpf::{ABSENT, CpuCounters};
 
-use crate::task::{Kernel, field, offset, pointer};
+use crate::field::{Kernel, field, offset, pointer};
 
 /// After how many ns the scheduler's clock is looked at beside our own.
 const PACE_NS: u64 = 1 << 20;

@@ -5,8 +5,9 @@ use collector_ebpf::{
 };
 
 use crate::{
+    field::Kernel,
     maps::{EVENTS, THREAD_OF},
-    task::{Kernel, group_dead, group_exits, wait_status},
+    task::{group_dead, group_exits, wait_status},
 };
 
 /// Ends the record of a thread that will not run again.

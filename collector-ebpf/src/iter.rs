@@ -5,12 +5,10 @@ use collector_ebpf::{NO_THREAD, TaskEntry, UNSEEN};
 
 use crate::{
     cgroup,
+    field::{Kernel, field, load_by_helper, offset, pointer},
     maps::{CPUS, ENTRY_SCRATCH, THREADS},
     record::{adopt, thread_of},
-    task::{
-        Kernel, effective_user, field, flags, load_by_helper, offset, parent, pointer,
-        process_start, read_comm,
-    },
+    task::{effective_user, flags, parent, process_start, read_comm},
 };
 
 /// `struct bpf_iter__task` of `kernel/bpf/task_iter.c`: the interface of

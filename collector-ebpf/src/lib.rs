@@ -22,7 +22,7 @@ pub use event::{
     EventHeader, ExecEvent, FILENAME_MAX, ForkEvent, ThreadEndEvent,
 };
 pub use histogram::{BUCKETS, bucket_bounds, bucket_of};
-pub use offsets::{ABSENT, Field, OFFSETS, Offsets};
+pub use offsets::{ABSENT, Field, OFFSETS, Offsets, PLACEHOLDERS, placeholder};
 pub use preemption::{PREEMPTIONS_MAX, Preemption};
 pub use task_entry::TaskEntry;
 pub use thread::{

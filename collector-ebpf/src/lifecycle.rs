@@ -14,12 +14,10 @@ use crate::{
     cgroup,
     counter::count,
     debug::debug_log,
+    field::{Kernel, field, pointer},
     maps::{EVENTS, EXEC_SCRATCH, THREADS},
     record::{adopt, thread_of},
-    task::{
-        Kernel, effective_user, field, flags, group_dead, parent, pointer, process_start,
-        read_comm, wait_status,
-    },
+    task::{effective_user, flags, group_dead, parent, process_start, read_comm, wait_status},
 };
 
 /// A task is made: it has not run yet.

@@ -10,6 +10,7 @@
 //! - [`cgroup`][]: `cgroup_attach_task`.
 //! - [`iter`]: the tasks that were there before, and what changes slowly.
 //! - [`record`]: which record a task has, and how it gets one.
+//! - [`field`]: how the kernel's structures are read.
 //! - [`read_cpus`]: what the kernel knows of each CPU, when user space asks.
 //!
 //! Time is charged to threads, each with a record that only the CPU it leaves
@@ -18,7 +19,7 @@
 //! back. See `docs/architecture.md`.
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![expect(
     internal_features,
     reason = "the target has no compare-and-swap, so core's atomics cannot add; the intrinsic can"
@@ -39,6 +40,7 @@ mod clock;
 mod counter;
 mod debug;
 mod end;
+mod field;
 mod iter;
 mod lifecycle;
 mod maps;

@@ -3,6 +3,16 @@ use crate::COMM_LEN;
 /// The offset of a field that this kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
+/// From here on an offset in an instruction that loads stands for an element of
+/// [`OFFSETS`]: the loader replaces it by the offset that the field has in the
+/// running kernel. No structure is so large that a program needs it for itself.
+pub const PLACEHOLDERS: i16 = 0x4000;
+
+/// The placeholder of the field at an offset of [`Offsets`].
+pub const fn placeholder(offset: usize) -> i16 {
+    PLACEHOLDERS + (offset / size_of::<u32>()) as i16
+}
+
 /// The address of another structure.
 type Pointer = u64;
 

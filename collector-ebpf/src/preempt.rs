@@ -4,8 +4,8 @@ use collector_ebpf::{ABSENT, Preemption};
 use crate::{
     cgroup,
     counter::add_one,
+    field::{Kernel, field, offset},
     maps::{OTHER_PREEMPTIONS, PREEMPTIONS},
-    task::{Kernel, field, offset},
 };
 
 /// Counts that a task lost its CPU to another, if their cgroups differ.

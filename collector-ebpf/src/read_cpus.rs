@@ -11,8 +11,8 @@ use collector_ebpf::{
 };
 
 use crate::{
+    field::{FIELD_OFFSETS, Kernel, frozen, load_by_helper},
     maps::{CPU_TIMES, CPUS},
-    task::{FIELD_OFFSETS, Kernel, frozen, load_by_helper},
 };
 
 /// Where the fields are of the structures that only this program reads.

@@ -4,8 +4,9 @@ use collector_ebpf::{NO_THREAD, THREAD_FREE, THREAD_LIVE, Thread};
 
 use crate::{
     counter::count,
+    field::{Kernel, field},
     maps::{FREE, THREAD_OF, THREADS, recent, touch},
-    task::{Kernel, field, flags, process_start},
+    task::{flags, process_start},
 };
 
 /// The element of `THREADS` of a task, or [`NO_THREAD`].

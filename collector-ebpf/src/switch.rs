@@ -13,10 +13,10 @@ use crate::{
     clock::switch_time,
     counter::this_cpu,
     end::end,
+    field::{Kernel, field, offset},
     maps::{THREADS, touch},
     preempt::preempted,
     record::{copy_counters, find, look_up},
-    task::{Kernel, field, offset},
 };
 
 /// `TASK_DEAD` of `include/linux/sched.h`: set once, in `do_task_dead`.

@@ -1,15 +1,11 @@
-//! The kernel's structures, read at offsets that are known at load time only.
+//! What the programs want to know of a task.
 
 use core::ptr;
 
 use aya_ebpf::helpers::generated;
-use collector_ebpf::{ABSENT, COMM_LEN, GROUP_DEAD, KERNEL_THREAD, Offsets};
+use collector_ebpf::{ABSENT, COMM_LEN, GROUP_DEAD, KERNEL_THREAD};
 
-/// Where the fields are in the structures of the running kernel. The loader
-/// fills this in and freezes it, so that the verifier knows each offset and
-/// leaves out the branches for fields that are absent.
-#[unsafe(no_mangle)]
-pub(crate) static FIELD_OFFSETS: Offsets = Offsets::UNKNOWN;
+use crate::field::{Kernel, field, offset, pointer};
 
 /// When the programs were loaded, by the clock of `start_boottime`. The loader
 /// fills this in and freezes it.
@@ -19,97 +15,15 @@ static LOADED_AT_NS: u64 = u64::MAX;
 /// [`LOADED_AT_NS`], as the loader has set it.
 #[inline(always)]
 pub(crate) fn loaded_at() -> u64 {
-    // SAFETY: as in `frozen`.
+    // SAFETY: a static is valid for reads. It is read as volatile because the compiler
+    // must not take the value from this object.
     unsafe { ptr::read_volatile(&raw const LOADED_AT_NS) }
-}
-
-/// A kernel structure that is read at offsets known at load time only.
-#[repr(C)]
-pub(crate) struct Kernel {
-    _opaque: [u8; 0],
 }
 
 /// `PF_KTHREAD` of `include/linux/sched.h`; the same since 2.6.27.
 const PF_KTHREAD: u32 = 0x0020_0000;
 /// `SIGNAL_GROUP_EXIT` of `include/linux/sched/signal.h`.
 const SIGNAL_GROUP_EXIT: u32 = 0x4;
-
-/// The frozen value of an element of [`FIELD_OFFSETS`].
-#[inline(always)]
-pub(crate) fn frozen(offset: &u32) -> u32 {
-    // SAFETY: a reference is valid for reads. It is read as volatile because
-    // the compiler must not take the value from this object.
-    unsafe { ptr::read_volatile(offset) }
-}
-
-/// The value at an offset of a structure; the default of its type if the
-/// offset is [`ABSENT`].
-#[inline(always)]
-pub(crate) fn load<T: Copy + Default>(base: *const Kernel, offset: u32) -> T {
-    if offset == ABSENT {
-        return T::default();
-    }
-    // SAFETY: the loader took the offset from the kernel's BTF, and the
-    // verifier checks the access against it.
-    unsafe { *base.byte_add(offset as usize).cast::<T>() }
-}
-
-/// As [`load`], by a helper: verifiers before 5.13 do not follow a field into
-/// an array of a type that has another name.
-#[inline(always)]
-pub(crate) fn load_by_helper<T: Copy + Default>(base: *const Kernel, offset: u32) -> T {
-    let mut value = T::default();
-    if offset != ABSENT {
-        // SAFETY: the destination has the size of the type; the helper checks
-        // the source.
-        unsafe {
-            generated::bpf_probe_read_kernel(
-                (&raw mut value).cast(),
-                size_of::<T>() as u32,
-                base.byte_add(offset as usize).cast(),
-            );
-        }
-    }
-    value
-}
-
-/// The pointer at an offset of a structure; null if the offset is [`ABSENT`].
-#[inline(always)]
-pub(crate) fn load_pointer(base: *const Kernel, offset: u32) -> *const Kernel {
-    if offset == ABSENT {
-        return ptr::null();
-    }
-    // SAFETY: as for `load`.
-    unsafe { *base.byte_add(offset as usize).cast::<*const Kernel>() }
-}
-
-/// The offset of a field, or [`ABSENT`].
-macro_rules! offset {
-    ($name:ident) => {
-        $crate::task::frozen(&$crate::task::FIELD_OFFSETS.$name)
-    };
-}
-
-/// The value of a field; the default of its type where the kernel has no such
-/// field.
-macro_rules! field {
-    ($base:expr, $name:ident: $type:ty) => {{
-        const { assert!(size_of::<$type>() == collector_ebpf::Offsets::$name()) };
-        $crate::task::load::<$type>($base, $crate::task::offset!($name))
-    }};
-}
-
-/// The value of a field that is a pointer to a structure; null where the
-/// kernel has no such field.
-macro_rules! pointer {
-    ($base:expr, $name:ident) => {
-        $crate::task::load_pointer($base, $crate::task::offset!($name))
-    };
-}
-
-pub(crate) use field;
-pub(crate) use offset;
-pub(crate) use pointer;
 
 /// When the process of a task began.
 #[inline(always)]

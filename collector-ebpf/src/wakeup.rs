@@ -2,9 +2,9 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfT
 
 use crate::{
     counter::this_cpu,
+    field::{Kernel, field},
     maps::{THREADS, touch},
     record::thread_of,
-    task::{Kernel, field},
 };
 
 /// A task that slept may run.

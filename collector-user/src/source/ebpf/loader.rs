@@ -11,6 +11,7 @@ use super::{
 };
 
 mod attach;
+mod fields;
 mod kernel;
 mod maps;
 mod object;

@@ -2,11 +2,15 @@ use collector_ebpf::{ABSENT, OFFSETS};
 
 use super::{LoadError, MissingField, btf::Btf};
 
+/// The offset in an instruction is signed and has two bytes.
+const MAX_OFFSET: u32 = i16::MAX as u32;
+
 /// Where the fields are that the programs read, in the order of
 /// [`collector_ebpf::Offsets`].
 #[derive(Debug)]
 pub(crate) struct KernelOffsets {
-    /// The value of the global `FIELD_OFFSETS`.
+    /// The value of the global `FIELD_OFFSETS`, and what is written into the
+    /// instructions that read a field.
     pub(crate) words: Vec<u32>,
     /// The fields that this kernel does not have.
     pub(crate) missing: Vec<MissingField>,
@@ -27,7 +31,7 @@ impl KernelOffsets {
                 .iter()
                 .filter(|path| !pretend_missing.iter().any(|name| name == *path))
                 .filter_map(|path| btf.place_of(path))
-                .find(|place| place.bytes >= field.bytes)
+                .find(|place| place.bytes >= field.bytes && place.offset <= MAX_OFFSET)
                 .map(|place| place.offset);
             words.push(found.unwrap_or(ABSENT));
             if found.is_none() {

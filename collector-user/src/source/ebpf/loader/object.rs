@@ -8,12 +8,13 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     super::{LoadError, LoadOptions, cpu_offsets, offsets::KernelOffsets},
+    fields,
     refusal::describe,
     sizes::Sizes,
 };
 
 /// Built by `cargo xtask build-ebpf`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../collector.bpf.o");
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../collector.bpf.o");
 
 /// Makes the maps, and takes the programs out of the object. None of them is
 /// with the kernel yet.
@@ -23,15 +24,24 @@ pub(super) fn load(
     offsets: &KernelOffsets,
     cpu_offsets: &CpuOffsets,
 ) -> Result<Ebpf, LoadError> {
-    let object = match &options.object {
-        None => None,
-        Some(path) => Some(fs::read(path).map_err(|error| {
+    let mut object = match &options.object {
+        None => OBJECT.to_vec(),
+        Some(path) => fs::read(path).map_err(|error| {
             LoadError::Other(format!(
                 "cannot read the object {}: {error}",
                 path.display()
             ))
-        })?),
+        })?,
     };
+    fields::fill(&mut object, &offsets.words).map_err(|problem| {
+        LoadError::Other(match &options.object {
+            None => format!("the built-in object: {problem}"),
+            Some(path) => format!(
+                "the object {}: {problem}; build it from the source of this program",
+                path.display()
+            ),
+        })
+    })?;
     let now = clock_gettime(ClockId::Boottime);
     let now_ns = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
     EbpfLoader::new()
@@ -50,6 +60,6 @@ pub(super) fn load(
         .map_max_entries("TOUCHED", sizes.touched_pages())
         .map_max_entries("EVENTS", sizes.events_bytes)
         .map_max_entries("PREEMPTIONS", sizes.preemption_pairs)
-        .load(object.as_deref().unwrap_or(OBJECT))
+        .load(&object)
         .map_err(|error| describe(&error))
 }

@@ -1,0 +1,194 @@
+//! The offsets of the fields, in the instructions that read them.
+
+use collector_ebpf::{ABSENT, OFFSETS, PLACEHOLDERS};
+use object::{File, Object as _, ObjectSection as _, SectionKind};
+
+/// The length of `struct bpf_insn` of `include/uapi/linux/bpf.h`: opcode,
+/// registers, a signed offset of two bytes, a value of four.
+const INSTRUCTION: usize = 8;
+
+/// `BPF_ALU64 | BPF_MOV | BPF_K`: puts a value into a register.
+const MOVE_VALUE: u8 = 0xb7;
+
+/// Replaces the placeholders in an object by the offsets that the fields have
+/// in the running kernel, given in the order of [`OFFSETS`]. What would read a
+/// field that the kernel does not have is made a zero.
+///
+/// # Errors
+///
+/// When the object is damaged, or made for another table of fields.
+pub(super) fn fill(object: &mut [u8], offsets: &[u32]) -> Result<(), String> {
+    let file = File::parse(&*object).map_err(|error| error.to_string())?;
+    let mut programs = Vec::new();
+    for section in file.sections() {
+        if section.kind() == SectionKind::Text
+            && let Some((start, length)) = section.file_range()
+        {
+            let name = section.name().unwrap_or_default().to_owned();
+            programs.push((name, start as usize, length as usize));
+        }
+    }
+    drop(file);
+    for (name, start, length) in programs {
+        let end = start.saturating_add(length);
+        let program = object
+            .get_mut(start..end)
+            .ok_or_else(|| format!("the section {name} ends beyond the object"))?;
+        let (instructions, _rest) = program.as_chunks_mut::<INSTRUCTION>();
+        for (index, instruction) in instructions.iter_mut().enumerate() {
+            fill_instruction(instruction, offsets)
+                .map_err(|problem| format!("instruction {index} of {name} {problem}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Replaces the placeholder of one instruction, if it has one.
+fn fill_instruction(instruction: &mut [u8; INSTRUCTION], offsets: &[u32]) -> Result<(), String> {
+    let [opcode, registers, low, high, ..] = *instruction;
+    let (Some(bytes), Some(index)) = (
+        bytes_loaded(opcode),
+        i16::from_le_bytes([low, high]).checked_sub(PLACEHOLDERS),
+    ) else {
+        return Ok(());
+    };
+    let Ok(index) = usize::try_from(index) else {
+        // It reads something else than a field.
+        return Ok(());
+    };
+    let (Some(field), Some(&offset)) = (OFFSETS.get(index), offsets.get(index)) else {
+        return Err(format!("reads field {index}, which there is not"));
+    };
+    if bytes != field.bytes {
+        let [path, ..] = field.paths else {
+            return Err(format!("reads field {index}, which has no name"));
+        };
+        return Err(format!("reads {bytes} bytes of {path}"));
+    }
+    if offset == ABSENT {
+        let register = registers & 0x0f;
+        *instruction = [MOVE_VALUE, register, 0, 0, 0, 0, 0, 0];
+        return Ok(());
+    }
+    let offset = i16::try_from(offset).map_err(|_error| format!("cannot reach {offset} bytes"))?;
+    let [low, high] = offset.to_le_bytes();
+    instruction[2] = low;
+    instruction[3] = high;
+    Ok(())
+}
+
+/// How many bytes an instruction loads from memory; `None` if it does something
+/// else.
+const fn bytes_loaded(opcode: u8) -> Option<u32> {
+    // `BPF_LDX | BPF_MEM` and a size.
+    match opcode {
+        0x61 => Some(4),
+        0x69 => Some(2),
+        0x71 => Some(1),
+        0x79 => Some(8),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOAD_U32: u8 = 0x61;
+    const LOAD_U64: u8 = 0x79;
+
+    fn load(opcode: u8, offset: i16) -> [u8; INSTRUCTION] {
+        let [low, high] = offset.to_le_bytes();
+        // From register 6 to register 1.
+        [opcode, 0x61, low, high, 0, 0, 0, 0]
+    }
+
+    /// The place of a field in the table.
+    fn index_of(path: &str) -> usize {
+        OFFSETS
+            .iter()
+            .position(|field| field.paths.contains(&path))
+            .expect("there is one")
+    }
+
+    #[test]
+    fn a_placeholder_becomes_the_offset_of_its_field() {
+        let pid = index_of("task_struct.pid");
+        let mut offsets = vec![ABSENT; OFFSETS.len()];
+        offsets[pid] = 1264;
+        let mut instruction = load(LOAD_U32, PLACEHOLDERS + pid as i16);
+        fill_instruction(&mut instruction, &offsets).expect("it can be filled");
+        assert_eq!(instruction, load(LOAD_U32, 1264));
+    }
+
+    #[test]
+    fn an_absent_field_becomes_zero() {
+        let pid = index_of("task_struct.pid");
+        let mut instruction = load(LOAD_U32, PLACEHOLDERS + pid as i16);
+        fill_instruction(&mut instruction, &[ABSENT; OFFSETS.len()]).expect("it can be filled");
+        assert_eq!(instruction, [MOVE_VALUE, 1, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn what_reads_no_field_stays() {
+        for offset in [i16::MIN, -8, 0, 8, PLACEHOLDERS - 1] {
+            let mut instruction = load(LOAD_U64, offset);
+            fill_instruction(&mut instruction, &[0; OFFSETS.len()]).expect("it can be filled");
+            assert_eq!(instruction, load(LOAD_U64, offset));
+        }
+        // A jump may be as far.
+        let mut jump = load(0x05, PLACEHOLDERS);
+        fill_instruction(&mut jump, &[0; OFFSETS.len()]).expect("it can be filled");
+        assert_eq!(jump, load(0x05, PLACEHOLDERS));
+    }
+
+    #[test]
+    fn an_instruction_for_another_table_is_refused() {
+        let pid = index_of("task_struct.pid");
+        let mut of_another_size = load(LOAD_U64, PLACEHOLDERS + pid as i16);
+        let error = fill_instruction(&mut of_another_size, &[0; OFFSETS.len()])
+            .expect_err("it reads too much");
+        assert_eq!(error, "reads 8 bytes of task_struct.pid");
+
+        let mut unknown = load(LOAD_U64, PLACEHOLDERS + OFFSETS.len() as i16);
+        let error = fill_instruction(&mut unknown, &[0; OFFSETS.len()])
+            .expect_err("there is no such field");
+        let last = OFFSETS.len();
+        assert_eq!(error, format!("reads field {last}, which there is not"));
+
+        let mut far = load(LOAD_U32, PLACEHOLDERS + pid as i16);
+        let error =
+            fill_instruction(&mut far, &[40_000; OFFSETS.len()]).expect_err("it is too far");
+        assert_eq!(error, "cannot reach 40000 bytes");
+    }
+
+    #[test]
+    fn a_damaged_object_is_refused() {
+        let whole = super::super::object::OBJECT;
+        for length in [0, 1, 63, 64, whole.len() / 2, whole.len() - 1] {
+            let mut cut = whole[..length].to_vec();
+            fill(&mut cut, &[0; OFFSETS.len()]).expect_err("it is cut off");
+        }
+    }
+
+    #[test]
+    fn no_placeholder_is_left_in_the_object() {
+        let mut object = super::super::object::OBJECT.to_vec();
+        let before = placeholders(&object);
+        assert!(before > 100, "{before} placeholders");
+        fill(&mut object, &[8; OFFSETS.len()]).expect("it can be filled");
+        assert_eq!(placeholders(&object), 0);
+    }
+
+    fn placeholders(object: &[u8]) -> usize {
+        let file = File::parse(object).expect("it is an object");
+        file.sections()
+            .filter(|section| section.kind() == SectionKind::Text)
+            .flat_map(|section| section.data().expect("it has some").as_chunks().0)
+            .filter(|instruction: &&[u8; INSTRUCTION]| {
+                bytes_loaded(instruction[0]).is_some()
+                    && i16::from_le_bytes([instruction[2], instruction[3]]) >= PLACEHOLDERS
+            })
+            .count()
+    }
+}
