@@ -92,9 +92,9 @@ macro_rules! offset {
 macro_rules! field {
     ($base:expr, $name:ident: $type:ty) => {{
         const { assert!(size_of::<$type>() == collector_ebpf::Offsets::$name()) };
-        const PLACEHOLDER: i16 =
-            collector_ebpf::placeholder(core::mem::offset_of!(collector_ebpf::Offsets, $name));
-        <$type as $crate::field::Value>::load::<PLACEHOLDER>($base)
+        <$type as $crate::field::Value>::load::<
+            { collector_ebpf::placeholder(core::mem::offset_of!(collector_ebpf::Offsets, $name)) },
+        >($base)
     }};
 }
 
