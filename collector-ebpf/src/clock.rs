@@ -1,7 +1,7 @@
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns};
-use collector_ebpf::{ABSENT, CpuCounters};
+use collector_ebpf::CpuCounters;
 
-use crate::field::{Kernel, field, offset, pointer};
+use crate::field::{Kernel, field, pointer};
 
 /// After how many ns the scheduler's clock is looked at beside our own.
 const PACE_NS: u64 = 1 << 20;
@@ -22,9 +22,6 @@ const LEAP_NS: i64 = 1 << 30;
 /// (without `CONFIG_FAIR_GROUP_SCHED`), the clock is read.
 #[inline(always)]
 pub(crate) fn switch_time(cpu: &mut CpuCounters, prev: *const Kernel) -> u64 {
-    if offset!(rq_clock) == ABSENT {
-        return monotonic();
-    }
     let group = pointer!(prev, task_cfs_rq);
     if group.is_null() {
         return monotonic();
@@ -41,6 +38,9 @@ pub(crate) fn switch_time(cpu: &mut CpuCounters, prev: *const Kernel) -> u64 {
         cpu.queue = queue as u64;
     }
     let clock = field!(queue, rq_clock: u64);
+    if clock == 0 {
+        return monotonic();
+    }
     if clock.wrapping_sub(cpu.clock_looked_ns) >= PACE_NS {
         look(cpu, clock);
     }

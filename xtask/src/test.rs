@@ -16,7 +16,7 @@ use crate::{command, lint};
 /// tests on this host's kernel, and the same in virtual machines on five kernels,
 /// from 5.10 to the newest to be had. Needs root, and Debian or Ubuntu or what `setup` names.
 ///
-/// Takes about half an hour on two processors in a fresh clone.
+/// Takes about three quarters of an hour on two processors in a fresh clone.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Test {

@@ -49,7 +49,8 @@ const LAYOUTS: [(&str, &str); 10] = [
     ),
 ];
 
-const EMPTY: &str = "empty";
+/// Does nothing.
+pub(crate) const EMPTY: &str = "empty";
 const CLOCK: &str = "clock";
 
 /// The agent's own program: it charges, counts switches, faults and waits, and
@@ -69,10 +70,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
          run-time statistics, and without them by the clock. All layouts in turn in each round.",
     );
     let btf = Btf::from_sys_fs()?;
-    let mut ebpf = EbpfLoader::new()
-        // aya has no type for the storage of tasks, which only programs use.
-        .allow_unsupported_maps()
-        .load(OBJECT)?;
+    let mut ebpf = object()?;
     let _inner = fill_generations(&mut ebpf)?;
     for (name, _what) in LAYOUTS {
         tracepoint(&mut ebpf, name)?.load("sched_switch", &btf)?;
@@ -170,6 +168,22 @@ fn report(part: &mut Part, measured: &BTreeMap<&str, Runs>) {
          the program that only reads the clock. a turn: the time of one turn beside that without \
          any program, statistics off; two switches.",
     );
+}
+
+fn object() -> Result<Ebpf, Failure> {
+    Ok(EbpfLoader::new()
+        // aya has no type for the storage of tasks, which only programs use.
+        .allow_unsupported_maps()
+        .load(OBJECT)?)
+}
+
+/// A program of the layouts, attached for as long as this lives.
+pub(crate) fn attached(name: &str) -> Result<Ebpf, Failure> {
+    let mut ebpf = object()?;
+    let program = tracepoint(&mut ebpf, name)?;
+    program.load("sched_switch", &Btf::from_sys_fs()?)?;
+    program.attach()?;
+    Ok(ebpf)
 }
 
 fn tracepoint<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, Failure> {

@@ -1,5 +1,5 @@
 use crate::{
-    report::Aim,
+    report::{Aim, Spread},
     run::Failure,
     tool::{number_after, number_before, output},
 };
@@ -12,14 +12,24 @@ pub(super) struct Load {
     pub(super) command: &'static str,
     pub(super) measured: &'static str,
     pub(super) aim: Option<Aim>,
+    /// How many runs make one sample.
+    runs: usize,
     /// Runs it, quickly or not, and tells microseconds.
     run: fn(bool) -> Result<Option<f64>, Failure>,
 }
 
 impl Load {
-    /// Microseconds, of what it measures.
+    /// Microseconds, of what it measures: the median of as many runs as it needs
+    /// not to differ much from one time to the next.
     pub(super) fn measure(&self, is_quick: bool) -> Result<f64, Failure> {
-        (self.run)(is_quick)?.ok_or_else(|| format!("{} told no time", self.command).into())
+        let told = |took: Option<f64>| {
+            took.ok_or_else(|| Failure::from(format!("{} told no time", self.command)))
+        };
+        let mut samples = Vec::new();
+        for _ in 0..self.runs {
+            samples.push((self.run)(is_quick).and_then(told)?);
+        }
+        told(Spread::of(&samples).map(|spread| spread.median))
     }
 }
 
@@ -30,6 +40,7 @@ pub(super) static LOADS: [Load; 3] = [
         command: "taskset -c 0 perf bench sched pipe",
         measured: "an operation",
         aim: Some(Aim::AtMost(1.05)),
+        runs: 3,
         run: pipe,
     },
     Load {
@@ -38,6 +49,7 @@ pub(super) static LOADS: [Load; 3] = [
         command: "hackbench -g 4",
         measured: "the whole run",
         aim: None,
+        runs: 1,
         run: hackbench,
     },
     Load {
@@ -46,6 +58,7 @@ pub(super) static LOADS: [Load; 3] = [
         command: "stress-ng --switch 1",
         measured: "a switch",
         aim: None,
+        runs: 1,
         run: stress_ng,
     },
 ];
@@ -66,7 +79,7 @@ fn hackbench(is_quick: bool) -> Result<Option<f64>, Failure> {
 }
 
 fn stress_ng(is_quick: bool) -> Result<Option<f64>, Failure> {
-    let switches = if is_quick { "100000" } else { "200000" };
+    let switches = if is_quick { "50000" } else { "100000" };
     let text = output(
         "stress-ng",
         &[

@@ -10,6 +10,7 @@ use aya::programs::loaded_programs;
 
 use crate::{
     agent::Agent,
+    layouts,
     report::{Aim, Figure, Part, Spread, Table, Unit},
     run::{Failure, Run},
     tool,
@@ -17,25 +18,53 @@ use crate::{
 use loads::{LOADS, Load};
 pub(crate) use ping_pong::ping_pong;
 
+/// Who is told of the switches while a load runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    /// Nobody.
+    Bare,
+    /// A `collector run`.
+    Agent,
+    /// A program that does nothing: what it costs to be told at all.
+    Empty,
+}
+
 /// The measurements of one load, in its own unit.
-struct Pairs {
+struct Measured {
     load: &'static Load,
     bare: Vec<f64>,
-    watched: Vec<f64>,
+    agent: Vec<f64>,
+    empty: Vec<f64>,
+}
+
+impl Measured {
+    fn of(&mut self, watched: Watched) -> &mut Vec<f64> {
+        match watched {
+            Watched::Bare => &mut self.bare,
+            Watched::Agent => &mut self.agent,
+            Watched::Empty => &mut self.empty,
+        }
+    }
+
+    /// How much longer it took than bare, round by round.
+    fn ratios(&self, watched: &[f64]) -> Vec<f64> {
+        let each = watched.iter().zip(&self.bare);
+        each.map(|(with, without)| with / without).collect()
+    }
 }
 
 pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
-    let rounds = run.choose(2, 11);
+    let rounds = run.choose(2, 15);
     let mut part = Part::new(
         "What the agent costs on the switch path",
         "Programs that do little but switch, with and without a `collector run` whose managers \
-         subscribe at 1 s. Each pair is measured in a row, every other one in reverse order; the \
-         kernel's run-time statistics are off.",
+         subscribe at 1 s. Each round is measured in a row, in an order that changes from round \
+         to round; the kernel's run-time statistics are off.",
     );
     if let Some(others) = attached_by_others() {
         part.note(format!(
-            "{others} programs of others were attached to `sched_switch` meanwhile, in both \
-             halves of each pair."
+            "{others} programs of others were attached to `sched_switch` meanwhile, in all \
+             parts of each round."
         ));
     }
     let statistics = fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").unwrap_or_default();
@@ -43,7 +72,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
         return Err("kernel.bpf_stats_enabled is on: it makes each program slower".into());
     }
 
-    let mut all: Vec<Pairs> = Vec::new();
+    let mut all: Vec<Measured> = Vec::new();
     for load in &LOADS {
         if tool::find(load.program).is_none() {
             part.figure(
@@ -51,34 +80,23 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
                     .aims_if(load.aim, ""),
             );
         } else {
-            all.push(Pairs {
+            all.push(Measured {
                 load,
                 bare: Vec::new(),
-                watched: Vec::new(),
+                agent: Vec::new(),
+                empty: Vec::new(),
             });
         }
     }
+    let mut order = [Watched::Bare, Watched::Agent, Watched::Empty];
     for round in 1..=rounds {
-        run.say(&format!("pair {round} of {rounds}"));
-        let halves = if round % 2 == 0 {
-            [true, false]
-        } else {
-            [false, true]
-        };
-        for is_watched in halves {
-            let agent = is_watched.then(|| Agent::start("ebpf", "")).transpose()?;
-            // What starting it set off is over by then.
-            thread::sleep(Duration::from_millis(500));
-            for pairs in &mut all {
-                let took = pairs.load.measure(run.is_quick)?;
-                let samples = if is_watched {
-                    &mut pairs.watched
-                } else {
-                    &mut pairs.bare
-                };
-                samples.push(took);
-            }
-            drop(agent);
+        run.say(&format!("round {round} of {rounds}"));
+        for watched in order {
+            measure(&mut all, watched, run.is_quick)?;
+        }
+        order.rotate_left(1);
+        if round % 3 == 0 {
+            order.reverse();
         }
     }
 
@@ -89,22 +107,30 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
             ("what is measured", Unit::Text),
             ("without", Unit::Microseconds),
             ("with", Unit::Microseconds),
+            ("an empty program", Unit::Microseconds),
         ],
     );
-    for pairs in &all {
+    for measured in &all {
         let median = |samples: &[f64]| Spread::of(samples).map(|spread| spread.median);
+        let load = measured.load;
         table.row([
-            pairs.load.command.into(),
-            pairs.load.measured.into(),
-            median(&pairs.bare).into(),
-            median(&pairs.watched).into(),
+            load.command.into(),
+            load.measured.into(),
+            median(&measured.bare).into(),
+            median(&measured.agent).into(),
+            median(&measured.empty).into(),
         ]);
-        let each = pairs.watched.iter().zip(&pairs.bare);
-        let ratios: Vec<f64> = each.map(|(with, without)| with / without).collect();
         part.figure(
-            Figure::of(pairs.load.name, Unit::Ratio, &ratios)
-                .aims_if(pairs.load.aim, SWITCH_REASON),
+            Figure::of(load.name, Unit::Ratio, &measured.ratios(&measured.agent))
+                .aims_if(load.aim, SWITCH_REASON),
         );
+        if load.aim.is_some() {
+            part.figure(Figure::of(
+                format!("{}: an empty program in place of the agent", load.name),
+                Unit::Ratio,
+                &measured.ratios(&measured.empty),
+            ));
+        }
     }
     part.table(table);
     for load in &LOADS {
@@ -117,8 +143,32 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
 }
 
 /// Why a switch costs more than the aim where it does.
-const SWITCH_REASON: &str = "a pipe operation is two switches and two wakeups and little else, \
-     and the program on sched_switch runs for each; the table below has its time";
+const SWITCH_REASON: &str = "a pipe operation is two switches and two wakeups and little else; \
+     most of it is the hook itself, as the figure of an empty program shows that was measured in \
+     the same rounds";
+
+/// Measures the loads while somebody is told of the switches, or nobody.
+fn measure(all: &mut [Measured], watched: Watched, is_quick: bool) -> Result<(), Failure> {
+    let agent = match watched {
+        Watched::Agent => Some(Agent::start("ebpf", "")?),
+        Watched::Bare | Watched::Empty => None,
+    };
+    let empty = match watched {
+        Watched::Empty => Some(layouts::attached(layouts::EMPTY)?),
+        Watched::Bare | Watched::Agent => None,
+    };
+    // What starting it set off is over by then.
+    thread::sleep(Duration::from_millis(500));
+    for measured in all {
+        if watched == Watched::Empty && measured.load.aim.is_none() {
+            continue;
+        }
+        let took = measured.load.measure(is_quick)?;
+        measured.of(watched).push(took);
+    }
+    drop((agent, empty));
+    Ok(())
+}
 
 /// How many programs that are not ours are attached to the hook, if any.
 fn attached_by_others() -> Option<usize> {

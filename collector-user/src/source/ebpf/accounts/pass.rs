@@ -58,12 +58,14 @@ impl Accounts {
             (read, written) = *sums;
         }
         if self.known.read_bytes {
-            slow.read_bytes = slow.read_bytes.max(Some(entry.ended_read_bytes + read));
+            slow.read_bytes = slow
+                .read_bytes
+                .max(Some(entry.ended_read_bytes.saturating_add(read)));
         }
         if self.known.write_bytes {
             slow.write_bytes = slow
                 .write_bytes
-                .max(Some(entry.ended_write_bytes + written));
+                .max(Some(entry.ended_write_bytes.saturating_add(written)));
         }
         if !account.has_base {
             account.has_base = true;

@@ -1,12 +1,13 @@
 //! How large the maps are.
 
-use std::fs;
+use std::{fmt::Display, fs};
 
 use collector_ebpf::{
     Cpu, CpuReading, ExecEvent, PREEMPTIONS_MAX, TOUCHED_PAGE, TaskEntry, Thread,
 };
 
 use super::super::{LoadError, LoadOptions};
+use crate::source::sysfs::parse_cpu_list;
 
 /// The ring buffer: some thousands of lifecycle events.
 const EVENTS_BYTES: u32 = 1 << 20;
@@ -107,14 +108,11 @@ impl Sizes {
 /// One more than the highest number that a CPU of this host can have.
 fn possible_cpus() -> Result<u32, LoadError> {
     const PATH: &str = "/sys/devices/system/cpu/possible";
-    let text = fs::read_to_string(PATH)
-        .map_err(|error| LoadError::Other(format!("cannot read {PATH}: {error}")))?;
-    text.trim()
-        .rsplit([',', '-'])
-        .next()
-        .and_then(|highest| highest.parse::<u32>().ok())
-        .map(|highest| highest.saturating_add(1))
-        .ok_or_else(|| LoadError::Other(format!("{PATH}: {:?} is not a list of CPUs", text.trim())))
+    let problem = |problem: &dyn Display| LoadError::Other(format!("{PATH}: {problem}"));
+    let text = fs::read(PATH).map_err(|error| problem(&error))?;
+    let cpus = parse_cpu_list(&text).map_err(|error| problem(&error))?;
+    let highest = cpus.iter().max().ok_or_else(|| problem(&"it is empty"))?;
+    Ok(highest.saturating_add(1))
 }
 
 /// The highest number that a thread can have.
