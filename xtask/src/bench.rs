@@ -10,7 +10,7 @@ use crate::{command, setup};
 
 /// Runs benchmarks, optimised as the agent is.
 ///
-/// Without a name, all of them. `tier3` takes up to 10 minutes, 2 if it shall be
+/// Without a name, all of them. `tier3` takes up to 20 minutes, 3 if it shall be
 /// quick, and needs root; `bus` takes 2 minutes. To build the first takes about
 /// 2 minutes more. What `tier3` compares with is brought by
 /// `cargo xtask setup --for bench`; without it there is less to compare with.
