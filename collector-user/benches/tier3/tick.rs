@@ -148,7 +148,7 @@ fn median(samples: &[f64]) -> f64 {
 }
 
 fn measure(run: &Run, idle: usize) -> Result<Costs, Failure> {
-    let ticks = run.choose(7, 15);
+    let ticks = run.choose(7, 25);
     run.say(&format!("{idle} processes"));
     let scheduler = load()?;
     let nursery = Nursery::new(idle, ACTIVE);

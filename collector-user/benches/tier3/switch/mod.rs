@@ -66,7 +66,8 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
         "What the agent costs on the switch path",
         "Programs that do little but switch, with and without a `collector run` whose managers \
          subscribe at 1 s. Each round is measured in a row, in an order that changes from round \
-         to round; the kernel's run-time statistics are off.",
+         to round; the kernel's run-time statistics are off. A sample of the pipe is the fastest \
+         of three runs of more than a second each.",
     );
     if let Some(others) = attached_by_others() {
         part.note(format!(
