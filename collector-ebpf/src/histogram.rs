@@ -8,7 +8,7 @@ pub const BUCKETS: usize = 312;
 /// The bucket that a duration falls into.
 ///
 /// eBPF before version 4 of its instruction set cannot count leading zeros, and
-/// to find the highest bit by halving takes three times as long as this.
+/// to find the highest bit by halving takes more instructions than this.
 #[expect(
     clippy::inline_always,
     reason = "a call costs more than the function on the switch path"

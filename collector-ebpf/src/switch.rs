@@ -183,7 +183,7 @@ fn count(histogram: &mut Histogram, ns: u64) {
 /// The time from one switch to another; 0 if that seems to be less than none,
 /// since the clocks of two CPUs may differ by a little.
 ///
-/// Not `saturating_sub`, of which the compiler makes three times as much.
+/// Not `saturating_sub`, of which the compiler makes more instructions.
 #[inline(always)]
 fn elapsed(from_ns: u64, to_ns: u64) -> u64 {
     let ns = to_ns.wrapping_sub(from_ns);

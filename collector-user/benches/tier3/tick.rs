@@ -49,10 +49,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
          programs run in the process that measures; a pass opens, reads and closes `stat`, \
          `status` and `io` of every process.",
     );
-    let mut populations = run.choose(
-        vec![1_000, 5_000, 20_000, 50_000],
-        vec![1_000, 5_000, 20_000, 50_000],
-    );
+    let mut populations = vec![1_000, 5_000, 20_000, 50_000];
     // For all of them, since the number of records depends on it.
     let pid_max = PidMax::at_least(PID_MAX);
     if let Err(error) = &pid_max {

@@ -62,7 +62,8 @@ pub(super) static LOADS: [Load; 3] = [
     },
 ];
 
-/// Takes longer than a second, so that a tick of the agent is in each run.
+/// Takes longer than a second unless it shall be quick, so that a tick of the
+/// agent is in each run.
 fn pipe(is_quick: bool) -> Result<Option<f64>, Failure> {
     let loops = if is_quick { "50000" } else { "250000" };
     let text = output(

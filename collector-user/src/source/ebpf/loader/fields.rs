@@ -45,28 +45,18 @@ pub(super) fn fill(object: &mut [u8], offsets: &[u32]) -> Result<(), String> {
 
 /// Replaces the placeholder of one instruction, if it has one.
 fn fill_instruction(instruction: &mut [u8; INSTRUCTION], offsets: &[u32]) -> Result<(), String> {
-    let [opcode, registers, low, high, ..] = *instruction;
-    let (Some(bytes), Some(index)) = (
-        bytes_loaded(opcode),
-        i16::from_le_bytes([low, high]).checked_sub(PLACEHOLDERS),
-    ) else {
-        return Ok(());
-    };
-    let Ok(index) = usize::try_from(index) else {
-        // It reads something else than a field.
+    let Some((bytes, index)) = field_read(*instruction) else {
         return Ok(());
     };
     let (Some(field), Some(&offset)) = (OFFSETS.get(index), offsets.get(index)) else {
         return Err(format!("reads field {index}, which there is not"));
     };
     if bytes != field.bytes {
-        let [path, ..] = field.paths else {
-            return Err(format!("reads field {index}, which has no name"));
-        };
-        return Err(format!("reads {bytes} bytes of {path}"));
+        let name = field.paths.join(" or ");
+        return Err(format!("reads {bytes} bytes of {name}"));
     }
     if offset == ABSENT {
-        let register = registers & 0x0f;
+        let register = instruction[1] & 0x0f;
         *instruction = [MOVE_VALUE, register, 0, 0, 0, 0, 0, 0];
         return Ok(());
     }
@@ -75,6 +65,14 @@ fn fill_instruction(instruction: &mut [u8; INSTRUCTION], offsets: &[u32]) -> Res
     instruction[2] = low;
     instruction[3] = high;
     Ok(())
+}
+
+/// How many bytes an instruction reads of a field, and the place of that in the
+/// table; `None` if it has no placeholder.
+fn field_read([opcode, _registers, low, high, ..]: [u8; INSTRUCTION]) -> Option<(u32, usize)> {
+    let bytes = bytes_loaded(opcode)?;
+    let offset = i16::from_le_bytes([low, high]);
+    (offset >= PLACEHOLDERS).then(|| (bytes, (offset - PLACEHOLDERS) as usize))
 }
 
 /// How many bytes an instruction loads from memory; `None` if it does something
@@ -185,10 +183,7 @@ mod tests {
         file.sections()
             .filter(|section| section.kind() == SectionKind::Text)
             .flat_map(|section| section.data().expect("it has some").as_chunks().0)
-            .filter(|instruction: &&[u8; INSTRUCTION]| {
-                bytes_loaded(instruction[0]).is_some()
-                    && i16::from_le_bytes([instruction[2], instruction[3]]) >= PLACEHOLDERS
-            })
+            .filter(|&&instruction| field_read(instruction).is_some())
             .count()
     }
 }
