@@ -1,6 +1,7 @@
 //! Builds, loads, tests and measures `collector`: `cargo xtask --help`.
 
 mod apt;
+mod architecture;
 mod bench;
 mod command;
 mod ebpf;

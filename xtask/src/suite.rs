@@ -6,12 +6,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use crate::architecture::Architecture;
 use crate::command;
 use crate::tally::Tally;
-
-/// Linked statically, so that a guest needs no libraries: the same programs run
-/// on the host, so that nothing is built twice.
-pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The packages whose tests these are. Features are resolved for all of them
 /// together, and so the same for each task.
@@ -20,6 +17,8 @@ const SELECTION: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 /// The programs that tests need, and are.
 #[derive(Debug)]
 pub(crate) struct Suite {
+    /// What it is built for.
+    pub(crate) architecture: Architecture,
     /// The agent.
     pub(crate) collector: PathBuf,
     /// The tests that need root and a kernel.
@@ -38,27 +37,34 @@ struct TestProgram {
 }
 
 impl Suite {
-    /// Builds everything.
+    /// Builds everything, for this machine and for guests like it.
     ///
     /// # Errors
     /// When the build fails, or does not give one of the programs.
     pub(crate) fn build() -> Result<Self> {
-        Self::build_with(&["--tests", "--bins"])
+        let architecture = Architecture::of_this_machine()?;
+        Self::build_with(architecture, &["--tests", "--bins"])
     }
 
-    /// Builds what a guest needs, and no other tests, optimised as the agent is.
+    /// Builds what a guest needs, and no other tests.
     ///
     /// # Errors
-    /// As [`build`](Self::build).
-    pub(crate) fn build_root_tests_optimised() -> Result<Self> {
-        Self::build_with(&["--test", "root", "--bins", "--release"])
+    /// As [`build`](Self::build), and when there is nothing to link with.
+    pub(crate) fn build_root_tests(architecture: Architecture) -> Result<Self> {
+        Self::build_with(architecture, &["--test", "root", "--bins"])
     }
 
-    fn build_with(what: &[&str]) -> Result<Self> {
-        if std::env::consts::ARCH != "x86_64" {
-            bail!("the tests are built for x86-64 machines only");
-        }
-        let mut cargo = cargo("build");
+    /// The same, optimised as the agent is.
+    ///
+    /// # Errors
+    /// As [`build_root_tests`](Self::build_root_tests).
+    pub(crate) fn build_root_tests_optimised(architecture: Architecture) -> Result<Self> {
+        Self::build_with(architecture, &["--test", "root", "--bins", "--release"])
+    }
+
+    fn build_with(architecture: Architecture, what: &[&str]) -> Result<Self> {
+        architecture.check_tools()?;
+        let mut cargo = cargo("build", architecture);
         cargo
             .args(what)
             .args(["--message-format", "json-render-diagnostics"]);
@@ -70,12 +76,12 @@ impl Suite {
         if !output.status.success() {
             bail!("`{}` failed: {}", command::show(&cargo), output.status);
         }
-        Self::from_messages(&String::from_utf8_lossy(&output.stdout))
+        Self::from_messages(architecture, &String::from_utf8_lossy(&output.stdout))
     }
 
     /// Reads cargo's messages, one JSON object a line:
     /// <https://doc.rust-lang.org/cargo/reference/external-tools.html>.
-    fn from_messages(messages: &str) -> Result<Self> {
+    fn from_messages(architecture: Architecture, messages: &str) -> Result<Self> {
         let (mut collector, mut root_tests, mut init) = (None, None, None);
         let mut others = Vec::new();
         for line in messages.lines() {
@@ -102,6 +108,7 @@ impl Suite {
             }
         }
         Ok(Self {
+            architecture,
             collector: collector.context("the build gave no `collector`")?,
             root_tests: root_tests.context("the build gave no test `root`")?,
             init: init.context("the build gave no `init`")?,
@@ -123,7 +130,7 @@ impl Suite {
                     .env("COLLECTOR_BIN", &self.collector),
             )?;
         }
-        tally += command::run_tests(cargo("test").arg("--doc"))?;
+        tally += command::run_tests(cargo("test", self.architecture).arg("--doc"))?;
         Ok(tally)
     }
 
@@ -143,25 +150,39 @@ impl Suite {
     }
 }
 
-/// `cargo VERB` for all packages that are tested, linked statically.
-fn cargo(verb: &str) -> Command {
+/// `cargo VERB` for all packages that are tested, linked statically: so a guest
+/// needs no libraries, and the same programs run on the host.
+fn cargo(verb: &str, architecture: Architecture) -> Command {
+    let target = architecture.target();
+    let setting = |name: &str| {
+        let target = target.to_uppercase().replace('-', "_");
+        format!("CARGO_TARGET_{target}_{name}")
+    };
     let mut cargo = command::cargo();
     cargo
         // It would take the place of the flags for the one target, and be
         // used for build scripts and macros too, which cannot be static.
         .env_remove("RUSTFLAGS")
-        .env(
-            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
-            "-Ctarget-feature=+crt-static",
-        )
-        .args([verb, "--locked", "--target", TARGET])
+        .env(setting("RUSTFLAGS"), "-Ctarget-feature=+crt-static")
+        .args([verb, "--locked", "--target", &target])
         .args(SELECTION);
+    if !architecture.is_of_this_machine() {
+        // Rust's own library is built from its sources, which are here for the
+        // eBPF programs: rustup may not be able to bring it for other machines.
+        let linker = architecture.tool("gcc");
+        cargo
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env(format!("CC_{}", target.replace('-', "_")), &linker)
+            .env(setting("LINKER"), linker)
+            .args(["-Z", "build-std=std,panic_unwind,test"]);
+    }
     cargo
 }
 
 #[cfg(test)]
 mod tests {
     use super::Suite;
+    use crate::architecture::Architecture;
 
     fn message(test: bool, kind: &str, name: &str) -> String {
         format!(
@@ -180,7 +201,7 @@ mod tests {
             r#"{"reason":"build-finished","success":true}"#.to_owned(),
         ]
         .join("\n");
-        let suite = Suite::from_messages(&messages).unwrap();
+        let suite = Suite::from_messages(Architecture::Arm, &messages).unwrap();
         assert_eq!(suite.collector.to_str(), Some("/w/bin-collector-false"));
         assert_eq!(suite.root_tests.to_str(), Some("/w/test-root-true"));
         assert_eq!(suite.others.len(), 2);
@@ -189,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = Suite::from_messages("").unwrap_err();
+        let error = Suite::from_messages(Architecture::Arm, "").unwrap_err();
         assert!(error.to_string().contains("`collector`"));
     }
 }

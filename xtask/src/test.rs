@@ -1,7 +1,9 @@
 //! Everything that must hold before a change is taken.
 
 use anyhow::{Context as _, Result};
+use clap::ValueEnum as _;
 
+use crate::architecture::Architecture;
 use crate::ebpf::BuildEbpf;
 use crate::setup::{self, Purpose};
 use crate::steps::{Outcome, Steps};
@@ -14,7 +16,7 @@ use crate::{command, lint};
 /// Brings the tools that are missing (see `setup`), then checks format, lints,
 /// documentation and the committed eBPF object, and runs the unit tests, the
 /// tests on this host's kernel, and the same in virtual machines on five kernels,
-/// from 5.10 to the newest to be had. Needs root, and Debian or Ubuntu or what `setup` names.
+/// from 5.10 to the newest to be had, and on two of arm64. Needs root, and Debian or Ubuntu or what `setup` names.
 ///
 /// Takes about three quarters of an hour on two processors in a fresh clone.
 #[derive(Debug, clap::Args)]
@@ -65,7 +67,10 @@ impl Test {
             Ok(suite) => Ok(suite),
         };
         match not_run {
-            Ok(suite) => TestVm::default_series().take_steps(suite, &mut steps),
+            Ok(suite) => {
+                TestVm::default_series().take_steps(suite, &mut steps);
+                take_steps_elsewhere(&mut steps);
+            }
             Err(reason) => {
                 steps.step("virtual machines", || {
                     Ok(Outcome::NotRun(reason.to_owned()))
@@ -73,5 +78,23 @@ impl Test {
             }
         }
         steps.finish()
+    }
+}
+
+/// The tests in virtual machines of the architecture that is not this machine's.
+fn take_steps_elsewhere(steps: &mut Steps) {
+    let architectures = Architecture::value_variants();
+    for architecture in architectures
+        .iter()
+        .filter(|architecture| !architecture.is_of_this_machine())
+    {
+        let mut suite = None;
+        steps.check(format!("build of the tests for {architecture}"), || {
+            suite = Some(Suite::build_root_tests(*architecture)?);
+            Ok(())
+        });
+        if let Some(suite) = &suite {
+            TestVm::elsewhere(*architecture).take_steps(suite, steps);
+        }
     }
 }

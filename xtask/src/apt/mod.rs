@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::architecture::Architecture;
 use crate::retry::retry;
 use crate::{command, workspace};
 use source::Origin;
@@ -25,6 +26,8 @@ const FRESH: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub(crate) struct Apt {
     folder: PathBuf,
+    /// Whose packages are seen: the machine's own if not told.
+    architecture: Option<Architecture>,
 }
 
 impl Apt {
@@ -35,9 +38,38 @@ impl Apt {
     /// When the machine has no apt sources of a kind that is known here, or
     /// none of the suites can be had.
     pub(crate) fn open<S: AsRef<str>>(name: &str, suites: &[(Archive, S)]) -> Result<Self> {
+        let folder = workspace::target().join("apt").join(name);
+        Self::open_at(folder, None, suites)
+    }
+
+    /// The same with the packages for another architecture, to be unpacked and
+    /// not installed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn open_for<S: AsRef<str>>(
+        architecture: Architecture,
+        name: &str,
+        suites: &[(Archive, S)],
+    ) -> Result<Self> {
+        if architecture.is_of_this_machine() {
+            return Self::open(name, suites);
+        }
+        let folder = workspace::target()
+            .join("apt")
+            .join(format!("{name}-{architecture}"));
+        Self::open_at(folder, Some(architecture), suites)
+    }
+
+    fn open_at<S: AsRef<str>>(
+        folder: PathBuf,
+        architecture: Option<Architecture>,
+        suites: &[(Archive, S)],
+    ) -> Result<Self> {
         let origin = Origin::of_this_machine()?;
         let apt = Self {
-            folder: workspace::target().join("apt").join(name),
+            folder,
+            architecture,
         };
         for folder in ["lists/partial", "cache/archives/partial"] {
             let folder = apt.folder.join(folder);
@@ -193,6 +225,11 @@ impl Apt {
             "Acquire::https::Timeout=60".to_owned(),
         ] {
             command.args(["-o", &option]);
+        }
+        if let Some(architecture) = self.architecture {
+            for option in ["APT::Architecture", "APT::Architectures"] {
+                command.args(["-o", &format!("{option}={}", architecture.of_debian())]);
+            }
         }
         command
     }

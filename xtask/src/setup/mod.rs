@@ -34,7 +34,7 @@ pub(crate) enum Purpose {
     Build,
     /// `test --no-vm`: the same, and strace, stress-ng and runqlat
     Host,
-    /// `test` and `test-vm`: the same, and QEMU, busybox and cargo-deny
+    /// `test` and `test-vm`: the same, and QEMU, busybox, gcc for arm64 and cargo-deny
     Test,
     /// `bench`: loads, and programs to compare with, which are not installed
     Bench,

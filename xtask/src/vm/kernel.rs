@@ -2,12 +2,13 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::series::{Wanted, version_key};
 use crate::apt::{Apt, Archive};
+use crate::architecture::Architecture;
 use crate::workspace;
 
 /// The suites of Debian that kernels come from, those with short lists first.
@@ -28,6 +29,7 @@ const PREFIXES: [&str; 2] = ["linux-image-", "linux-binary-"];
 /// A kernel that a machine can boot.
 #[derive(Clone, Debug)]
 pub(crate) struct Kernel {
+    pub(crate) architecture: Architecture,
     /// As in `uname -r`: `6.12.38+deb12-cloud-amd64`.
     pub(crate) release: String,
     pub(crate) image: PathBuf,
@@ -55,8 +57,8 @@ pub(crate) struct Offers {
 ///
 /// # Errors
 /// When there is none in any suite, or it cannot be fetched.
-pub(crate) fn get(wanted: Wanted, fetch: bool) -> Result<Kernel> {
-    let kept = cached()?;
+pub(crate) fn get(architecture: Architecture, wanted: Wanted, fetch: bool) -> Result<Kernel> {
+    let kept = cached(architecture)?;
     if !fetch
         && let Wanted::Series(series) | Wanted::OrNext(series) = wanted
         && let Some(kernel) = Wanted::Series(series).pick(kept.clone(), release_of)
@@ -74,8 +76,8 @@ pub(crate) fn get(wanted: Wanted, fetch: bool) -> Result<Kernel> {
         };
         let offers = match wanted {
             // The suites after the first that has the series need not be asked.
-            Wanted::Series(_) => Offers::until(|found| pick(found).is_some()),
-            Wanted::OrNext(_) | Wanted::Newest => Offers::of_all_suites(),
+            Wanted::Series(_) => Offers::until(architecture, |found| pick(found).is_some()),
+            Wanted::OrNext(_) | Wanted::Newest => Offers::of_all_suites(architecture),
         };
         let Some(offer) = pick(&offers.found) else {
             break offers.failures;
@@ -83,7 +85,7 @@ pub(crate) fn get(wanted: Wanted, fetch: bool) -> Result<Kernel> {
         if let Some(kernel) = kept.iter().find(|kernel| kernel.release == offer.release) {
             return Ok(kernel.clone());
         }
-        match download(&offer, wanted) {
+        match download(architecture, &offer, wanted) {
             Ok(kernel) => return Ok(kernel),
             Err(error) => println!("{} cannot be had: {error:#}", offer.package),
         }
@@ -94,7 +96,7 @@ pub(crate) fn get(wanted: Wanted, fetch: bool) -> Result<Kernel> {
         .map(|offer| format!("{} of {}", offer.package, offer.suite));
     let failures: Vec<String> = failures.into_iter().chain(gone).collect();
     if failures.is_empty() {
-        bail!("no suite of Debian has the kernel {wanted}");
+        bail!("no suite of Debian has the kernel {wanted} for {architecture}");
     }
     let failures = failures.join("; ");
     // Only a suite that answers can take a kernel's place.
@@ -112,21 +114,24 @@ pub(crate) fn get(wanted: Wanted, fetch: bool) -> Result<Kernel> {
     }
 }
 
-/// The kernels in the cache.
+/// The kernels of an architecture in the cache.
 ///
 /// # Errors
 /// When there is no place for one.
-pub(crate) fn cached() -> Result<Vec<Kernel>> {
+pub(crate) fn cached(architecture: Architecture) -> Result<Vec<Kernel>> {
+    let end = format!("-{}", architecture.of_debian());
     // A folder that is not there is an empty one.
     let entries = fs::read_dir(cache()?).into_iter().flatten().flatten();
     Ok(entries
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             Some(Kernel {
+                architecture,
                 release: name.strip_prefix("vmlinuz-")?.to_owned(),
                 image: entry.path(),
             })
         })
+        .filter(|kernel| kernel.release.ends_with(&end))
         .collect())
 }
 
@@ -136,15 +141,15 @@ fn release_of(kernel: &Kernel) -> &str {
 
 impl Offers {
     /// The kernels of all suites.
-    pub(crate) fn of_all_suites() -> Self {
-        Self::until(|_| false)
+    pub(crate) fn of_all_suites(architecture: Architecture) -> Self {
+        Self::until(architecture, |_| false)
     }
 
     /// Asks one suite after the other until it is `enough`.
-    fn until(enough: impl Fn(&[Offer]) -> bool) -> Self {
+    fn until(architecture: Architecture, enough: impl Fn(&[Offer]) -> bool) -> Self {
         let mut offers = Self::default();
         for (archive, suite) in SUITES {
-            match of_suite(archive, suite) {
+            match of_suite(architecture, archive, suite) {
                 Ok(found) => offers.found.extend(found),
                 Err(error) => offers.failures.push(format!("{suite}: {error:#}")),
             }
@@ -164,15 +169,25 @@ impl Offers {
 }
 
 /// The kernels of a suite, as its lists have them: at most a day old.
-fn of_suite(archive: Archive, suite: &'static str) -> Result<Vec<Offer>> {
-    let apt = Apt::open(suite, &[(archive, suite)])?;
-    search(&apt, archive, suite)
+fn of_suite(
+    architecture: Architecture,
+    archive: Archive,
+    suite: &'static str,
+) -> Result<Vec<Offer>> {
+    let apt = Apt::open_for(architecture, suite, &[(archive, suite)])?;
+    search(&apt, architecture, archive, suite)
 }
 
-fn search(apt: &Apt, archive: Archive, suite: &'static str) -> Result<Vec<Offer>> {
+fn search(
+    apt: &Apt,
+    architecture: Architecture,
+    archive: Archive,
+    suite: &'static str,
+) -> Result<Vec<Offer>> {
     // The unsigned packages hold the same image, and are not asked for; nor
     // are those without a third number, which hold nothing.
-    let packages = apt.search(r"^linux-(image|binary)-[0-9]+\.[0-9]+\.[0-9].*cloud-amd64$")?;
+    let pattern = r"^linux-(image|binary)-[0-9]+\.[0-9]+\.[0-9].*cloud-";
+    let packages = apt.search(&format!("{pattern}{}$", architecture.of_debian()))?;
     let mut offers: Vec<Offer> = packages
         .into_iter()
         .filter_map(|package| {
@@ -197,21 +212,21 @@ fn search(apt: &Apt, archive: Archive, suite: &'static str) -> Result<Vec<Offer>
     Ok(offers)
 }
 
-fn download(offer: &Offer, wanted: Wanted) -> Result<Kernel> {
-    let apt = Apt::open(offer.suite, &[(offer.archive, offer.suite)])?;
+fn download(architecture: Architecture, offer: &Offer, wanted: Wanted) -> Result<Kernel> {
+    let apt = Apt::open_for(architecture, offer.suite, &[(offer.archive, offer.suite)])?;
     let Err(error) = unpack(&apt, offer) else {
-        return keep(offer);
+        return keep(architecture, offer);
     };
     // Builds come and go: the lists of yesterday may name one that is gone.
     println!("{error:#}");
     apt.refresh()?;
-    let offers = search(&apt, offer.archive, offer.suite)?;
+    let offers = search(&apt, architecture, offer.archive, offer.suite)?;
     let newer = wanted
         .pick(offers, |offer| &offer.release)
         .filter(|newer| newer.package != offer.package)
         .ok_or(error)?;
     unpack(&apt, &newer)?;
-    keep(&newer)
+    keep(architecture, &newer)
 }
 
 fn unpack(apt: &Apt, offer: &Offer) -> Result<()> {
@@ -228,7 +243,7 @@ fn unpacked() -> PathBuf {
 }
 
 /// Moves the image of an unpacked package to the cache.
-fn keep(offer: &Offer) -> Result<Kernel> {
+fn keep(architecture: Architecture, offer: &Offer) -> Result<Kernel> {
     let folder = unpacked();
     let release = &offer.release;
     let candidates = [
@@ -238,23 +253,29 @@ fn keep(offer: &Offer) -> Result<Kernel> {
     let Some(found) = candidates.iter().find(|path| path.is_file()) else {
         bail!("{} holds no kernel image", offer.package);
     };
-    let cache = cache()?;
-    fs::create_dir_all(&cache).with_context(|| cache.display().to_string())?;
-    let image = cache.join(format!("vmlinuz-{release}"));
-    // Copied under another name first: an interrupted copy is no image. Two
-    // runs may fetch the same.
-    let partial = cache.join(format!("partial-{release}-{}", std::process::id()));
-    fs::copy(found, &partial).with_context(|| partial.display().to_string())?;
-    fs::rename(&partial, &image).with_context(|| image.display().to_string())?;
+    let image = cache()?.join(format!("vmlinuz-{release}"));
+    keep_file(found, &image)?;
     fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     Ok(Kernel {
+        architecture,
         release: release.clone(),
         image,
     })
 }
 
-/// Kernels outlive a clone of the workspace: they are some 10 MB each.
-fn cache() -> Result<PathBuf> {
+/// Copies a file to its place in the cache.
+pub(super) fn keep_file(from: &Path, to: &Path) -> Result<()> {
+    let cache = cache()?;
+    fs::create_dir_all(&cache).with_context(|| cache.display().to_string())?;
+    // Copied under another name first: an interrupted copy is not whole. Two
+    // runs may fetch the same.
+    let partial = cache.join(format!("partial-{}", std::process::id()));
+    fs::copy(from, &partial).with_context(|| partial.display().to_string())?;
+    fs::rename(&partial, to).with_context(|| to.display().to_string())
+}
+
+/// What guests boot outlives a clone of the workspace: kernels are some 10 MB each.
+pub(super) fn cache() -> Result<PathBuf> {
     let base = match env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()) {
         Some(folder) => PathBuf::from(folder),
         None => env::home_dir()

@@ -6,15 +6,16 @@ use anyhow::Result;
 
 use super::kernel::{self, Kernel, Offer, Offers};
 use super::series::{Series, Wanted, version_key};
+use crate::architecture::Architecture;
 
 /// Prints the newest kernel of each series, with where it is, and which of them
 /// are `wanted`.
 ///
 /// # Errors
 /// When there is no place for a cache.
-pub(crate) fn print(wanted: &[Wanted]) -> Result<()> {
-    let cached = kernel::cached()?;
-    let offers = Offers::of_all_suites();
+pub(crate) fn print(architecture: Architecture, wanted: &[Wanted]) -> Result<()> {
+    let cached = kernel::cached(architecture)?;
+    let offers = Offers::of_all_suites(architecture);
     println!("{}", row("series", "kernel", "tested as", "where"));
     for row in rows(&cached, &offers.found, wanted) {
         println!("{row}");

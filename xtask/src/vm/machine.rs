@@ -10,19 +10,24 @@ use clap::builder::RangedI64ValueParser;
 
 use super::console::{self, Limits};
 use super::kernel::Kernel;
+use crate::architecture::Architecture;
 use crate::{command, workspace};
-
-/// The emulator of the architecture that the tests are built for.
-pub(crate) const QEMU: &str = "qemu-system-x86_64";
 
 /// Under the emulation of older releases, kernels from 6.12 on panic or hang at
 /// random.
 const OLDEST_QEMU: u32 = 9;
 
+/// What kernels are told.
+///
 /// `panic=-1`: at once after a panic, a reboot, which ends the machine.
 /// `tsc=reliable`: the clocks of the guest's processors are one, the host's;
 /// kernels doubt that, and then may count time in ticks of 4 ms.
-const COMMAND_LINE: &str = "console=ttyS0 panic=-1 tsc=reliable quiet";
+const fn command_line(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::X86 => "console=ttyS0 panic=-1 tsc=reliable quiet",
+        Architecture::Arm => "console=ttyAMA0 panic=-1 quiet",
+    }
+}
 
 /// How many CPUs a guest switches on.
 pub(crate) const CPUS_ON: u32 = 2;
@@ -59,12 +64,13 @@ impl Accelerator {
     /// # Errors
     /// When the proof cannot be kept for the next run.
     pub(crate) fn choose(kernel: &Kernel, initramfs: &Path) -> Result<Self> {
-        if File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/kvm")
-            .is_err()
-        {
+        let is_kvm_here = kernel.architecture.is_of_this_machine()
+            && File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/kvm")
+                .is_ok();
+        if !is_kvm_here {
             return Ok(Self::Tcg);
         }
         // The answer stands until the host is booted again.
@@ -104,15 +110,20 @@ pub(crate) fn start(
     possible_cpus: u32,
     complaints: Stdio,
 ) -> Result<Child> {
-    let mut qemu = Command::new(QEMU);
-    let command_line = if possible_cpus > CPUS_ON {
-        give_many_cpus(&mut qemu, accelerator);
-        format!("{COMMAND_LINE} maxcpus={CPUS_ON}")
+    let architecture = kernel.architecture;
+    let mut qemu = Command::new(architecture.qemu());
+    match architecture {
+        Architecture::X86 => give_x86(&mut qemu, accelerator, possible_cpus),
+        Architecture::Arm => give_arm(&mut qemu, accelerator),
+    }
+    let command_line = command_line(architecture);
+    let (memory, command_line) = if possible_cpus > CPUS_ON {
+        // The kernel keeps some 250 KiB a possible CPU, and the maps as much.
+        ("2048", format!("{command_line} maxcpus={CPUS_ON}"))
     } else {
-        qemu.args(["-accel", accelerator.name(), "-m", "1024"]);
-        COMMAND_LINE.to_owned()
+        ("1024", command_line.to_owned())
     };
-    qemu.args(["-cpu", "max", "-smp", &possible_cpus.to_string()])
+    qemu.args(["-smp", &possible_cpus.to_string(), "-m", memory])
         .args(["-nodefaults", "-no-user-config", "-no-reboot"])
         .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
         .arg("-kernel")
@@ -127,8 +138,8 @@ pub(crate) fn start(
         .with_context(|| format!("cannot start `{}`", command::show(&qemu)))
 }
 
-/// Makes the machine one that can have more CPUs than the guest switches on
-/// (`maxcpus`); those stay halted, and cost the host nothing but memory.
+/// The machine is a PC. With more CPUs than the guest switches on (`maxcpus`),
+/// those stay halted, and cost the host nothing but memory.
 ///
 /// They are there, and not to be plugged in: newer kernels, and later builds of
 /// older series, take CPUs that are not there for possible ones only under a
@@ -137,27 +148,43 @@ pub(crate) fn start(
 ///
 /// A CPU above the 255th has a number that interrupts reach through an IOMMU
 /// alone. With KVM, interrupts then have to be QEMU's own.
-fn give_many_cpus(qemu: &mut Command, accelerator: Accelerator) {
+fn give_x86(qemu: &mut Command, accelerator: Accelerator, possible_cpus: u32) {
+    qemu.args(["-cpu", "max"]);
+    if possible_cpus == CPUS_ON {
+        qemu.args(["-accel", accelerator.name()]);
+        return;
+    }
     let split = match accelerator {
         Accelerator::Kvm => ",kernel-irqchip=split",
         Accelerator::Tcg => "",
     };
-    // The kernel keeps some 250 KiB a possible CPU, and the maps as much.
     qemu.args(["-accel", &format!("{}{split}", accelerator.name())])
-        .args(["-m", "2048", "-machine", "q35"])
+        .args(["-machine", "q35"])
         .args(["-device", "intel-iommu,intremap=on,eim=on"]);
 }
 
-/// Whether QEMU is here, and one that can be relied on.
+/// The machine is one that QEMU made up, with as many CPUs as one likes.
+fn give_arm(qemu: &mut Command, accelerator: Accelerator) {
+    // To emulate how signed pointers are computed takes half of the time.
+    let cpu = match accelerator {
+        Accelerator::Kvm => "max",
+        Accelerator::Tcg => "max,pauth-impdef=on",
+    };
+    qemu.args(["-machine", "virt,gic-version=3", "-cpu", cpu])
+        .args(["-accel", accelerator.name()]);
+}
+
+/// Whether QEMU is here for an architecture, and one that can be relied on.
 ///
 /// # Errors
 /// When it is not, with what to do.
-pub(crate) fn check() -> Result<()> {
+pub(crate) fn check(architecture: Architecture) -> Result<()> {
     const MEND: &str = "run `cargo xtask setup --for test`";
-    if command::which(QEMU).is_none() {
-        bail!("{QEMU} is not on PATH; {MEND}");
+    let qemu = architecture.qemu();
+    if command::which(&qemu).is_none() {
+        bail!("{qemu} is not on PATH; {MEND}");
     }
-    let text = command::output(Command::new(QEMU).arg("--version"))?;
+    let text = command::output(Command::new(&qemu).arg("--version"))?;
     let (_, version) = text.split_once("version ").unwrap_or_default();
     match major(version) {
         Some(version) if version >= OLDEST_QEMU => Ok(()),
@@ -165,7 +192,7 @@ pub(crate) fn check() -> Result<()> {
             "QEMU {version} is too old, under its emulation new kernels panic at random: \
              {OLDEST_QEMU} or later is needed; {MEND}"
         ),
-        None => bail!("`{QEMU} --version` names no version"),
+        None => bail!("`{qemu} --version` names no version"),
     }
 }
 

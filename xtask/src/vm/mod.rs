@@ -1,5 +1,6 @@
 //! The root tests in virtual machines, on other kernels than the host's.
 
+mod busybox;
 mod console;
 mod doctor;
 mod initramfs;
@@ -15,11 +16,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use object::Object as _;
 
+use crate::architecture::Architecture;
 use crate::steps::{Outcome, Steps};
 use crate::suite::Suite;
 use crate::{command, workspace};
+pub(crate) use busybox::check as check_busybox;
 use console::{Limits, NotBooted, Report};
 use initramfs::Initramfs;
 use kernel::Kernel;
@@ -42,11 +44,15 @@ use series::Wanted;
 /// make them possible fails, and says so.
 ///
 /// Kernels are fetched from Debian's packages and kept in the user's cache
-/// folder. Needs QEMU 9 or later and busybox: `cargo xtask setup --for test`
-/// brings both. With KVM takes a minute for each kernel, without it several.
+/// folder. Needs QEMU 9 or later and busybox, and for another architecture than
+/// this machine's a compiler that links for it: `cargo xtask setup --for test`
+/// brings all. With KVM takes a minute for each kernel, without it several.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct TestVm {
+    /// The architecture of the guests, if it is not that of this machine
+    #[arg(long, value_enum, value_name = "ARCH")]
+    arch: Option<Architecture>,
     /// A kernel: the newest of a series (6.1), the same or else of the next series there is
     /// (6.18+), or the newest of all (newest); may be given more than once
     #[arg(long = "kernel", value_name = "KERNEL", default_values_t = default_kernels())]
@@ -71,8 +77,16 @@ pub(crate) struct TestVm {
 /// newest one.
 const DEFAULT_KERNELS: [&str; 5] = ["5.10", "6.1", "6.12", "6.18+", "newest"];
 
+/// Those that are tested for another architecture: programs and kernels differ
+/// little by it.
+const KERNELS_ELSEWHERE: [&str; 2] = ["5.10", "newest"];
+
 fn default_kernels() -> Vec<Wanted> {
-    let kernels = DEFAULT_KERNELS.iter().map(|text| text.parse());
+    parse(&DEFAULT_KERNELS)
+}
+
+fn parse(kernels: &[&str]) -> Vec<Wanted> {
+    let kernels = kernels.iter().map(|text| text.parse());
     kernels.filter_map(Result::ok).collect()
 }
 
@@ -86,8 +100,18 @@ const FOLDERS: [&str; 8] = ["bin", "dev", "etc", "proc", "root", "run", "sys", "
 impl TestVm {
     /// The default kernels, all tests.
     pub(crate) fn default_series() -> Self {
+        Self::all_tests(None, default_kernels())
+    }
+
+    /// The same for an architecture that is not this machine's, with fewer kernels.
+    pub(crate) fn elsewhere(architecture: Architecture) -> Self {
+        Self::all_tests(Some(architecture), parse(&KERNELS_ELSEWHERE))
+    }
+
+    fn all_tests(arch: Option<Architecture>, kernels: Vec<Wanted>) -> Self {
         Self {
-            kernels: default_kernels(),
+            arch,
+            kernels,
             fetch: false,
             list: false,
             possible_cpus: machine::CPUS_ON,
@@ -102,15 +126,18 @@ impl TestVm {
     /// When something that is needed is missing, or the tests fail on a kernel;
     /// the other kernels are tried all the same.
     pub(crate) fn run(&self) -> Result<()> {
+        let own = Architecture::of_this_machine()?;
+        let architecture = self.arch.unwrap_or(own);
         if self.list {
-            return list::print(&self.kernels);
+            return list::print(architecture, &self.kernels);
         }
-        check_qemu()?;
-        check_busybox()?;
-        let suite = if self.figures {
-            Suite::build_root_tests_optimised()?
-        } else {
-            Suite::build()?
+        check_qemu(architecture)?;
+        busybox::of(architecture)?;
+        let suite = match (self.figures, architecture == own) {
+            (true, _) => Suite::build_root_tests_optimised(architecture)?,
+            // All of it, as `cargo xtask test` does, so that nothing is built twice.
+            (false, true) => Suite::build()?,
+            (false, false) => Suite::build_root_tests(architecture)?,
         };
         let mut steps = Steps::default();
         self.take_steps(&suite, &mut steps);
@@ -121,8 +148,14 @@ impl TestVm {
     pub(crate) fn take_steps(&self, suite: &Suite, steps: &mut Steps) {
         let mut guests = Guests::new(suite, self.possible_cpus, self.arguments());
         for wanted in &self.kernels {
-            steps.step(format!("kernel {wanted}"), || {
-                let kernel = kernel::get(*wanted, self.fetch)?;
+            let architecture = suite.architecture;
+            let name = if architecture.is_of_this_machine() {
+                format!("kernel {wanted}")
+            } else {
+                format!("kernel {wanted}, {architecture}")
+            };
+            steps.step(name, || {
+                let kernel = kernel::get(architecture, *wanted, self.fetch)?;
                 let report = guests.run(&kernel)?;
                 let note = format!("{}: {}", kernel.release, report.doctor);
                 Ok(Outcome::Ran(report.tally, note))
@@ -188,7 +221,7 @@ impl<'suite> Guests<'suite> {
         if let Some((initramfs, accelerator)) = &self.ready {
             return Ok((initramfs.clone(), *accelerator));
         }
-        let folder = workspace::target().join("vm");
+        let folder = folder(self.suite.architecture);
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let empty = folder.join("empty.cpio");
         write_initramfs(&empty, self.suite, None)?;
@@ -255,11 +288,12 @@ fn write_initramfs(path: &Path, suite: &Suite, arguments: Option<&str>) -> Resul
     for folder in FOLDERS {
         archive.folder(folder).with_context(shown)?;
     }
+    let stripped = |program: &Path| stripped(suite.architecture, program);
     archive.program("init", &stripped(&suite.init)?)?;
     if let Some(arguments) = arguments {
-        let busybox = check_busybox()?;
-        archive.program("bin/busybox", &busybox)?;
-        let applets = command::output(Command::new(&busybox).arg("--list"))?;
+        archive.program("bin/busybox", &busybox::of(suite.architecture)?)?;
+        // That of this machine tells; it is the same package.
+        let applets = command::output(Command::new(busybox::check()?).arg("--list"))?;
         for applet in applets.lines().filter(|name| *name != "busybox") {
             archive
                 .link(&format!("bin/{applet}"), "busybox")
@@ -278,35 +312,22 @@ fn write_initramfs(path: &Path, suite: &Suite, arguments: Option<&str>) -> Resul
     Ok(())
 }
 
+/// Where the files of the guests of an architecture are made.
+fn folder(architecture: Architecture) -> PathBuf {
+    workspace::target()
+        .join("vm")
+        .join(architecture.to_string())
+}
+
 /// A copy without debugging information: it would fill the guest's memory.
-fn stripped(program: &Path) -> Result<PathBuf> {
+fn stripped(architecture: Architecture, program: &Path) -> Result<PathBuf> {
     let name = program.file_name().context("a program without a name")?;
-    let copy = workspace::target().join("vm").join(name);
+    let copy = folder(architecture).join(name);
     command::run(
-        Command::new("strip")
+        Command::new(architecture.tool("strip"))
             .args(["--strip-debug", "-o"])
             .arg(&copy)
             .arg(program),
     )?;
     Ok(copy)
-}
-
-/// Where busybox is: one that needs no libraries, since a guest has none.
-///
-/// # Errors
-/// When it is not there, or needs libraries.
-pub(crate) fn check_busybox() -> Result<PathBuf> {
-    const MEND: &str = "run `cargo xtask setup --for test`";
-    let Some(path) = command::which("busybox") else {
-        bail!("busybox is not on PATH; {MEND}");
-    };
-    let data = fs::read(&path).with_context(|| path.display().to_string())?;
-    let file = object::File::parse(&*data).with_context(|| path.display().to_string())?;
-    if file.section_by_name(".interp").is_some() {
-        bail!(
-            "{} needs libraries, which a guest has not; {MEND}",
-            path.display()
-        );
-    }
-    Ok(path)
 }

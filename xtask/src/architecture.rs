@@ -1,0 +1,145 @@
+//! The architectures whose kernels the tests run on.
+
+use std::env::consts::ARCH;
+use std::fmt;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use crate::command;
+
+/// An architecture that collector runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Architecture {
+    #[value(name = "x86-64")]
+    X86,
+    #[value(name = "arm64")]
+    Arm,
+}
+
+impl Architecture {
+    /// That of this machine.
+    ///
+    /// # Errors
+    /// When it is none of these.
+    pub(crate) fn of_this_machine() -> Result<Self> {
+        match ARCH {
+            "x86_64" => Ok(Self::X86),
+            "aarch64" => Ok(Self::Arm),
+            _ => bail!("the tests are built on x86-64 and on arm64, and this machine is {ARCH}"),
+        }
+    }
+
+    pub(crate) fn is_of_this_machine(self) -> bool {
+        Self::of_this_machine().is_ok_and(|own| own == self)
+    }
+
+    /// As Rust names it, and Linux.
+    fn name(self) -> &'static str {
+        match self {
+            Self::X86 => "x86_64",
+            Self::Arm => "aarch64",
+        }
+    }
+
+    /// As Debian names it.
+    pub(crate) fn of_debian(self) -> &'static str {
+        match self {
+            Self::X86 => "amd64",
+            Self::Arm => "arm64",
+        }
+    }
+
+    /// What programs that run there are built for.
+    pub(crate) fn target(self) -> String {
+        format!("{}-unknown-linux-gnu", self.name())
+    }
+
+    /// The emulator.
+    pub(crate) fn qemu(self) -> String {
+        format!("qemu-system-{}", self.name())
+    }
+
+    /// The package that has the emulator.
+    pub(crate) fn qemu_package(self) -> &'static str {
+        match self {
+            Self::X86 => "qemu-system-x86",
+            Self::Arm => "qemu-system-arm",
+        }
+    }
+
+    /// A program that links, or looks at what was linked: `gcc`, `strip`.
+    pub(crate) fn tool(self, name: &str) -> String {
+        if self.is_of_this_machine() {
+            name.to_owned()
+        } else {
+            format!("{}-linux-gnu-{name}", self.name())
+        }
+    }
+
+    /// The packages with those programs, and with the C library to link with.
+    pub(crate) fn tool_packages(self) -> [String; 2] {
+        let gcc = self.name().replace('_', "-");
+        [
+            format!("gcc-{gcc}-linux-gnu"),
+            format!("libc6-dev-{}-cross", self.of_debian()),
+        ]
+    }
+
+    /// Whether programs can be linked for it here.
+    ///
+    /// # Errors
+    /// When they cannot, with what to do.
+    pub(crate) fn check_tools(self) -> Result<()> {
+        if self.is_of_this_machine() {
+            return Ok(());
+        }
+        // The C library is there if a program can be linked.
+        let linker = self.tool("gcc");
+        let linked = command::output(Command::new(&linker).args(["-print-file-name=libc.a"]));
+        match linked {
+            Ok(path) if path.starts_with('/') => Ok(()),
+            Ok(_) => bail!("{linker} finds no C library; run `cargo xtask setup --for test`"),
+            Err(_) => bail!("{linker} cannot be run; run `cargo xtask setup --for test`"),
+        }
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::X86 => formatter.write_str("x86-64"),
+            Self::Arm => formatter.write_str("arm64"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Architecture::{Arm, X86};
+
+    #[test]
+    fn each_is_named_as_its_tools_name_it() {
+        assert_eq!(Arm.target(), "aarch64-unknown-linux-gnu");
+        assert_eq!(X86.qemu(), "qemu-system-x86_64");
+        assert_eq!(
+            X86.tool_packages(),
+            ["gcc-x86-64-linux-gnu", "libc6-dev-amd64-cross"]
+        );
+        assert_eq!(
+            Arm.tool_packages(),
+            ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]
+        );
+    }
+
+    #[test]
+    fn tools_for_another_machine_have_a_prefix() {
+        let others = [X86, Arm]
+            .into_iter()
+            .filter(|each| !each.is_of_this_machine());
+        for other in others {
+            assert!(other.tool("strip").ends_with("-linux-gnu-strip"));
+        }
+    }
+}
