@@ -16,9 +16,10 @@ use crate::{command, lint};
 /// Brings the tools that are missing (see `setup`), then checks format, lints,
 /// documentation and the committed eBPF object, and runs the unit tests, the
 /// tests on this host's kernel, and the same in virtual machines on five kernels,
-/// from 5.10 to the newest to be had, and on two of arm64. Needs root, and Debian or Ubuntu or what `setup` names.
+/// from 5.10 to the newest to be had, and on the newest of arm64. Needs root, and
+/// Debian or Ubuntu or what `setup` names.
 ///
-/// Takes about three quarters of an hour on two processors in a fresh clone.
+/// Takes about an hour on two processors in a fresh clone.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Test {

@@ -51,7 +51,8 @@ const LAYOUTS: [(&str, &str); 10] = [
 
 /// Does nothing.
 pub(crate) const EMPTY: &str = "empty";
-const CLOCK: &str = "clock";
+/// Reads the clock into a per-CPU slot.
+pub(crate) const CLOCK: &str = "clock";
 
 /// The agent's own program: it charges, counts switches, faults and waits, and
 /// fills three histograms.

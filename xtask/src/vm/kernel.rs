@@ -218,13 +218,15 @@ fn download(architecture: Architecture, offer: &Offer, wanted: Wanted) -> Result
         return keep(architecture, offer);
     };
     // Builds come and go: the lists of yesterday may name one that is gone.
-    println!("{error:#}");
     apt.refresh()?;
     let offers = search(&apt, architecture, offer.archive, offer.suite)?;
     let newer = wanted
         .pick(offers, |offer| &offer.release)
-        .filter(|newer| newer.package != offer.package)
-        .ok_or(error)?;
+        .filter(|newer| newer.package != offer.package);
+    let Some(newer) = newer else {
+        return Err(error);
+    };
+    println!("{error:#}; there is a newer build");
     unpack(&apt, &newer)?;
     keep(architecture, &newer)
 }

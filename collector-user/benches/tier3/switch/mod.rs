@@ -27,6 +27,8 @@ enum Watched {
     Agent,
     /// A program that does nothing: what it costs to be told at all.
     Empty,
+    /// A program that reads the clock once, and nothing else.
+    Clock,
 }
 
 /// Which loads a round measures.
@@ -42,6 +44,7 @@ struct Measured {
     bare: Vec<f64>,
     agent: Vec<f64>,
     empty: Vec<f64>,
+    clock: Vec<f64>,
 }
 
 impl Measured {
@@ -50,6 +53,7 @@ impl Measured {
             Watched::Bare => &mut self.bare,
             Watched::Agent => &mut self.agent,
             Watched::Empty => &mut self.empty,
+            Watched::Clock => &mut self.clock,
         }
     }
 
@@ -69,10 +73,11 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
          to round; the kernel's run-time statistics are off. A sample of the pipe is the fastest \
          of three runs of more than a second each.",
     );
-    if let Some(others) = attached_by_others() {
+    let others = programs_of_others();
+    if others > 0 {
         part.note(format!(
-            "{others} programs of others were attached to `sched_switch` meanwhile, in all \
-             parts of each round."
+            "{others} programs of others that are named `sched_switch` were loaded meanwhile, in \
+             all parts of each round."
         ));
     }
     let statistics = fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").unwrap_or_default();
@@ -93,10 +98,16 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
                 bare: Vec::new(),
                 agent: Vec::new(),
                 empty: Vec::new(),
+                clock: Vec::new(),
             });
         }
     }
-    let mut order = [Watched::Bare, Watched::Agent, Watched::Empty];
+    let mut order = [
+        Watched::Bare,
+        Watched::Agent,
+        Watched::Empty,
+        Watched::Clock,
+    ];
     for round in 1..=rounds {
         run.say(&format!("round {round} of {rounds}"));
         // An aim of a few hundredths wants more samples than the rest.
@@ -122,6 +133,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
             ("without", Unit::Microseconds),
             ("with", Unit::Microseconds),
             ("an empty program", Unit::Microseconds),
+            ("the clock alone", Unit::Microseconds),
         ],
     );
     for measured in &all {
@@ -133,17 +145,23 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
             median(&measured.bare).into(),
             median(&measured.agent).into(),
             median(&measured.empty).into(),
+            median(&measured.clock).into(),
         ]);
         part.figure(
             Figure::of(load.name, Unit::Ratio, &measured.ratios(&measured.agent))
                 .aims_if(load.aim, SWITCH_REASON),
         );
         if load.aim.is_some() {
-            part.figure(Figure::of(
-                format!("{}: an empty program in place of the agent", load.name),
-                Unit::Ratio,
-                &measured.ratios(&measured.empty),
-            ));
+            for (program, samples) in [
+                ("an empty program", &measured.empty),
+                ("a program that only reads the clock", &measured.clock),
+            ] {
+                part.figure(Figure::of(
+                    format!("{}: {program} in place of the agent", load.name),
+                    Unit::Ratio,
+                    &measured.ratios(samples),
+                ));
+            }
         }
     }
     part.table(table);
@@ -158,8 +176,9 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
 
 /// Why a switch costs more than the aim where it does.
 const SWITCH_REASON: &str = "a pipe operation is two switches and two wakeups and little else; \
-     most of it is the hook itself, as the figure of an empty program shows that was measured in \
-     the same rounds";
+     two other programs were measured in the same rounds: an empty one shows what the hook itself \
+     costs, which no program can be without, and one that only reads the clock shows how little \
+     room the aim leaves";
 
 /// Measures the loads while somebody is told of the switches, or nobody.
 fn measure(
@@ -170,33 +189,44 @@ fn measure(
 ) -> Result<(), Failure> {
     let agent = match watched {
         Watched::Agent => Some(Agent::start("ebpf", "")?),
-        Watched::Bare | Watched::Empty => None,
+        Watched::Bare | Watched::Empty | Watched::Clock => None,
     };
-    let empty = match watched {
+    let program = match watched {
         Watched::Empty => Some(layouts::attached(layouts::EMPTY)?),
+        Watched::Clock => Some(layouts::attached(layouts::CLOCK)?),
         Watched::Bare | Watched::Agent => None,
     };
     // What starting it set off is over by then.
     thread::sleep(Duration::from_millis(500));
     for measured in all {
-        let is_wanted = loads == Chosen::All && watched != Watched::Empty;
+        let is_wanted = loads == Chosen::All && matches!(watched, Watched::Bare | Watched::Agent);
         if measured.load.aim.is_none() && !is_wanted {
             continue;
         }
         let took = measured.load.measure(is_quick)?;
         measured.of(watched).push(took);
     }
-    drop((agent, empty));
+    drop((agent, program));
     Ok(())
 }
 
-/// How many programs that are not ours are attached to the hook, if any.
-fn attached_by_others() -> Option<usize> {
-    let count = loaded_programs()
-        .flatten()
-        .filter(|program| program.name_as_str() == Some("sched_switch"))
-        .count();
-    (count > 0).then_some(count)
+/// How many programs that are named after the hook are loaded, and not ours:
+/// the kernel frees those of the parts before this one a moment after they were
+/// let go.
+fn programs_of_others() -> usize {
+    let count = || {
+        loaded_programs()
+            .flatten()
+            .filter(|program| program.name_as_str() == Some("sched_switch"))
+            .count()
+    };
+    for _ in 0..50 {
+        if count() == 0 {
+            return 0;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    count()
 }
 
 impl Figure {
