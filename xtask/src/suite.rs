@@ -14,6 +14,9 @@ use crate::tally::Tally;
 /// together, and so the same for each task.
 const SELECTION: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 
+/// The profile of the tests: see `Cargo.toml`.
+const PROFILE: &str = "--profile=checked";
+
 /// The programs that tests need, and are.
 #[derive(Debug)]
 pub(crate) struct Suite {
@@ -43,7 +46,7 @@ impl Suite {
     /// When the build fails, or does not give one of the programs.
     pub(crate) fn build() -> Result<Self> {
         let architecture = Architecture::of_this_machine()?;
-        Self::build_with(architecture, &["--tests", "--bins"])
+        Self::build_with(architecture, &["--tests", "--bins", PROFILE])
     }
 
     /// Builds what a guest needs, and no other tests.
@@ -51,7 +54,7 @@ impl Suite {
     /// # Errors
     /// As [`build`](Self::build), and when there is nothing to link with.
     pub(crate) fn build_root_tests(architecture: Architecture) -> Result<Self> {
-        Self::build_with(architecture, &["--test", "root", "--bins"])
+        Self::build_with(architecture, &["--test", "root", "--bins", PROFILE])
     }
 
     /// The same, optimised as the agent is.
@@ -130,7 +133,7 @@ impl Suite {
                     .env("COLLECTOR_BIN", &self.collector),
             )?;
         }
-        tally += command::run_tests(cargo("test", self.architecture).arg("--doc"))?;
+        tally += command::run_tests(cargo("test", self.architecture).args(["--doc", PROFILE]))?;
         Ok(tally)
     }
 

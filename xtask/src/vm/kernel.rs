@@ -11,8 +11,9 @@ use crate::apt::{Apt, Archive};
 use crate::architecture::Architecture;
 use crate::workspace;
 
-/// The suites of Debian that kernels come from, those with short lists first.
-const SUITES: [(Archive, &str); 8] = [
+/// The suites of Debian that kernels come from, those with short lists first, and
+/// last one that has what the one with its security updates may have dropped.
+const SUITES: [(Archive, &str); 9] = [
     (Archive::Security, "bullseye-security"),
     (Archive::Security, "bookworm-security"),
     (Archive::Security, "trixie-security"),
@@ -21,6 +22,7 @@ const SUITES: [(Archive, &str); 8] = [
     (Archive::Main, "bookworm"),
     (Archive::Main, "trixie"),
     (Archive::Main, "forky"),
+    (Archive::Main, "bullseye"),
 ];
 
 /// What a package with a kernel image is called before the release.
