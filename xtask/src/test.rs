@@ -19,7 +19,7 @@ use crate::{command, lint};
 /// from 5.10 to the newest to be had, and on the newest of arm64. Needs root, and
 /// Debian or Ubuntu or what `setup` names.
 ///
-/// Takes about an hour on two processors in a fresh clone.
+/// Takes about three quarters of an hour on two processors in a fresh clone.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Test {
