@@ -1,7 +1,10 @@
 //! Where things are in this workspace.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
 
 /// The folder that holds the root `Cargo.toml`.
 pub(crate) fn root() -> &'static Path {
@@ -15,6 +18,16 @@ pub(crate) fn target() -> PathBuf {
         Some(folder) => root().join(folder),
         None => root().join("target"),
     }
+}
+
+/// Makes a folder that holds nothing, where an interrupted run may have left
+/// something behind.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn make_empty(folder: &Path) -> Result<()> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())
 }
 
 /// `CARGO_HOME`, or where cargo puts it.

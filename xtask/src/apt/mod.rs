@@ -138,9 +138,7 @@ impl Apt {
     /// When it cannot be had, or not be unpacked.
     pub(crate) fn unpack(&self, package: &str, into: &Path) -> Result<()> {
         let folder = self.folder.join("download");
-        // What an interrupted run left behind.
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        workspace::make_empty(&folder)?;
         retry(&format!("fetching {package}"), || {
             command::run(
                 self.command("apt-get")

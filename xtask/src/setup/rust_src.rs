@@ -105,9 +105,7 @@ fn is_of(version: &str, release: &str) -> bool {
 
 fn unpack(apt: &Apt, package: &str, release: &str, library: &Path) -> Result<()> {
     let folder = workspace::target().join("setup/rust-src");
-    // What an interrupted run left behind.
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    workspace::make_empty(&folder)?;
     apt.unpack(package, &folder)?;
     let from = folder.join(format!("usr/src/rustc-{release}/library"));
     if !ebpf::has_core(&from) {

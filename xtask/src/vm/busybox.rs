@@ -57,9 +57,7 @@ fn fetch(architecture: Architecture, to: &Path) -> Result<()> {
     println!("fetching busybox-static for {architecture}");
     let apt = Apt::open_for(architecture, "own", &own_suites())?;
     let folder = workspace::target().join("vm/busybox");
-    // What an interrupted run left behind.
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    workspace::make_empty(&folder)?;
     apt.unpack("busybox-static", &folder)?;
     let places = ["bin/busybox", "usr/bin/busybox"].map(|place| folder.join(place));
     let Some(found) = places.iter().find(|path| path.is_file()) else {

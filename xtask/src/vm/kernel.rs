@@ -40,6 +40,7 @@ pub(crate) struct Kernel {
 /// A kernel that a suite has.
 #[derive(Clone, Debug)]
 pub(crate) struct Offer {
+    architecture: Architecture,
     pub(crate) release: String,
     pub(crate) suite: &'static str,
     archive: Archive,
@@ -87,7 +88,7 @@ pub(crate) fn get(architecture: Architecture, wanted: Wanted, fetch: bool) -> Re
         if let Some(kernel) = kept.iter().find(|kernel| kernel.release == offer.release) {
             return Ok(kernel.clone());
         }
-        match download(architecture, &offer, wanted) {
+        match download(&offer, wanted) {
             Ok(kernel) => return Ok(kernel),
             Err(error) => println!("{} cannot be had: {error:#}", offer.package),
         }
@@ -197,6 +198,7 @@ fn search(
                 .iter()
                 .find_map(|prefix| package.strip_prefix(prefix))?;
             Some(Offer {
+                architecture,
                 release: release.to_owned(),
                 suite,
                 archive,
@@ -214,14 +216,20 @@ fn search(
     Ok(offers)
 }
 
-fn download(architecture: Architecture, offer: &Offer, wanted: Wanted) -> Result<Kernel> {
-    let apt = Apt::open_for(architecture, offer.suite, &[(offer.archive, offer.suite)])?;
+fn download(offer: &Offer, wanted: Wanted) -> Result<Kernel> {
+    let Offer {
+        architecture,
+        archive,
+        suite,
+        ..
+    } = *offer;
+    let apt = Apt::open_for(architecture, suite, &[(archive, suite)])?;
     let Err(error) = unpack(&apt, offer) else {
-        return keep(architecture, offer);
+        return keep(offer);
     };
     // Builds come and go: the lists of yesterday may name one that is gone.
     apt.refresh()?;
-    let offers = search(&apt, architecture, offer.archive, offer.suite)?;
+    let offers = search(&apt, architecture, archive, suite)?;
     let newer = wanted
         .pick(offers, |offer| &offer.release)
         .filter(|newer| newer.package != offer.package);
@@ -230,15 +238,13 @@ fn download(architecture: Architecture, offer: &Offer, wanted: Wanted) -> Result
     };
     println!("{error:#}; there is a newer build");
     unpack(&apt, &newer)?;
-    keep(architecture, &newer)
+    keep(&newer)
 }
 
 fn unpack(apt: &Apt, offer: &Offer) -> Result<()> {
     println!("fetching {} from {}", offer.package, offer.suite);
     let folder = unpacked();
-    // What an interrupted run left behind.
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    workspace::make_empty(&folder)?;
     apt.unpack(&offer.package, &folder)
 }
 
@@ -247,7 +253,7 @@ fn unpacked() -> PathBuf {
 }
 
 /// Moves the image of an unpacked package to the cache.
-fn keep(architecture: Architecture, offer: &Offer) -> Result<Kernel> {
+fn keep(offer: &Offer) -> Result<Kernel> {
     let folder = unpacked();
     let release = &offer.release;
     let candidates = [
@@ -261,7 +267,7 @@ fn keep(architecture: Architecture, offer: &Offer) -> Result<Kernel> {
     keep_file(found, &image)?;
     fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
     Ok(Kernel {
-        architecture,
+        architecture: offer.architecture,
         release: release.clone(),
         image,
     })

@@ -78,7 +78,7 @@ pub(crate) struct TestVm {
 const DEFAULT_KERNELS: [&str; 5] = ["5.10", "6.1", "6.12", "6.18+", "newest"];
 
 /// The one that is tested for another architecture by default: programs and
-/// kernels differ little by it, and emulation takes a quarter of an hour for each.
+/// kernels differ little by it, and each takes minutes to emulate.
 const KERNELS_ELSEWHERE: [&str; 1] = ["newest"];
 
 fn default_kernels() -> Vec<Wanted> {

@@ -4,7 +4,7 @@ mod loads;
 mod ping_pong;
 mod programs;
 
-use std::{fs, thread, time::Duration};
+use std::{collections::BTreeMap, fs, thread, time::Duration};
 
 use aya::programs::loaded_programs;
 
@@ -19,7 +19,7 @@ use loads::{LOADS, Load};
 pub(crate) use ping_pong::ping_pong;
 
 /// Who is told of the switches while a load runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Watched {
     /// Nobody.
     Bare,
@@ -41,25 +41,21 @@ enum Chosen {
 /// The measurements of one load, in its own unit.
 struct Measured {
     load: &'static Load,
-    bare: Vec<f64>,
-    agent: Vec<f64>,
-    empty: Vec<f64>,
-    clock: Vec<f64>,
+    samples: BTreeMap<Watched, Vec<f64>>,
 }
 
 impl Measured {
-    fn of(&mut self, watched: Watched) -> &mut Vec<f64> {
-        match watched {
-            Watched::Bare => &mut self.bare,
-            Watched::Agent => &mut self.agent,
-            Watched::Empty => &mut self.empty,
-            Watched::Clock => &mut self.clock,
-        }
+    fn of(&self, watched: Watched) -> &[f64] {
+        self.samples.get(&watched).map_or(&[], Vec::as_slice)
+    }
+
+    fn median(&self, watched: Watched) -> Option<f64> {
+        Spread::of(self.of(watched)).map(|spread| spread.median)
     }
 
     /// How much longer it took than bare, round by round.
-    fn ratios(&self, watched: &[f64]) -> Vec<f64> {
-        let each = watched.iter().zip(&self.bare);
+    fn ratios(&self, watched: Watched) -> Vec<f64> {
+        let each = self.of(watched).iter().zip(self.of(Watched::Bare));
         each.map(|(with, without)| with / without).collect()
     }
 }
@@ -95,10 +91,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
         } else {
             all.push(Measured {
                 load,
-                bare: Vec::new(),
-                agent: Vec::new(),
-                empty: Vec::new(),
-                clock: Vec::new(),
+                samples: BTreeMap::new(),
             });
         }
     }
@@ -137,29 +130,28 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
         ],
     );
     for measured in &all {
-        let median = |samples: &[f64]| Spread::of(samples).map(|spread| spread.median);
         let load = measured.load;
         table.row([
             load.command.into(),
             load.measured.into(),
-            median(&measured.bare).into(),
-            median(&measured.agent).into(),
-            median(&measured.empty).into(),
-            median(&measured.clock).into(),
+            measured.median(Watched::Bare).into(),
+            measured.median(Watched::Agent).into(),
+            measured.median(Watched::Empty).into(),
+            measured.median(Watched::Clock).into(),
         ]);
         part.figure(
-            Figure::of(load.name, Unit::Ratio, &measured.ratios(&measured.agent))
+            Figure::of(load.name, Unit::Ratio, &measured.ratios(Watched::Agent))
                 .aims_if(load.aim, SWITCH_REASON),
         );
         if load.aim.is_some() {
-            for (program, samples) in [
-                ("an empty program", &measured.empty),
-                ("a program that only reads the clock", &measured.clock),
+            for (program, watched) in [
+                ("an empty program", Watched::Empty),
+                ("a program that only reads the clock", Watched::Clock),
             ] {
                 part.figure(Figure::of(
                     format!("{}: {program} in place of the agent", load.name),
                     Unit::Ratio,
-                    &measured.ratios(samples),
+                    &measured.ratios(watched),
                 ));
             }
         }
@@ -204,7 +196,7 @@ fn measure(
             continue;
         }
         let took = measured.load.measure(is_quick)?;
-        measured.of(watched).push(took);
+        measured.samples.entry(watched).or_default().push(took);
     }
     drop((agent, program));
     Ok(())
