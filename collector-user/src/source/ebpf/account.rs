@@ -19,13 +19,41 @@ pub(crate) struct Key {
     pub(crate) start_ns: u64,
 }
 
+/// A process, and where its account was when it was found last: there it is
+/// looked for first, and mostly is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Located {
+    pid: u32,
+    pub(crate) place: u32,
+    start_ns: u64,
+}
+
+impl Located {
+    /// A process that is not known to have an account.
+    pub(crate) const fn nowhere(key: Key) -> Self {
+        Self {
+            pid: key.pid,
+            place: u32::MAX,
+            start_ns: key.start_ns,
+        }
+    }
+
+    pub(crate) const fn key(&self) -> Key {
+        Key {
+            pid: self.pid,
+            start_ns: self.start_ns,
+        }
+    }
+}
+
 /// One process: who it is, and what its threads used so far.
 ///
 /// There are as many as there are processes, so nothing is kept twice: what the
 /// row shows is kept in the row.
 #[derive(Debug)]
 pub(crate) struct Account {
-    pub(crate) key: Key,
+    /// Where it is among the accounts, kept by those.
+    pub(crate) located: Located,
     /// The row as it was made last, but for the fields below. Shared with the
     /// readings that have it.
     pub(crate) row: Arc<Process>,
@@ -66,7 +94,7 @@ impl Account {
     /// A process that no pass over all tasks has come by yet.
     pub(crate) fn first_seen_in(round: u32, key: Key) -> Self {
         Self {
-            key,
+            located: Located::nowhere(key),
             row: Arc::new(Process {
                 pid: key.pid,
                 start_time_ns: key.start_ns,
@@ -84,6 +112,10 @@ impl Account {
             has_base: false,
             is_changed: false,
         }
+    }
+
+    pub(crate) const fn key(&self) -> Key {
+        self.located.key()
     }
 
     /// The row, to change what is not made anew with each reading.

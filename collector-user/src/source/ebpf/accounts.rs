@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 use collector_ebpf::{GROUP_DEAD, THREAD_DEAD, THREAD_FREE, Thread};
 
 use super::{
-    account::{Account, InFlight, Key, process_state, waits_since},
+    account::{Account, InFlight, Key, Located, process_state, waits_since},
     cgroups::Cgroups,
     counters::{Counters, Split},
     known::Known,
@@ -43,7 +43,7 @@ pub(crate) struct Accounts {
     /// The rows of the last reading, kept up by what changes.
     rows: ProcessList,
     /// Processes whose rows are to be made anew.
-    changed: Vec<Key>,
+    changed: Vec<Located>,
     /// Processes that had time in flight in the last reading.
     in_flight: BTreeMap<Key, InFlight>,
     exited_processes: u64,
@@ -71,9 +71,9 @@ pub(crate) struct Accounts {
     unidentified: usize,
     /// Processes that have begun or were moved, and of which something can only
     /// be had from `/proc`.
-    to_look_up: Vec<Key>,
+    to_look_up: Vec<Located>,
     /// The others that the last pass found: they come after those.
-    to_look_up_later: Vec<Key>,
+    to_look_up_later: Vec<Located>,
     cgroups: Cgroups,
     distrusts_cgroups: bool,
     /// Who had a CPU when it was found that processes had been moved.
@@ -153,17 +153,19 @@ impl Accounts {
             pid: thread.tgid,
             start_ns: thread.process_start_ns,
         };
-        let account = self.processes.get_or_insert_with(process, || {
-            self.unidentified += 1;
-            Account::first_seen_in(self.round, process)
-        });
-        let is_new = seen.process != process;
+        let is_new = seen.process.key() != process;
         if is_new {
             *seen = Seen {
-                process,
+                process: Located::nowhere(process),
                 round: self.round,
                 ..Seen::default()
             };
+        }
+        let account = self.processes.get_or_insert_with(&mut seen.process, || {
+            self.unidentified += 1;
+            Account::first_seen_in(self.round, process)
+        });
+        if is_new {
             account.threads += 1;
             account.set_flags(thread.flags);
         }
@@ -181,7 +183,7 @@ impl Accounts {
         }
         // A pass over all tasks reads every record, and most are as they were.
         if is_new || growth != Counters::default() || account.state != state_before {
-            changed(account, process, &mut self.changed);
+            changed(account, &mut self.changed);
         }
         if thread.flags & GROUP_DEAD != 0 {
             account.ending = Some(thread.exit_code);
@@ -205,16 +207,16 @@ const fn identified(account: &mut Account, unidentified: &mut usize) {
 
 /// Takes out the processes that have ended, once they may be the most: so the
 /// list does not grow while nobody asks for what is in it.
-fn keep_alive(list: &mut Vec<Key>, processes: &Processes) {
+fn keep_alive(list: &mut Vec<Located>, processes: &Processes) {
     if list.len() >= 2 * processes.len() + 64 {
-        list.retain(|key| processes.contains_key(key));
+        list.retain(|located| processes.contains(located));
         list.sort_unstable();
         list.dedup();
     }
 }
 
 /// Gives back the memory of a list that was long once, when it is empty.
-fn trim(list: &mut Vec<Key>) {
+fn trim(list: &mut Vec<Located>) {
     const KEPT: usize = 4_096;
     if list.is_empty() && list.capacity() > KEPT {
         *list = Vec::new();
@@ -222,9 +224,9 @@ fn trim(list: &mut Vec<Key>) {
 }
 
 /// Notes that the row of a process is to be made anew.
-fn changed(account: &mut Account, key: Key, changed: &mut Vec<Key>) {
+fn changed(account: &mut Account, changed: &mut Vec<Located>) {
     if !account.is_changed {
         account.is_changed = true;
-        changed.push(key);
+        changed.push(account.located);
     }
 }

@@ -114,8 +114,8 @@ impl Accounts {
             account.set_flags(fork.flags);
             account.has_base = true;
             identified(account, &mut self.unidentified);
-            changed(account, key, &mut self.changed);
-            self.to_look_up.push(key);
+            changed(account, &mut self.changed);
+            self.to_look_up.push(account.located);
             let counted = Usage::of(&account.row);
             self.cgroups
                 .begin(&mut account.place, fork.cgroup_id, origin, &counted);
@@ -145,10 +145,10 @@ impl Accounts {
             row.cmdline = exec.argv.as_ref().map(|argv| argv.join(" ").into());
             account.exec_id = Some(exec.exec_id as u32);
             if exec.argv.is_none() || !self.known.comm {
-                self.to_look_up.push(key);
+                self.to_look_up.push(account.located);
             }
             identified(account, &mut self.unidentified);
-            changed(account, key, &mut self.changed);
+            changed(account, &mut self.changed);
         }
         ExecEvent {
             time: clock.wall_at(exec.header.time_ns),
@@ -167,17 +167,17 @@ impl Accounts {
     /// Ends a thread; if it was the last of its process, ends that too.
     pub(super) fn end_thread(&mut self, index: u32, time: SystemTime) -> Option<ExitEvent> {
         let seen = self.seen.take(index)?;
-        let account = self.processes.get_mut(&seen.process)?;
+        let account = self.processes.at_mut(&seen.process)?;
         account.threads = account.threads.saturating_sub(1);
         if seen.is_leader {
             // It stays until the other threads have ended.
             account.state = Some(ProcessState::Zombie);
         }
-        changed(account, seen.process, &mut self.changed);
+        changed(account, &mut self.changed);
         if account.threads > 0 || (account.ending.is_none() && self.known.exits) {
             return None;
         }
-        self.end_process(seen.process, time)
+        self.end_process(seen.process.key(), time)
     }
 
     pub(super) fn end_process(&mut self, key: Key, time: SystemTime) -> Option<ExitEvent> {

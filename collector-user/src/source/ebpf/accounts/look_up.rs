@@ -32,19 +32,19 @@ impl Accounts {
     /// The youngest process that is still there and of which something is to
     /// be looked up in `/proc`.
     pub(crate) fn next_look_up(&mut self) -> Option<LookUp> {
-        while let Some(key) = self
+        while let Some(located) = self
             .to_look_up
             .pop()
             .or_else(|| self.to_look_up_later.pop())
         {
-            let Some(account) = self.processes.get_mut(&key) else {
+            let Some(account) = self.processes.at_mut(&located) else {
                 continue;
             };
             if self.cgroups.name(&mut account.place) {
-                changed(account, key, &mut self.changed);
+                changed(account, &mut self.changed);
             }
             let wanted = LookUp {
-                key,
+                key: located.key(),
                 cgroup: account.place.needs_path(),
                 cmdline: account.row.cmdline.is_none() && account.kernel_thread != Some(true),
                 memory: self.known.rss && account.row.rss_bytes.is_none(),
@@ -63,7 +63,7 @@ impl Accounts {
     pub(crate) fn looked_up(&mut self, key: Key, details: Details) {
         let line = details.cmdline.map(|line| self.shared_line(key, line));
         if let Some(account) = self.processes.get_mut(&key) {
-            changed(account, key, &mut self.changed);
+            changed(account, &mut self.changed);
             if let Some(path) = details.cgroup {
                 let counted = Usage::of(&account.row);
                 let used = account.used(&self.known);

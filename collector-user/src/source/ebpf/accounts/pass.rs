@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::SystemTime};
 use collector_ebpf::TaskEntry;
 
 use super::super::{
-    account::{Account, Key, process_state},
+    account::{Account, Key, Located, process_state},
     counters::Counters,
     event_record::comm_text,
 };
@@ -27,20 +27,24 @@ impl Accounts {
     /// A task that the pass came by. `is_first` on the pass that finds what
     /// was there before the programs.
     pub(crate) fn visit(&mut self, entry: &TaskEntry, is_first: bool) {
-        if let Some(seen) = self.seen.get_mut(entry.thread) {
-            seen.round = self.round;
-        }
         let key = Key {
             pid: entry.tgid,
             start_ns: entry.process_start_ns,
         };
+        let mut located = Located::nowhere(key);
+        if let Some(seen) = self.seen.get_mut(entry.thread) {
+            seen.round = self.round;
+            if seen.process.key() == key {
+                located = seen.process;
+            }
+        }
         let is_leader = entry.tid == entry.tgid;
         let other_comm = if is_leader {
-            self.other_comm(entry, &key)
+            self.other_comm(entry, &located)
         } else {
             None
         };
-        let Some(account) = self.processes.get_mut(&key) else {
+        let Some(account) = self.processes.at_mut(&located) else {
             return;
         };
         let has_ended = entry.exit_state != 0;
@@ -71,7 +75,7 @@ impl Accounts {
             account.has_base = true;
             if is_first {
                 account.counters.add(&ended_counters(entry));
-                changed(account, key, &mut self.changed);
+                changed(account, &mut self.changed);
             }
         }
         // A leading thread that has ended has no memory; the others do.
@@ -105,17 +109,17 @@ impl Accounts {
             // It was there before, or its exec was not seen.
             let has_no_line = row.cmdline.is_none() && account.kernel_thread == Some(false);
             if account.place.needs_path() || is_nameless || has_no_line {
-                self.to_look_up_later.push(key);
+                self.to_look_up_later.push(account.located);
             }
         }
         if is_changed {
-            changed(account, key, &mut self.changed);
+            changed(account, &mut self.changed);
         }
     }
 
     /// The name of a process, if it is not the one that was known.
-    fn other_comm(&self, entry: &TaskEntry, key: &Key) -> Option<Arc<str>> {
-        let account = self.processes.get(key).filter(|_| self.known.comm)?;
+    fn other_comm(&self, entry: &TaskEntry, located: &Located) -> Option<Arc<str>> {
+        let account = self.processes.at(located).filter(|_| self.known.comm)?;
         let comm = comm_text(&entry.comm);
         let is_other = *account.row.comm != *comm;
         is_other.then(|| shared_comm(self.processes.newest(entry.ppid), &comm))
@@ -160,7 +164,7 @@ impl Accounts {
             .processes
             .iter()
             .filter(|account| account.threads == 0 && account.round + 2 <= round)
-            .map(|account| account.key)
+            .map(Account::key)
             .collect();
         ended.sort_unstable();
         for key in ended {

@@ -34,7 +34,7 @@ impl Accounts {
         // The record of the leading thread may be from after the move, or from
         // before the slice in which it came.
         if let Some(leader) = self.seen.get(moved.thread)
-            && leader.process == key
+            && leader.process.key() == key
         {
             cpu_ns = cpu_ns
                 .saturating_sub(leader.counters.cpu_ns)
@@ -43,7 +43,7 @@ impl Accounts {
         // Of the others, those count that have had their CPU since before.
         for running in &self.running_at_moves {
             if let Some(seen) = self.seen.get(running.thread)
-                && seen.process == key
+                && seen.process.key() == key
                 && running.thread != moved.thread
                 && seen.counters.cpu_ns == running.cpu_ns
             {
@@ -59,9 +59,9 @@ impl Accounts {
         self.cgroups
             .moved(&mut account.place, moved.cgroup_id, &counted, &used);
         if account.place.needs_path() {
-            self.to_look_up.push(key);
+            self.to_look_up.push(account.located);
         }
-        changed(account, key, &mut self.changed);
+        changed(account, &mut self.changed);
     }
 
     /// Events were lost: processes may have been moved without one. The next

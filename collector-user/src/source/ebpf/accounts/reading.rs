@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::super::{
-    account::{InFlight, Key},
+    account::{InFlight, Key, Located},
     counters::exited_totals,
 };
 use super::{Accounts, trim};
@@ -28,23 +28,25 @@ impl Accounts {
             if let Some(seen) = self.seen.get(running.thread)
                 && seen.counters.cpu_ns == running.cpu_ns
             {
-                let entry = in_flight.entry(seen.process).or_default();
+                let entry = in_flight.entry(seen.process.key()).or_default();
                 entry.cpu_ns += now_ns.saturating_sub(running.since_ns);
                 entry.is_running |= seen.is_leader;
             }
         }
         for &(index, since) in &self.waiting {
             if let Some(seen) = self.seen.get(index) {
-                let entry = in_flight.entry(seen.process).or_default();
+                let entry = in_flight.entry(seen.process.key()).or_default();
                 entry.runqueue_ns += now_ns.saturating_sub(since);
             }
         }
         // What was in flight before has been charged, or has grown.
         let before = std::mem::replace(&mut self.in_flight, in_flight);
-        let keys = self.changed.drain(..).chain(before.into_keys());
-        for key in keys.chain(self.in_flight.keys().copied()) {
-            if let Some(account) = self.processes.get_mut(&key) {
-                let in_flight = self.in_flight.get(&key).copied().unwrap_or_default();
+        let keys = before.into_keys().chain(self.in_flight.keys().copied());
+        let others = keys.map(Located::nowhere);
+        for located in self.changed.drain(..).chain(others) {
+            if let Some(account) = self.processes.at_mut(&located) {
+                let in_flight = self.in_flight.get(&located.key());
+                let in_flight = in_flight.copied().unwrap_or_default();
                 account.is_changed = false;
                 let counted = Usage::of(&account.row);
                 let row = Arc::clone(account.renew(in_flight, &self.known));

@@ -2,13 +2,13 @@
 
 use slab::Slab;
 
-use super::super::{account::Key, counters::Counters};
+use super::super::{account::Located, counters::Counters};
 
 /// One record that is in use.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
     /// The process of the thread.
-    pub(super) process: Key,
+    pub(super) process: Located,
     pub(super) counters: Counters,
     /// The last round in which a pass over all tasks came by, or in which the
     /// record was first seen.
