@@ -6,6 +6,7 @@ use super::{
     account::{Account, InFlight, Key, Located, process_state, waits_since},
     cgroups::Cgroups,
     counters::{Counters, Split},
+    fetch::fetch,
     known::Known,
 };
 use crate::{
@@ -139,6 +140,18 @@ impl Accounts {
     /// again: their wait goes on without any change to the record.
     pub(crate) fn take_waiting(&mut self, into: &mut Vec<u32>) {
         into.extend(self.waiting.drain(..).map(|(index, _since)| index));
+    }
+
+    /// Brings what is kept of these records into the cache, before they are
+    /// [updated](Self::update) and their rows are made.
+    pub(crate) fn fetch(&self, records: &[u32]) {
+        for seen in records.iter().filter_map(|&record| self.seen.get(record)) {
+            fetch(seen);
+            if let Some(account) = self.processes.at(&seen.process) {
+                fetch(account);
+                fetch(&*account.row);
+            }
+        }
     }
 
     /// A record as it was just read.

@@ -86,6 +86,19 @@ impl<T: Record> MappedArray<T> {
     }
 }
 
+impl<T: Record> MappedArray<T> {
+    /// Brings an element into the cache.
+    pub(crate) fn fetch(&self, index: u32) {
+        if let Some(element) = self.element(index) {
+            let words: *mut u64 = element.cast();
+            for word in (0..size_of::<T>() / 8).step_by(8) {
+                // SAFETY: as in `read`: the word is within the element.
+                let _word = unsafe { ptr::read_volatile(words.add(word)) };
+            }
+        }
+    }
+}
+
 impl MappedArray<Cpu> {
     /// The counters of a CPU, without its histograms, which are a hundred
     /// times as long.

@@ -16,6 +16,7 @@ mod cpu_reader;
 mod cpu_states;
 mod debug_log;
 mod event_record;
+mod fetch;
 mod heap;
 mod known;
 mod loader;

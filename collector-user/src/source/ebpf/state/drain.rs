@@ -11,6 +11,9 @@ use super::{
 };
 use crate::metric::ProcessEvent;
 
+/// Of how many threads all that is needed stays in the cache.
+const BATCH: usize = 64;
+
 impl State {
     /// Reads what changed since the last time.
     pub(in crate::source::ebpf) fn drain(
@@ -42,9 +45,15 @@ impl State {
         self.accounts.take_waiting(&mut self.to_read);
         self.to_read.sort_unstable();
         self.to_read.dedup();
-        for &index in &self.to_read {
-            if let Some(thread) = self.threads.read(index) {
-                self.accounts.update(index, &thread);
+        for batch in self.to_read.chunks(BATCH) {
+            for &index in batch {
+                self.threads.fetch(index);
+            }
+            self.accounts.fetch(batch);
+            for &index in batch {
+                if let Some(thread) = self.threads.read(index) {
+                    self.accounts.update(index, &thread);
+                }
             }
         }
         if records
