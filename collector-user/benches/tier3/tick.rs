@@ -186,7 +186,7 @@ fn median(samples: &[f64]) -> f64 {
 
 fn measure(run: &Run, idle: usize) -> Result<Costs, Failure> {
     let rounds = run.choose(1, 2);
-    let (slow_ticks, fast_ticks) = run.choose((4, 8), (10, 40));
+    let (slow_ticks, fast_ticks) = run.choose((4, 8), (10, 100));
     run.say(&format!("{idle} processes"));
     let scheduler = load()?;
     let nursery = Nursery::new(idle, ACTIVE);
