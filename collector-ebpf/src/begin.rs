@@ -1,4 +1,4 @@
-//! Records of tasks whose fork was not seen, given with their first CPU.
+//! Records of tasks whose fork was not seen, given when they leave a CPU.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use collector_ebpf::{CpuCounters, NO_THREAD};
@@ -19,14 +19,14 @@ const RETRY_NS: u64 = 1 << 20;
 /// found by the iterator, which shows it as a whole. Where no record is free,
 /// the next try is a while later: there is one queue of them for all CPUs.
 #[inline(never)]
-pub(crate) fn begin(cpu: &mut CpuCounters, task: *const Kernel, tid: u32, now: u64) -> u32 {
+pub(crate) fn begin(cpu: &mut CpuCounters, task: *const Kernel, now: u64) -> u32 {
     if now.wrapping_sub(cpu.refused_ns) < RETRY_NS || !is_of_known_process(task) {
         return NO_THREAD;
     }
     let index = give_record(task, u64::from(BPF_NOEXIST));
     if index == NO_THREAD {
         cpu.refused_ns = now;
-    } else if tid == field!(task, task_tgid: u32) {
+    } else if field!(task, task_pid: u32) == field!(task, task_tgid: u32) {
         cpu.begun_unseen += 1;
     }
     index

@@ -1,6 +1,9 @@
 //! The counters of a CPU, and those that CPUs share.
 
-use core::intrinsics::{AtomicOrdering, atomic_xadd};
+use core::{
+    arch::asm,
+    intrinsics::{AtomicOrdering, atomic_xadd},
+};
 
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use collector_ebpf::Cpu;
@@ -37,3 +40,10 @@ macro_rules! count {
 }
 
 pub(crate) use count;
+
+/// The compiler puts no write to memory off until after this.
+#[inline(always)]
+pub(crate) fn stores_end_here() {
+    // SAFETY: it is no instruction.
+    unsafe { asm!("", options(nostack, preserves_flags)) };
+}

@@ -1,12 +1,9 @@
-use crate::BUCKETS;
-
-/// [`CpuCounters::off_ns`] of a task that got its CPU before it had a record.
-pub const UNSEEN: u64 = u64::MAX;
+use crate::{BUCKETS, BUCKETS_CHECKED};
 
 /// What one CPU did since the programs were attached: an element of the map
 /// `CPUS`.
 ///
-/// Only programs that run on that CPU write to it. Since Linux 7.0 the switch
+/// Only programs that run on that CPU write to it, but for one field. Since Linux 7.0 the switch
 /// program may come in the midst of another one, which the kernel may preempt
 /// ([`a46023d5616e`](https://git.kernel.org/torvalds/c/a46023d5616e)); so what
 /// those write is added in one instruction.
@@ -19,7 +16,8 @@ pub struct Cpu {
     pub latency: Latency,
 }
 
-/// Who has a CPU now, and the counters of that CPU.
+/// Who has a CPU now, and the counters of that CPU. What most switches touch
+/// stands first, in two cache lines.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuCounters {
@@ -29,18 +27,11 @@ pub struct CpuCounters {
     /// The address of the `task_struct` that has the CPU, to recognise it when
     /// it leaves. While a task has the CPU no other can be at its address.
     pub task: u64,
-    /// The element of `THREADS` of the current task, or [`NO_THREAD`].
-    ///
-    /// [`NO_THREAD`]: crate::NO_THREAD
-    pub thread: u32,
     /// The number of the current task; 0 is the idle task.
     pub tid: u32,
-    /// How long the current task had been off every CPU before it got this
-    /// one, asleep or waiting; 0 if that is not known, or [`UNSEEN`].
-    pub off_ns: u64,
-    /// How long the current task had waited for this CPU: only where the
-    /// kernel does not count that itself.
-    pub wait_ns: u64,
+    /// How often user space has drained the map `TOUCHED`, in numbers that
+    /// wrap around: the one field that it writes.
+    pub drain: u32,
     /// How far the scheduler's clock is behind `bpf_ktime_get_ns`, in numbers
     /// that wrap around, and when that was looked at last, by the scheduler's
     /// clock; 0 if never.
@@ -52,19 +43,25 @@ pub struct CpuCounters {
     pub queue: u64,
     /// Time charged to tasks.
     pub busy_ns: u64,
-    /// Time in which the idle task had the CPU.
-    pub idle_ns: u64,
-    /// The part of `busy_ns` of tasks that had no record.
-    pub unattributed_ns: u64,
     /// Switches away from a task that went to sleep.
     pub voluntary_switches: u64,
+    /// The sum of [`Latency::on_cpu`].
+    pub on_cpu_ns: u64,
+    /// The sum of [`Latency::runqueue_wait`].
+    pub runqueue_wait_ns: u64,
+    /// The sum of [`Latency::off_cpu`].
+    pub off_cpu_ns: u64,
     /// Switches away from a task that could have gone on.
     pub involuntary_switches: u64,
+    /// Time in which the idle task had the CPU.
+    pub idle_ns: u64,
     /// Switches away from the idle task.
     pub idle_switches: u64,
     /// Tasks woken by code that ran on this CPU: only where the wakeups are
     /// watched.
     pub wakeups: u64,
+    /// The part of `busy_ns` of tasks that had no record.
+    pub unattributed_ns: u64,
     /// Events for which the ring buffer had no room.
     pub events_dropped: u64,
     /// Those of them that told the end of a thread: user space finds that by
@@ -72,18 +69,25 @@ pub struct CpuCounters {
     pub ends_dropped: u64,
     /// Threads for which there was no free record.
     pub threads_dropped: u64,
-    /// Tasks that ran here without a record.
+    /// Tasks that left this CPU without a record.
     pub unknown_tasks: u64,
-    /// Processes that got their first record with a CPU here, since their fork
-    /// was not seen.
+    /// Processes that got their first record as they left this CPU, since
+    /// their fork was not seen.
     pub begun_unseen: u64,
-    /// When a record was last asked for here in vain, by a task that got this
+    /// When a record was last asked for here in vain, by a task that left this
     /// CPU; 0 if never.
     pub refused_ns: u64,
     /// Slices of which it is not known what came before them, because the
-    /// task had got its CPU unseen.
+    /// task had got its CPU unseen, or before it had a record.
     pub discarded: u64,
+    /// Zero.
+    pub reserved: u64,
 }
+
+const _: () = assert!(
+    size_of::<CpuCounters>() == 192 && size_of::<Cpu>().is_multiple_of(64),
+    "whole cache lines, so that no two CPUs write to the same one"
+);
 
 /// The durations on one CPU, counted when a task leaves it.
 #[repr(C)]
@@ -95,14 +99,21 @@ pub struct Latency {
     pub on_cpu: Histogram,
     /// From going to sleep until the wakeup.
     pub off_cpu: Histogram,
+    /// Zeros. The verifier takes the number of a bucket for one of up to
+    /// [`BUCKETS_CHECKED`].
+    pub reserved: [u64; BUCKETS_CHECKED - BUCKETS],
 }
 
-/// Durations, by how long they were.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct Histogram {
-    /// The sum of the durations, in ns.
-    pub sum_ns: u64,
-    /// How many fell into each bucket: see [`bucket_of`](crate::bucket_of).
-    pub buckets: [u64; BUCKETS],
+impl Latency {
+    /// No durations.
+    pub const NONE: Self = Self {
+        runqueue_wait: [0; BUCKETS],
+        on_cpu: [0; BUCKETS],
+        off_cpu: [0; BUCKETS],
+        reserved: [0; BUCKETS_CHECKED - BUCKETS],
+    };
 }
+
+/// How many durations fell into each bucket: see
+/// [`bucket_of`](crate::bucket_of).
+pub type Histogram = [u64; BUCKETS];

@@ -1,12 +1,12 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated};
-use collector_ebpf::{NO_THREAD, TaskEntry, UNSEEN};
+use collector_ebpf::{NO_THREAD, TaskEntry};
 
 use crate::{
     cgroup,
     field::{Kernel, field, load_by_helper, offset, pointer},
-    maps::{CPUS, ENTRY_SCRATCH, THREADS},
+    maps::{CPUS, ENTRY_SCRATCH},
     record::{adopt, thread_of},
     task::{effective_user, flags, parent, process_start, read_comm},
 };
@@ -62,7 +62,7 @@ fn fill(entry: &mut TaskEntry, task: *const Kernel) {
     entry.ppid = parent(task);
     entry.uid = effective_user(task);
     entry.process_start_ns = process_start(task);
-    entry.flags = flags(task);
+    entry.flags = u32::from(flags(task));
     entry.task_state = field!(task, task_state: u32);
     entry.exit_state = field!(task, task_exit_state: u32);
     entry.cpu = field!(task, task_cpu: u32);
@@ -164,20 +164,13 @@ fn note_running(entry: &TaskEntry, task: *const Kernel) {
     if entry.on_cpu == 0 {
         return;
     }
-    if let (Some(cpu), Some(thread)) = (
-        CPUS.get_ptr_mut(entry.cpu),
-        THREADS.get_ptr_mut(entry.thread),
-    ) {
-        // SAFETY: both pointers are to elements.
+    if let Some(cpu) = CPUS.get_ptr_mut(entry.cpu) {
+        // SAFETY: the pointer is to an element.
         unsafe {
             let cpu = &raw mut (*cpu).counters;
-            if (*cpu).task == task as u64 {
-                (*cpu).thread = entry.thread;
-            } else if (*cpu).since_ns == 0 {
+            if (*cpu).since_ns == 0 {
                 (*cpu).task = task as u64;
-                (*cpu).tid = (*thread).tid;
-                (*cpu).thread = entry.thread;
-                (*cpu).off_ns = UNSEEN;
+                (*cpu).tid = entry.tid;
                 (*cpu).since_ns = aya_ebpf::helpers::bpf_ktime_get_ns();
             }
         }

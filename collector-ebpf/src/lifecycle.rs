@@ -67,7 +67,7 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         (*event).header.process_start_ns = field!(child, task_start: u64);
         (*event).ppid = field!(maker, task_tgid: u32);
         (*event).uid = effective_user(child);
-        (*event).flags = flags(child);
+        (*event).flags = u32::from(flags(child));
         (*event).reserved = 0;
         (*event).comm = [0; collector_ebpf::COMM_LEN];
         read_comm(child, &raw mut (*event).comm);

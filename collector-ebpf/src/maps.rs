@@ -87,19 +87,13 @@ pub(crate) static EXEC_SCRATCH: PerCpuArray<ExecEvent, 1> = PerCpuArray::new();
 pub(crate) static ENTRY_SCRATCH: PerCpuArray<TaskEntry, 1> = PerCpuArray::new();
 
 /// Marks an element of `THREADS` as changed.
-///
-/// The byte is read first: while it is set already, its cache line stays
-/// shared among the CPUs.
 #[inline(always)]
 pub(crate) fn touch(thread: u32) {
     if let Some(page) = TOUCHED.get_ptr_mut(thread / TOUCHED_PAGE as u32) {
         let within = thread as usize % TOUCHED_PAGE;
         // SAFETY: `within` is less than the size of the element.
         unsafe {
-            let byte = page.cast::<u8>().add(within);
-            if byte.read_volatile() == 0 {
-                byte.write_volatile(1);
-            }
+            page.cast::<u8>().add(within).write_volatile(1);
         }
     }
 }

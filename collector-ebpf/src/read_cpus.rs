@@ -13,6 +13,7 @@ use collector_ebpf::{
 use crate::{
     field::{FIELD_OFFSETS, Kernel, frozen, load_by_helper},
     maps::{CPU_TIMES, CPUS},
+    record::thread_of,
 };
 
 /// Where the fields are of the structures that only this program reads.
@@ -239,10 +240,10 @@ fn read_cpu(reading: &mut CpuReading, noted: &CpuCounters) {
 #[inline(always)]
 fn read_current(reading: &mut CpuReading, noted: &CpuCounters, version: &Version) {
     reading.thread = NO_THREAD;
-    if noted.task != version.current || noted.thread == NO_THREAD {
+    let task = version.current as *const Kernel;
+    if noted.task != version.current || noted.tid == 0 {
         return;
     }
-    let task = version.current as *const Kernel;
     reading.since_ns = version.since_ns;
     reading.charged_until_ns = version.charged_until_ns;
     reading.cpu_ns = read!(task, FIELD_OFFSETS.task_cpu_ns: u64);
@@ -252,5 +253,5 @@ fn read_current(reading: &mut CpuReading, noted: &CpuCounters, version: &Version
     reading.minor_faults = read!(task, FIELD_OFFSETS.task_min_flt: u64);
     reading.major_faults = read!(task, FIELD_OFFSETS.task_maj_flt: u64);
     reading.tid = noted.tid;
-    reading.thread = noted.thread;
+    reading.thread = thread_of(task, noted.tid);
 }

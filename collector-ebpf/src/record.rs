@@ -1,9 +1,9 @@
 //! The record of a task: where it is, and how it gets one.
 
-use collector_ebpf::{NO_THREAD, THREAD_FREE, THREAD_LIVE, Thread};
+use collector_ebpf::{CpuCounters, NO_THREAD, THREAD_FREE, THREAD_LIVE, Thread, UNSEEN};
 
 use crate::{
-    counter::count,
+    counter::{count, stores_end_here},
     field::{Kernel, field},
     maps::{FREE, THREAD_OF, THREADS, recent, touch},
     task::{flags, process_start},
@@ -75,6 +75,23 @@ pub(crate) unsafe fn copy_counters(task: *const Kernel, thread: *mut Thread) {
     }
 }
 
+/// Marks the record of a task as changed, once it is: on the CPU that the task
+/// leaves, or on the one that wakes it.
+///
+/// Once is enough until user space drains the marks, which it counts: so the
+/// bytes of them, which lie close to each other, are not passed to and fro
+/// between CPUs at each switch.
+#[inline(always)]
+pub(crate) fn mark(cpu: &CpuCounters, thread: &mut Thread, index: u32) {
+    stores_end_here();
+    // SAFETY: a reference is valid for reads; user space writes the field.
+    let drain = unsafe { (&raw const cpu.drain).read_volatile() };
+    if thread.marked != drain {
+        thread.marked = drain;
+        touch(index);
+    }
+}
+
 /// As [`give_record`]; if no record is free, that is counted.
 #[inline(always)]
 pub(crate) fn adopt(task: *const Kernel, flag: u64) -> u32 {
@@ -107,7 +124,13 @@ pub(crate) fn give_record(task: *const Kernel, flag: u64) -> u32 {
         copy_counters(task, thread);
         (*thread).runqueue_ns = field!(task, task_run_delay: u64);
         (*thread).blocked_ns = 0;
-        (*thread).left_at_ns = 0;
+        // What came before the slice that it is in is not known. Looked at
+        // after its counters: the wait for any later slice is not in them yet.
+        (*thread).left_at_ns = if field!(task, task_on_cpu: u8) == 0 {
+            0
+        } else {
+            UNSEEN
+        };
         (*thread).woken_at_ns = 0;
         (*thread).task = task as u64;
         (*thread).state = THREAD_LIVE;

@@ -6,7 +6,7 @@
 //! ([`a76ab5731e32`](https://git.kernel.org/torvalds/c/a76ab5731e32)).
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use collector_ebpf::{ABSENT, Cpu, CpuCounters, Histogram, NO_THREAD, UNSEEN, bucket_of};
+use collector_ebpf::{ABSENT, Cpu, CpuCounters, Histogram, Thread, UNSEEN, bucket_of};
 
 use crate::{
     begin::begin,
@@ -14,9 +14,9 @@ use crate::{
     counter::this_cpu,
     end::end,
     field::{Kernel, field, offset},
-    maps::{THREADS, touch},
+    maps::THREADS,
     preempt::preempted,
-    record::{copy_counters, find, look_up},
+    record::{copy_counters, find, mark},
 };
 
 /// `TASK_DEAD` of `include/linux/sched.h`: set once, in `do_task_dead`.
@@ -48,8 +48,11 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
     let tid = field!(prev, task_pid: u32);
     // If another task was noted, a switch was not seen: then it is not known
     // since when this one has had the CPU.
-    let is_noted = counters.task == prev as u64;
-    let began = if is_noted { counters.since_ns } else { 0 };
+    let began = if counters.task == prev as u64 {
+        counters.since_ns
+    } else {
+        0
+    };
     if tid == 0 {
         counters.idle_switches += 1;
         if began != 0 {
@@ -57,12 +60,7 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
         }
         return;
     }
-    let index = if is_noted && counters.thread != NO_THREAD {
-        counters.thread
-    } else {
-        look_up(prev, tid)
-    };
-    let Some(thread) = THREADS.get_ptr_mut(index) else {
+    let Some((index, thread)) = find(prev, tid) else {
         leave_unknown(counters, prev, now, began);
         return;
     };
@@ -74,7 +72,6 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
     unsafe { copy_counters(prev, thread) };
     // Not that of its fork if it called `execve` and was not the leading one.
     thread.tid = tid;
-    thread.left_at_ns = now;
     counters.busy_ns += thread.cpu_ns.wrapping_sub(cpu_ns);
     if thread.voluntary_switches == voluntary_switches {
         counters.involuntary_switches += 1;
@@ -83,101 +80,107 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
         counters.voluntary_switches += 1;
     }
 
-    // The kernel adds a wait to the task's counter when it ends, so the last
-    // one is what the counter has grown by since the task left its last CPU.
-    let wait = if offset!(task_run_delay) == ABSENT {
-        thread.runqueue_ns += counters.wait_ns;
-        counters.wait_ns
-    } else {
-        let runqueue_ns = thread.runqueue_ns;
-        thread.runqueue_ns = field!(prev, task_run_delay: u64);
-        thread.runqueue_ns.wrapping_sub(runqueue_ns)
+    let off = match thread.left_at_ns {
+        0 => 0,
+        left_at => elapsed(left_at, began),
     };
-    if began == 0 || counters.off_ns == UNSEEN {
+    let wait = waited(thread, prev, began, off);
+    if began == 0 || thread.left_at_ns == UNSEEN {
         counters.discarded += 1;
     } else {
-        count(&mut cpu.latency.on_cpu, elapsed(began, now));
+        let ran = elapsed(began, now);
+        counters.on_cpu_ns += ran;
+        count(&mut cpu.latency.on_cpu, ran);
+        counters.runqueue_wait_ns += wait;
         count(&mut cpu.latency.runqueue_wait, wait);
         // What was not waited for was slept; a task that was preempted did
         // not sleep.
-        if thread.task_state != 0 && counters.off_ns > wait {
-            let slept = counters.off_ns - wait;
+        if thread.task_state != 0 && off > wait {
+            let slept = off - wait;
             thread.blocked_ns += slept;
+            counters.off_cpu_ns += slept;
             count(&mut cpu.latency.off_cpu, slept);
         }
     }
+    thread.left_at_ns = now;
     thread.task_state = field!(prev, task_state: u32);
-    touch(index);
+    mark(counters, thread, index);
     if thread.task_state & TASK_DEAD != 0 {
         end(counters, prev, thread, index, now);
     }
 }
 
+/// How long a task had waited for the CPU that it leaves now, which is added
+/// to its record.
+#[inline(always)]
+fn waited(thread: &mut Thread, task: *const Kernel, began: u64, off: u64) -> u64 {
+    // The kernel adds a wait to the task's counter when it ends, so the last
+    // one is what the counter has grown by since the task left its last CPU.
+    if offset!(task_run_delay) != ABSENT {
+        let runqueue_ns = thread.runqueue_ns;
+        thread.runqueue_ns = field!(task, task_run_delay: u64);
+        return thread.runqueue_ns.wrapping_sub(runqueue_ns);
+    }
+    let wait = if began == 0 || thread.left_at_ns == UNSEEN {
+        0
+    } else if thread.woken_at_ns != 0 {
+        elapsed(thread.woken_at_ns, began)
+    } else if thread.task_state == 0 {
+        off
+    } else {
+        0
+    };
+    thread.woken_at_ns = 0;
+    thread.runqueue_ns += wait;
+    wait
+}
+
 /// Charges a task that has no record: it was there before the programs and
-/// has not been found yet, or there was no free record when it was made.
+/// has not been found yet, there was no free record when it was made, or its
+/// fork was not seen. To that one a record is given.
 #[inline(never)]
 fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u64) {
-    cpu.unknown_tasks += 1;
-    if field!(prev, task_state: u32) == 0 {
+    let ran = if began == 0 { 0 } else { elapsed(began, now) };
+    let state = field!(prev, task_state: u32);
+    cpu.busy_ns += ran;
+    if state == 0 {
         cpu.involuntary_switches += 1;
     } else {
         cpu.voluntary_switches += 1;
     }
-    if began != 0 {
-        let ran = elapsed(began, now);
-        cpu.busy_ns += ran;
+    let index = begin(cpu, prev, now);
+    let Some(thread) = THREADS.get_ptr_mut(index) else {
+        cpu.unknown_tasks += 1;
         cpu.unattributed_ns += ran;
+        return;
+    };
+    cpu.discarded += 1;
+    // SAFETY: the pointer is to an element; only this CPU writes to it while
+    // the task is leaving.
+    let thread = unsafe { &mut *thread };
+    thread.left_at_ns = now;
+    if state & TASK_DEAD != 0 {
+        end(cpu, prev, thread, index, now);
     }
 }
 
 /// Notes who has the CPU now.
+///
+/// Its record is looked for when it leaves: so that is done once a switch.
 #[inline(always)]
 fn enter(cpu: &mut CpuCounters, next: *const Kernel, now: u64) {
-    let tid = field!(next, task_pid: u32);
     cpu.task = next as u64;
-    cpu.tid = tid;
-    cpu.thread = NO_THREAD;
+    cpu.tid = field!(next, task_pid: u32);
     cpu.since_ns = now;
-    cpu.off_ns = UNSEEN;
-    if tid == 0 {
-        return;
-    }
-    let found = find(next, tid).or_else(|| {
-        let index = begin(cpu, next, tid, now);
-        Some((index, THREADS.get_ptr_mut(index)?))
-    });
-    let Some((index, thread)) = found else {
-        return;
-    };
-    cpu.thread = index;
-    // SAFETY: the pointer is to an element; only this CPU writes to it while
-    // the task is arriving.
-    let thread = unsafe { &mut *thread };
-    cpu.off_ns = if thread.left_at_ns == 0 {
-        0
-    } else {
-        elapsed(thread.left_at_ns, now)
-    };
-    thread.left_at_ns = 0;
-    if offset!(task_run_delay) == ABSENT {
-        cpu.wait_ns = if thread.woken_at_ns != 0 {
-            elapsed(thread.woken_at_ns, now)
-        } else if thread.task_state == 0 {
-            cpu.off_ns
-        } else {
-            0
-        };
-        thread.woken_at_ns = 0;
-    }
 }
 
 /// Counts a duration.
 #[inline(always)]
 fn count(histogram: &mut Histogram, ns: u64) {
-    histogram.sum_ns += ns;
-    if let Some(bucket) = histogram.buckets.get_mut(bucket_of(ns)) {
-        *bucket += 1;
-    }
+    // SAFETY: there are as many buckets as durations can fall into. The
+    // verifier takes it to be one of `BUCKETS_CHECKED`, and there is memory for
+    // as many.
+    unsafe { *histogram.get_unchecked_mut(bucket_of(ns)) += 1 };
 }
 
 /// The time from one switch to another; 0 if that seems to be less than none,

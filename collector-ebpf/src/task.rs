@@ -60,7 +60,7 @@ pub(crate) fn effective_user(task: *const Kernel) -> u32 {
 
 /// The flags of the record of a task.
 #[inline(always)]
-pub(crate) fn flags(task: *const Kernel) -> u32 {
+pub(crate) fn flags(task: *const Kernel) -> u16 {
     if field!(task, task_flags: u32) & PF_KTHREAD == 0 {
         0
     } else {
@@ -110,7 +110,7 @@ pub(crate) fn group_exits(task: *const Kernel) -> bool {
 
 /// Whether all threads of the process of a task have begun to exit.
 #[inline(always)]
-pub(crate) fn group_dead(task: *const Kernel) -> u32 {
+pub(crate) fn group_dead(task: *const Kernel) -> u16 {
     let signal = pointer!(task, task_signal);
     if !signal.is_null() && field!(signal, signal_live: u32) == 0 {
         GROUP_DEAD

@@ -1,27 +1,29 @@
-/// The value of [`CpuCounters::thread`](crate::CpuCounters::thread) for a task without a
-/// record.
+/// Stands for the record of a task without one.
 pub const NO_THREAD: u32 = u32::MAX;
 
 /// [`Thread::state`]: user space may give this record away.
-pub const THREAD_FREE: u32 = 0;
+pub const THREAD_FREE: u16 = 0;
 /// [`Thread::state`]: the thread exists.
-pub const THREAD_LIVE: u32 = 1;
+pub const THREAD_LIVE: u16 = 1;
 /// [`Thread::state`]: the thread has left its last CPU; the counters are
 /// final. Only user space makes the record free again, after it has read them.
-pub const THREAD_DEAD: u32 = 2;
+pub const THREAD_DEAD: u16 = 2;
 
 /// [`Thread::flags`]: a thread of the kernel.
-pub const KERNEL_THREAD: u32 = 1;
+pub const KERNEL_THREAD: u16 = 1;
 /// [`Thread::flags`]: when this thread began to exit, all others of its
 /// process had.
-pub const GROUP_DEAD: u32 = 2;
+pub const GROUP_DEAD: u16 = 2;
+
+/// [`Thread::left_at_ns`]: the thread had a CPU when it got its record.
+pub const UNSEEN: u64 = u64::MAX;
 
 /// One thread: an element of the map `THREADS`.
 ///
 /// The counters are copies of the kernel's own, taken each time the thread
 /// left a CPU. The fields are written by the programs on the CPU that the
-/// thread leaves or gets, or that wakes it, which the scheduler puts in an
-/// order; so no write needs to be atomic.
+/// thread leaves, or that wakes it, which the scheduler puts in an order; so no
+/// write needs to be atomic.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Thread {
@@ -32,9 +34,13 @@ pub struct Thread {
     /// When its process began: `start_boottime` of the leading thread.
     pub process_start_ns: u64,
     /// [`THREAD_FREE`], [`THREAD_LIVE`] or [`THREAD_DEAD`].
-    pub state: u32,
+    pub state: u16,
     /// [`KERNEL_THREAD`], [`GROUP_DEAD`].
-    pub flags: u32,
+    pub flags: u16,
+    /// The [number of the drain](crate::CpuCounters::drain) for which the
+    /// record was marked last as changed: until there is another one, it need
+    /// not be marked again.
+    pub marked: u32,
     /// `task_struct.__state` when it last left a CPU.
     pub task_state: u32,
     /// The wait status of the process, where `flags` has [`GROUP_DEAD`].
@@ -58,10 +64,11 @@ pub struct Thread {
     pub minor_faults: u64,
     /// `maj_flt`.
     pub major_faults: u64,
-    /// When it left its CPU; 0 while it has one, or if that is not known.
+    /// When it last left a CPU: it may have one again by now. 0 before it has
+    /// left one, or [`UNSEEN`].
     pub left_at_ns: u64,
-    /// When it was woken; 0 while it has a CPU or sleeps. Only where the
-    /// wakeups are watched.
+    /// When it was woken after it left its CPU; 0 if it was not. Only where
+    /// the wakeups are watched.
     pub woken_at_ns: u64,
     /// The address of its `task_struct`; 0 once it has left its last CPU.
     pub task: u64,

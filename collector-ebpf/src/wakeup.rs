@@ -3,8 +3,8 @@ use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfT
 use crate::{
     counter::this_cpu,
     field::{Kernel, field},
-    maps::{THREADS, touch},
-    record::thread_of,
+    maps::THREADS,
+    record::{mark, thread_of},
 };
 
 /// A task that slept may run.
@@ -29,22 +29,24 @@ pub(crate) fn sched_wakeup_new(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn woken(task: *const Kernel, is_new: bool) {
-    if let Some(cpu) = this_cpu() {
-        // SAFETY: the pointer is to this CPU's element; both programs run with
-        // interrupts off.
-        unsafe { (*cpu).counters.wakeups += 1 };
-    }
+    let Some(cpu) = this_cpu() else {
+        return;
+    };
+    // SAFETY: the pointer is to this CPU's element; both programs run with
+    // interrupts off.
+    let cpu = unsafe { &mut (*cpu).counters };
+    cpu.wakeups += 1;
     let index = thread_of(task, field!(task, task_pid: u32));
     let Some(thread) = THREADS.get_ptr_mut(index) else {
         return;
     };
     // SAFETY: the pointer is to an element; the task is not on a CPU, and the
     // lock under which it is woken keeps other wakers and CPUs away.
-    unsafe {
-        let is_off = (*thread).left_at_ns != 0 && (*thread).task_state != 0;
-        if (*thread).woken_at_ns == 0 && (is_new || is_off) {
-            (*thread).woken_at_ns = bpf_ktime_get_ns();
-            touch(index);
-        }
+    let thread = unsafe { &mut *thread };
+    let is_off = thread.left_at_ns != 0 && thread.task_state != 0;
+    if thread.woken_at_ns == 0 && (is_new || is_off) {
+        // SAFETY: the helper has no precondition.
+        thread.woken_at_ns = unsafe { bpf_ktime_get_ns() };
+        mark(cpu, thread, index);
     }
 }

@@ -55,8 +55,8 @@ pub(super) fn records_in_use(maps: &[Map]) -> Result<usize, Failure> {
     for index in 0..array.len() {
         let record = array.get(&index, 0)?;
         let at = offset_of!(Thread, state);
-        let state = record.get(at..at + 4).ok_or("a record is too short")?;
-        if u32::from_ne_bytes(state.try_into()?) != THREAD_FREE {
+        let state = record.get(at..at + 2).ok_or("a record is too short")?;
+        if u16::from_ne_bytes(state.try_into()?) != THREAD_FREE {
             in_use += 1;
         }
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use collector_ebpf::{KERNEL_THREAD, Thread};
+use collector_ebpf::{KERNEL_THREAD, Thread, UNSEEN};
 
 use super::{
     cgroups::Place,
@@ -124,7 +124,7 @@ impl Account {
     }
 
     pub(crate) fn set_flags(&mut self, flags: u32) {
-        self.kernel_thread = Some(flags & KERNEL_THREAD != 0);
+        self.kernel_thread = Some(flags & u32::from(KERNEL_THREAD) != 0);
     }
 
     /// What it used up to now, as far as it is charged or was published.
@@ -204,12 +204,12 @@ impl Account {
     }
 }
 
-/// Since when a thread waits for a CPU, if it does: it was preempted, or the
-/// wakeups are watched and one was seen.
+/// Since when a thread waits for a CPU, if it has none and does: it was
+/// preempted, or the wakeups are watched and one was seen.
 pub(crate) const fn waits_since(thread: &Thread) -> Option<u64> {
     if thread.woken_at_ns != 0 {
         Some(thread.woken_at_ns)
-    } else if thread.task_state == 0 && thread.left_at_ns != 0 {
+    } else if thread.task_state == 0 && !matches!(thread.left_at_ns, 0 | UNSEEN) {
         Some(thread.left_at_ns)
     } else {
         None

@@ -57,7 +57,8 @@ pub(crate) struct Accounts {
     overdue: Vec<u32>,
     /// Threads of whose end no event told, since it was lost.
     ends_found: u64,
-    /// Threads that waited for a CPU when they were read, and since when.
+    /// Threads that waited for a CPU when they were read, and since when,
+    /// unless they had one.
     waiting: Vec<(u32, u64)>,
     /// What the present pass over all tasks has added up of processes with
     /// many threads: bytes read and written.
@@ -180,7 +181,7 @@ impl Accounts {
         });
         if is_new {
             account.threads += 1;
-            account.set_flags(thread.flags);
+            account.set_flags(u32::from(thread.flags));
         }
         let growth = seen.counters.advance(&Counters::of(thread));
         account.counters.add(&growth);

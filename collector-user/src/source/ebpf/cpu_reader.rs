@@ -197,7 +197,7 @@ impl CpuReader {
     /// not the one that `noted` tells of, or if it has no record.
     pub(super) fn current(&self, cpu: u32, noted: &CpuCounters) -> Option<CpuReading> {
         let reading = self.readings.get(cpu as usize)?;
-        let is_same = reading.thread == noted.thread && reading.since_ns == noted.since_ns;
+        let is_same = reading.tid == noted.tid && reading.since_ns == noted.since_ns;
         (is_same && reading.thread != NO_THREAD && reading.at_ns != 0).then_some(*reading)
     }
 

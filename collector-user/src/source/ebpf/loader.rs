@@ -1,6 +1,6 @@
 use aya::{
     Btf as AyaBtf, Ebpf,
-    maps::{MapData, Queue, RingBuf},
+    maps::{HashMap, MapData, Queue, RingBuf},
 };
 use collector_ebpf::{Cpu, CpuOffsets, TOUCHED_PAGE, Thread};
 
@@ -31,6 +31,7 @@ pub(super) struct Loaded {
     pub(super) cpus: MappedArray<Cpu>,
     pub(super) threads: MappedArray<Thread>,
     pub(super) touched: MappedArray<[u8; TOUCHED_PAGE]>,
+    pub(super) thread_of: HashMap<MapData, u64, u32>,
     pub(super) free: Queue<MapData, u32>,
     pub(super) events: RingBuf<MapData>,
     pub(super) preemptions: Preemptions,
@@ -93,6 +94,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         cpus: maps::mapped(maps::array(&mut ebpf, "CPUS")?, sizes.cpus)?,
         threads: maps::mapped(maps::array(&mut ebpf, "THREADS")?, sizes.threads)?,
         touched: maps::mapped(maps::array(&mut ebpf, "TOUCHED")?, sizes.touched_pages())?,
+        thread_of: maps::take(&mut ebpf, "THREAD_OF")?,
         events: maps::take(&mut ebpf, "EVENTS")?,
         preemptions: Preemptions::new(
             maps::take(&mut ebpf, "PREEMPTIONS")?,

@@ -6,6 +6,7 @@ use std::{
     marker::PhantomData,
     os::fd::{AsFd as _, AsRawFd as _},
     ptr,
+    sync::atomic::{Ordering, fence},
 };
 
 use aya::maps::MapData;
@@ -114,6 +115,20 @@ impl MappedArray<Cpu> {
     }
 }
 
+impl MappedArray<Cpu> {
+    /// Counts one more drain: from now on a change is marked again.
+    pub(crate) fn count_drain(&self, drains: u32) {
+        for index in 0..self.length {
+            if let Some(element) = self.element(index) {
+                // SAFETY: the element is within the mapping and aligned, and
+                // the kernel does not write to this field.
+                unsafe { ptr::write_volatile(&raw mut (*element).counters.drain, drains) };
+            }
+        }
+        fence(Ordering::SeqCst);
+    }
+}
+
 impl MappedArray<CpuReading> {
     /// Whether a CPU was ever there, so that its element holds a reading.
     pub(crate) fn is_found(&self, index: u32) -> bool {
@@ -155,10 +170,7 @@ impl MappedArray<Thread> {
 impl<const N: usize> MappedArray<[u8; N]> {
     /// Adds the position of each byte that is set to `found`, and clears it.
     ///
-    /// What the kernel wrote before it set a byte is visible afterwards. It
-    /// does not set a byte that it sees set, and its view may be some
-    /// nanoseconds old: a change just before this call may be found by the
-    /// next one only, so what is read now is to be read once more then.
+    /// What the kernel wrote before it set a byte is visible afterwards.
     pub(crate) fn drain_into(&self, found: &mut Vec<u32>) {
         let words = self.length as usize * N / 8;
         let base: *mut u64 = self.memory.as_mut_ptr().cast();
@@ -181,6 +193,6 @@ impl<const N: usize> MappedArray<[u8; N]> {
                 }
             }
         }
-        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+        fence(Ordering::SeqCst);
     }
 }

@@ -2,7 +2,7 @@ use std::time::{Instant, SystemTime};
 
 use aya::{
     Ebpf,
-    maps::{MapData, Queue, RingBuf},
+    maps::{HashMap, MapData, Queue, RingBuf},
 };
 use collector_ebpf::{Cpu, CpuCounters, TOUCHED_PAGE, Thread};
 
@@ -48,6 +48,7 @@ pub(super) struct State {
     online: OnlineCpus,
     threads: MappedArray<Thread>,
     touched: MappedArray<[u8; TOUCHED_PAGE]>,
+    thread_of: HashMap<MapData, u64, u32>,
     free: Queue<MapData, u32>,
     events: RingBuf<MapData>,
     preemptions: Preemptions,
@@ -68,6 +69,8 @@ pub(super) struct State {
     dropped: u64,
     /// Lost events of which subscribers have been told.
     lost_told: u64,
+    /// How often what changed was read.
+    drains: u32,
     /// What the last drain found: to be read once more by the next.
     recent: Vec<u32>,
     to_read: Vec<u32>,
@@ -88,6 +91,7 @@ impl State {
             cpus,
             threads,
             touched,
+            thread_of,
             free,
             events,
             preemptions,
@@ -107,6 +111,7 @@ impl State {
             cpus,
             threads,
             touched,
+            thread_of,
             free,
             events,
             preemptions,
@@ -117,6 +122,7 @@ impl State {
             unknown_tasks: 0,
             dropped: 0,
             lost_told: 0,
+            drains: 0,
             recent: Vec::new(),
             to_read: Vec::new(),
             freed: Vec::new(),
@@ -136,8 +142,8 @@ impl State {
         let slices = self.slices(now_ns);
         self.running.clear();
         for slice in &slices {
-            if let Some((record, current)) = &slice.thread {
-                self.charge(slice, record, current.as_ref(), now_ns);
+            if let Some(thread) = &slice.thread {
+                self.charge(slice.in_flight_ns, thread, now_ns);
             }
         }
         let cpus = self.rows(&slices, now_ns);

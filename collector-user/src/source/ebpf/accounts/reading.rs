@@ -33,8 +33,13 @@ impl Accounts {
                 entry.is_running |= seen.is_leader;
             }
         }
+        // Their records are from before they got their CPU.
+        let mut on_cpu: Vec<u32> = running.iter().map(|running| running.thread).collect();
+        on_cpu.sort_unstable();
         for &(index, since) in &self.waiting {
-            if let Some(seen) = self.seen.get(index) {
+            if on_cpu.binary_search(&index).is_err()
+                && let Some(seen) = self.seen.get(index)
+            {
                 let entry = in_flight.entry(seen.process.key()).or_default();
                 entry.runqueue_ns += now_ns.saturating_sub(since);
             }

@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use collector_ebpf::{
-    EventHeader, KERNEL_THREAD, NO_THREAD, THREAD_LIVE, TaskEntry, ThreadEndEvent,
+    EventHeader, KERNEL_THREAD, NO_THREAD, THREAD_LIVE, TaskEntry, ThreadEndEvent, UNSEEN,
 };
 
 use super::*;
@@ -162,6 +162,34 @@ fn a_wait_in_flight_is_shown_until_it_ends() {
         accounts.reading(1_100, &[]).processes[0].runqueue_ns,
         Some(190)
     );
+}
+
+#[test]
+fn a_thread_that_has_a_cpu_does_not_wait_as_its_record_still_tells() {
+    let mut accounts = accounts();
+    let preempted = Thread {
+        left_at_ns: 900,
+        runqueue_ns: 40,
+        ..thread(10, 10, 100)
+    };
+    let running = Running {
+        thread: 0,
+        since_ns: 950,
+        cpu_ns: 100,
+    };
+    accounts.update(0, &preempted);
+    let row = &accounts.reading(1_000, &[running]).processes[0];
+    assert_eq!((row.cpu_ns, row.runqueue_ns), (Some(150), Some(40)));
+    assert_eq!(row.state, Some(ProcessState::Running));
+    // It had a CPU when it got its record: since when it has left it is not
+    // known.
+    let unseen = Thread {
+        left_at_ns: UNSEEN,
+        ..thread(11, 11, 100)
+    };
+    accounts.update(1, &unseen);
+    let row = &accounts.reading(1_000, &[]).processes[1];
+    assert_eq!(row.runqueue_ns, Some(0));
 }
 
 #[test]
@@ -384,7 +412,7 @@ fn what_threads_used_that_ended_before_the_start_counts_once() {
         tgid: 10,
         process_start_ns: 5,
         thread: 0,
-        flags: KERNEL_THREAD,
+        flags: u32::from(KERNEL_THREAD),
         ended_cpu_ns: 1_000,
         comm: *b"old\0\0\0\0\0\0\0\0\0\0\0\0\0",
         ..TaskEntry::default()

@@ -40,7 +40,14 @@ impl State {
             }
         }
         self.to_read.append(&mut self.recent);
+        // A thread is marked once from one drain to the next. So the drain is
+        // counted when the marks are taken: what is marked for the next one
+        // was marked after that. And what was found is read once more by the
+        // next one: a CPU may not have seen yet, some nanoseconds ago, that
+        // there was another one.
         self.touched.drain_into(&mut self.recent);
+        self.drains = self.drains.wrapping_add(1);
+        self.cpus.count_drain(self.drains);
         self.to_read.extend_from_slice(&self.recent);
         self.accounts.take_waiting(&mut self.to_read);
         self.to_read.sort_unstable();
@@ -61,11 +68,12 @@ impl State {
             .any(|record| matches!(record, EventRecord::CgroupMove(_)))
         {
             let running = (0..self.cpus.len()).filter_map(|index| {
-                let (cpu, record) = self.running(index)?;
+                let (cpu, thread) = self.running(index)?;
+                let (index, record) = thread?;
                 Some(Running {
-                    thread: cpu.thread,
+                    thread: index,
                     since_ns: cpu.since_ns,
-                    cpu_ns: record?.cpu_ns,
+                    cpu_ns: record.cpu_ns,
                 })
             });
             let running = running.collect();

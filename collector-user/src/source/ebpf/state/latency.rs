@@ -1,6 +1,6 @@
 //! The histograms of the CPUs, and who lost one to whom.
 
-use collector_ebpf::{BUCKETS, Histogram, Latency, bucket_bounds};
+use collector_ebpf::{BUCKETS, Cpu, CpuCounters, Histogram, Latency, bucket_bounds};
 
 use super::State;
 use crate::metric::{CpuLatency, LatencyBucket, LatencyHistogram, Preemption, SchedLatency};
@@ -8,20 +8,19 @@ use crate::metric::{CpuLatency, LatencyBucket, LatencyHistogram, Preemption, Sch
 impl State {
     pub(in crate::source::ebpf) fn sched_latency(&self) -> SchedLatency {
         let known = self.known();
-        let none = Histogram {
-            sum_ns: 0,
-            buckets: [0; BUCKETS],
+        let mut total = Cpu {
+            counters: CpuCounters::default(),
+            latency: Latency::NONE,
         };
-        let mut total = Latency {
-            runqueue_wait: none,
-            on_cpu: none,
-            off_cpu: none,
-        };
-        let row = |cpu, latency: &Latency| CpuLatency {
-            cpu,
-            runqueue_wait: known.runqueue.then(|| histogram(&latency.runqueue_wait)),
-            on_cpu: Some(histogram(&latency.on_cpu)),
-            off_cpu: known.blocked.then(|| histogram(&latency.off_cpu)),
+        let row = |number, Cpu { counters, latency }: &Cpu| CpuLatency {
+            cpu: number,
+            runqueue_wait: known
+                .runqueue
+                .then(|| histogram(counters.runqueue_wait_ns, &latency.runqueue_wait)),
+            on_cpu: Some(histogram(counters.on_cpu_ns, &latency.on_cpu)),
+            off_cpu: known
+                .blocked
+                .then(|| histogram(counters.off_cpu_ns, &latency.off_cpu)),
         };
         let mut cpus = Vec::new();
         for index in 0..self.cpus.len() {
@@ -32,11 +31,8 @@ impl State {
             else {
                 continue;
             };
-            let latency = &cpu.latency;
-            add(&mut total.runqueue_wait, &latency.runqueue_wait);
-            add(&mut total.on_cpu, &latency.on_cpu);
-            add(&mut total.off_cpu, &latency.off_cpu);
-            cpus.push(row(Some(index), latency));
+            add(&mut total, &cpu);
+            cpus.push(row(Some(index), &cpu));
         }
         SchedLatency {
             cpus,
@@ -54,16 +50,22 @@ impl State {
 }
 
 /// Adds what one CPU counted to what others did.
-fn add(total: &mut Histogram, cpu: &Histogram) {
-    total.sum_ns = total.sum_ns.saturating_add(cpu.sum_ns);
-    for (total, count) in total.buckets.iter_mut().zip(cpu.buckets) {
-        *total += count;
+fn add(total: &mut Cpu, cpu: &Cpu) {
+    let (sums, counters) = (&mut total.counters, &cpu.counters);
+    let add = |sum: &mut u64, one: u64| *sum = sum.saturating_add(one);
+    add(&mut sums.runqueue_wait_ns, counters.runqueue_wait_ns);
+    add(&mut sums.on_cpu_ns, counters.on_cpu_ns);
+    add(&mut sums.off_cpu_ns, counters.off_cpu_ns);
+    let (total, one) = (&mut total.latency, &cpu.latency);
+    for bucket in 0..BUCKETS {
+        total.runqueue_wait[bucket] += one.runqueue_wait[bucket];
+        total.on_cpu[bucket] += one.on_cpu[bucket];
+        total.off_cpu[bucket] += one.off_cpu[bucket];
     }
 }
 
-fn histogram(counted: &Histogram) -> LatencyHistogram {
+fn histogram(sum_ns: u64, counted: &Histogram) -> LatencyHistogram {
     let buckets: Vec<LatencyBucket> = counted
-        .buckets
         .iter()
         .enumerate()
         .filter(|&(_bucket, &count)| count > 0)
@@ -78,7 +80,7 @@ fn histogram(counted: &Histogram) -> LatencyHistogram {
         .collect();
     LatencyHistogram {
         count: buckets.iter().map(|bucket| bucket.count).sum(),
-        sum_ns: counted.sum_ns,
+        sum_ns,
         buckets,
     }
 }

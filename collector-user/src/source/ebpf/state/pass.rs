@@ -5,8 +5,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use aya::maps::HashMap;
-
 use super::{
     super::{heap, task_iter},
     State,
@@ -101,19 +99,14 @@ impl State {
             .iter()
             .filter_map(|&index| Some((index, self.threads.detach(index)?)))
             .collect();
-        if tasks.is_empty() {
-            return;
-        }
-        let Some(map) = self.ebpf.map_mut("THREAD_OF") else {
-            return;
-        };
-        let Ok(mut thread_of) = HashMap::<_, u64, u32>::try_from(map) else {
-            return;
-        };
         for (index, task) in tasks {
             // By now another task may be at this address.
-            if thread_of.get(&task, 0).is_ok_and(|found| found == index) {
-                let _already_gone = thread_of.remove(&task);
+            if self
+                .thread_of
+                .get(&task, 0)
+                .is_ok_and(|found| found == index)
+            {
+                let _already_gone = self.thread_of.remove(&task);
             }
         }
     }

@@ -14,11 +14,19 @@ use super::{
 pub(super) struct Slice {
     pub(super) cpu: u32,
     pub(super) counters: CpuCounters,
-    /// The record of the thread that has the CPU, from when it got it, and
-    /// what the kernel knew of it when the CPUs were read.
-    pub(super) thread: Option<(Thread, Option<CpuReading>)>,
+    /// The thread that has the CPU, if it has a record.
+    pub(super) thread: Option<Current>,
     /// What is not in the counters of the CPU yet.
     pub(super) in_flight_ns: u64,
+}
+
+/// A thread that has a CPU.
+pub(super) struct Current {
+    index: u32,
+    /// Its record, from when it left a CPU last.
+    record: Thread,
+    /// What the kernel knew of it when the CPUs were read.
+    reading: Option<CpuReading>,
 }
 
 impl State {
@@ -33,28 +41,32 @@ impl State {
         }
         let mut slices: Vec<Slice> = (0..self.cpus.len())
             .filter_map(|cpu| {
-                let (counters, record) = self.running(cpu)?;
+                let (counters, thread) = self.running(cpu)?;
                 let reader = self.cpu_reader.as_ref();
                 Some(Slice {
                     cpu,
-                    thread: record.map(|record| {
-                        let current = reader.and_then(|reader| reader.current(cpu, &counters));
-                        (record, current)
+                    thread: thread.map(|(index, record)| Current {
+                        index,
+                        record,
+                        reading: reader.and_then(|reader| reader.current(cpu, &counters)),
                     }),
                     in_flight_ns: now_ns.saturating_sub(counters.since_ns),
                     counters,
                 })
             })
             .collect();
-        let seen = slices.iter().filter_map(|slice| match &slice.thread {
-            Some((record, Some(current))) => SchedulerClock::of_slice(current, record.cpu_ns),
-            _ => None,
+        let seen = slices.iter().filter_map(|slice| {
+            let thread = slice.thread.as_ref()?;
+            SchedulerClock::of_slice(thread.reading.as_ref()?, thread.record.cpu_ns)
         });
         self.clock = seen.reduce(SchedulerClock::nearer).or(self.clock);
         for slice in &mut slices {
-            if let Some((record, Some(current))) = &slice.thread {
-                let charged = current.cpu_ns.saturating_sub(record.cpu_ns);
-                let uncharged = uncharged_ns(current, record.cpu_ns, self.clock);
+            if let Some(thread) = &slice.thread
+                && let Some(reading) = &thread.reading
+            {
+                let before_ns = thread.record.cpu_ns;
+                let charged = reading.cpu_ns.saturating_sub(before_ns);
+                let uncharged = uncharged_ns(reading, before_ns, self.clock);
                 slice.in_flight_ns = charged.saturating_add(uncharged);
             }
         }
@@ -63,57 +75,75 @@ impl State {
 
     /// Charges a process with what one of its threads has used of the CPU
     /// that it has.
-    pub(super) fn charge(
-        &mut self,
-        slice: &Slice,
-        record: &Thread,
-        current: Option<&CpuReading>,
-        now_ns: u64,
-    ) {
+    pub(super) fn charge(&mut self, in_flight_ns: u64, current: &Current, now_ns: u64) {
+        let Current {
+            index,
+            record,
+            reading,
+        } = current;
         let mut thread = *record;
-        if let Some(current) = current {
-            thread.cpu_ns = thread.cpu_ns.max(current.cpu_ns);
-            thread.user_ns = thread.user_ns.max(current.user_ns);
-            thread.system_ns = thread.system_ns.max(current.system_ns);
-            thread.runqueue_ns = thread.runqueue_ns.max(current.runqueue_ns);
-            thread.minor_faults = thread.minor_faults.max(current.minor_faults);
-            thread.major_faults = thread.major_faults.max(current.major_faults);
+        if let Some(reading) = reading {
+            thread.cpu_ns = thread.cpu_ns.max(reading.cpu_ns);
+            thread.user_ns = thread.user_ns.max(reading.user_ns);
+            thread.system_ns = thread.system_ns.max(reading.system_ns);
+            thread.runqueue_ns = thread.runqueue_ns.max(reading.runqueue_ns);
+            thread.minor_faults = thread.minor_faults.max(reading.minor_faults);
+            thread.major_faults = thread.major_faults.max(reading.major_faults);
         }
-        self.accounts.update(slice.counters.thread, &thread);
+        self.accounts.update(*index, &thread);
         let charged = thread.cpu_ns.saturating_sub(record.cpu_ns);
-        let uncharged = slice.in_flight_ns.saturating_sub(charged);
+        let uncharged = in_flight_ns.saturating_sub(charged);
         self.running.push(Running {
-            thread: slice.counters.thread,
+            thread: *index,
             since_ns: now_ns.saturating_sub(uncharged),
             cpu_ns: thread.cpu_ns,
         });
     }
 
-    /// What a CPU did, with the record of the thread that has it. One that does
-    /// not tell of its switches has had nobody for any time.
-    pub(super) fn running(&mut self, index: u32) -> Option<(CpuCounters, Option<Thread>)> {
-        let (mut cpu, thread) = self.noted(index)?;
-        if self.online.is_current(index, cpu.since_ns) {
-            return Some((cpu, thread));
+    /// What a CPU did, with the record of the thread that has it, and where
+    /// that is. One that does not tell of its switches has had nobody for any
+    /// time.
+    pub(super) fn running(&mut self, cpu: u32) -> Option<(CpuCounters, Option<(u32, Thread)>)> {
+        let (mut noted, thread) = self.noted(cpu)?;
+        if self.online.is_current(cpu, noted.since_ns) {
+            return Some((noted, thread));
         }
-        cpu.since_ns = u64::MAX;
-        Some((cpu, None))
+        noted.since_ns = u64::MAX;
+        Some((noted, None))
     }
 
     /// What a CPU has noted, with the record of the thread that has it, both
     /// from before the same switch.
-    fn noted(&self, index: u32) -> Option<(CpuCounters, Option<Thread>)> {
-        let mut cpu = self.cpus.counters(index)?;
+    fn noted(&self, cpu: u32) -> Option<(CpuCounters, Option<(u32, Thread)>)> {
+        let mut noted = self.cpus.counters(cpu)?;
         // A switch in between shows in the second look; many in a row would
         // only make one CPU's time in flight a little wrong.
         for _ in 0..8 {
-            let thread = self.threads.read(cpu.thread);
-            let again = self.cpus.counters(index)?;
-            if again.since_ns == cpu.since_ns && again.thread == cpu.thread {
-                return Some((cpu, thread));
+            let thread = self.record_of(cpu, &noted);
+            let again = self.cpus.counters(cpu)?;
+            if again.since_ns == noted.since_ns && again.task == noted.task {
+                return Some((noted, thread));
             }
-            cpu = again;
+            noted = again;
         }
-        Some((cpu, None))
+        Some((noted, None))
+    }
+
+    /// The record of the thread that a CPU has noted, and where that is.
+    ///
+    /// The programs look for it when the thread leaves only. If that is the
+    /// thread which had the CPU when they read it, they have told; else it
+    /// takes a system call.
+    fn record_of(&self, cpu: u32, noted: &CpuCounters) -> Option<(u32, Thread)> {
+        if noted.tid == 0 {
+            return None;
+        }
+        let reader = self.cpu_reader.as_ref();
+        let index = match reader.and_then(|reader| reader.current(cpu, noted)) {
+            Some(reading) => reading.thread,
+            None => self.thread_of.get(&noted.task, 0).ok()?,
+        };
+        let record = self.threads.read(index)?;
+        (record.task == noted.task).then_some((index, record))
     }
 }
