@@ -5,14 +5,22 @@
 /// The last one begins at 2^41 - 2^37 ns, half an hour, and holds what is longer.
 pub const BUCKETS: usize = 312;
 
-/// What the verifier makes of the number of a bucket: a byte,
-/// and eight for each bit that was cut off.
-pub const BUCKETS_CHECKED: usize = 256 + 30 * 8;
-
 /// The shortest duration of the last bucket.
 const LONGEST: u64 = (1 << 41) - (1 << 37);
 
 /// The bucket that a duration falls into.
+pub const fn bucket_of(ns: u64) -> usize {
+    match short_bucket_of(ns) {
+        Some(bucket) => bucket,
+        None => long_bucket_of(ns),
+    }
+}
+
+/// The shortest duration that [`short_bucket_of`] does not know: 131 us.
+const LONG: u64 = 1 << 17;
+
+/// The bucket of a duration of up to 131 us, as most are where tasks are
+/// switched often.
 ///
 /// eBPF before version 4 of its instruction set cannot count leading zeros, and
 /// to find the highest bit by halving takes more instructions than this.
@@ -21,17 +29,21 @@ const LONGEST: u64 = (1 << 41) - (1 << 37);
     reason = "a call costs more than the function on the switch path"
 )]
 #[inline(always)]
-pub fn bucket_of(ns: u64) -> usize {
+pub const fn short_bucket_of(ns: u64) -> Option<usize> {
     // So many bits are cut off from below that four to eleven are left; each
-    // bit less is eight buckets less. The bounds are not where most durations
-    // are: for some microseconds the branches go the same way.
-    if ns < 1 << 17 {
-        if ns < 1 << 9 {
-            SHORT[ns as usize] as usize
-        } else {
-            SHORT[(ns >> 6) as usize] as usize + 6 * 8
-        }
-    } else if ns < 1 << 25 {
+    // bit less is eight buckets less.
+    if ns < 1 << 9 {
+        Some(SHORT[ns as usize] as usize)
+    } else if ns < LONG {
+        Some(SHORT[(ns >> 6) as usize] as usize + 6 * 8)
+    } else {
+        None
+    }
+}
+
+/// The bucket of a longer duration.
+pub const fn long_bucket_of(ns: u64) -> usize {
+    if ns < 1 << 25 {
         SHORT[(ns >> 14) as usize] as usize + 14 * 8
     } else if ns < 1 << 33 {
         SHORT[(ns >> 22) as usize] as usize + 22 * 8

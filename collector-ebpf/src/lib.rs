@@ -14,14 +14,14 @@ mod preemption;
 mod task_entry;
 mod thread;
 
-pub use cpu::{Cpu, CpuCounters, Histogram, Latency};
+pub use cpu::{Cpu, CpuCounters, Durations, Latency};
 pub use cpu_offsets::{CpuOffsets, IDLE_COUNTED, IDLE_IN_CPUSTAT, IDLE_IN_TICK_SCHED};
 pub use cpu_reading::{CPU_STATES, CPUS_A_RUN, CPUS_PASSED_OVER, CpuReading};
 pub use event::{
     ARGV_MAX, CgroupMoveEvent, EVENT_CGROUP_MOVE, EVENT_EXEC, EVENT_FORK, EVENT_THREAD_END,
     EventHeader, ExecEvent, FILENAME_MAX, ForkEvent, ThreadEndEvent,
 };
-pub use histogram::{BUCKETS, BUCKETS_CHECKED, bucket_bounds, bucket_of};
+pub use histogram::{BUCKETS, bucket_bounds, bucket_of, long_bucket_of, short_bucket_of};
 pub use offsets::{ABSENT, Field, OFFSETS, Offsets, PLACEHOLDERS, placeholder};
 pub use preemption::{PREEMPTIONS_MAX, Preemption};
 pub use task_entry::TaskEntry;

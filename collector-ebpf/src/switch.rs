@@ -6,7 +6,7 @@
 //! ([`a76ab5731e32`](https://git.kernel.org/torvalds/c/a76ab5731e32)).
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use collector_ebpf::{ABSENT, Cpu, CpuCounters, Histogram, Thread, UNSEEN, bucket_of};
+use collector_ebpf::{ABSENT, Cpu, CpuCounters, Thread, UNSEEN, long_bucket_of, short_bucket_of};
 
 use crate::{
     begin::begin,
@@ -39,6 +39,24 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
         enter(&mut cpu.counters, next, now);
     }
     0
+}
+
+/// Counts a duration.
+///
+/// The bucket of a long one is found by a function of its own: where those
+/// are, switches are few.
+macro_rules! count {
+    ($latency:expr, $kind:ident, $ns:ident) => {{
+        let bucket = short_bucket_of($ns).unwrap_or_else(|| long($ns));
+        if let Some(bucket) = $latency.buckets.get_mut(bucket) {
+            bucket.$kind += 1;
+        }
+    }};
+}
+
+#[inline(never)]
+fn long(ns: u64) -> usize {
+    long_bucket_of(ns)
 }
 
 /// Charges the task that leaves the CPU.
@@ -90,16 +108,16 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
     } else {
         let ran = elapsed(began, now);
         counters.on_cpu_ns += ran;
-        count(&mut cpu.latency.on_cpu, ran);
+        count!(cpu.latency, on_cpu, ran);
         counters.runqueue_wait_ns += wait;
-        count(&mut cpu.latency.runqueue_wait, wait);
+        count!(cpu.latency, runqueue_wait, wait);
         // What was not waited for was slept; a task that was preempted did
         // not sleep.
         if thread.task_state != 0 && off > wait {
             let slept = off - wait;
             thread.blocked_ns += slept;
             counters.off_cpu_ns += slept;
-            count(&mut cpu.latency.off_cpu, slept);
+            count!(cpu.latency, off_cpu, slept);
         }
     }
     thread.left_at_ns = now;
@@ -172,15 +190,6 @@ fn enter(cpu: &mut CpuCounters, next: *const Kernel, now: u64) {
     cpu.task = next as u64;
     cpu.tid = field!(next, task_pid: u32);
     cpu.since_ns = now;
-}
-
-/// Counts a duration.
-#[inline(always)]
-fn count(histogram: &mut Histogram, ns: u64) {
-    // SAFETY: there are as many buckets as durations can fall into. The
-    // verifier takes it to be one of `BUCKETS_CHECKED`, and there is memory for
-    // as many.
-    unsafe { *histogram.get_unchecked_mut(bucket_of(ns)) += 1 };
 }
 
 /// The time from one switch to another; 0 if that seems to be less than none,

@@ -1,6 +1,6 @@
 //! The histograms of the CPUs, and who lost one to whom.
 
-use collector_ebpf::{BUCKETS, Cpu, CpuCounters, Histogram, Latency, bucket_bounds};
+use collector_ebpf::{BUCKETS, Cpu, CpuCounters, Durations, bucket_bounds};
 
 use super::State;
 use crate::metric::{CpuLatency, LatencyBucket, LatencyHistogram, Preemption, SchedLatency};
@@ -8,19 +8,17 @@ use crate::metric::{CpuLatency, LatencyBucket, LatencyHistogram, Preemption, Sch
 impl State {
     pub(in crate::source::ebpf) fn sched_latency(&self) -> SchedLatency {
         let known = self.known();
-        let mut total = Cpu {
-            counters: CpuCounters::default(),
-            latency: Latency::NONE,
-        };
-        let row = |number, Cpu { counters, latency }: &Cpu| CpuLatency {
-            cpu: number,
+        let mut sums = CpuCounters::default();
+        let mut total = [Durations::default(); BUCKETS];
+        let row = |cpu, sums: &CpuCounters, buckets: &[Durations]| CpuLatency {
+            cpu,
             runqueue_wait: known
                 .runqueue
-                .then(|| histogram(counters.runqueue_wait_ns, &latency.runqueue_wait)),
-            on_cpu: Some(histogram(counters.on_cpu_ns, &latency.on_cpu)),
+                .then(|| histogram(sums.runqueue_wait_ns, buckets, |of| of.runqueue_wait)),
+            on_cpu: Some(histogram(sums.on_cpu_ns, buckets, |of| of.on_cpu)),
             off_cpu: known
                 .blocked
-                .then(|| histogram(counters.off_cpu_ns, &latency.off_cpu)),
+                .then(|| histogram(sums.off_cpu_ns, buckets, |of| of.off_cpu)),
         };
         let mut cpus = Vec::new();
         for index in 0..self.cpus.len() {
@@ -31,12 +29,12 @@ impl State {
             else {
                 continue;
             };
-            add(&mut total, &cpu);
-            cpus.push(row(Some(index), &cpu));
+            add(&mut sums, &mut total, &cpu);
+            cpus.push(row(Some(index), &cpu.counters, &cpu.latency.buckets));
         }
         SchedLatency {
             cpus,
-            total: row(None, &total),
+            total: row(None, &sums, &total),
             preemptions: self.preemptions(),
         }
     }
@@ -50,26 +48,31 @@ impl State {
 }
 
 /// Adds what one CPU counted to what others did.
-fn add(total: &mut Cpu, cpu: &Cpu) {
-    let (sums, counters) = (&mut total.counters, &cpu.counters);
+fn add(sums: &mut CpuCounters, total: &mut [Durations], cpu: &Cpu) {
+    let Cpu { counters, latency } = cpu;
     let add = |sum: &mut u64, one: u64| *sum = sum.saturating_add(one);
     add(&mut sums.runqueue_wait_ns, counters.runqueue_wait_ns);
     add(&mut sums.on_cpu_ns, counters.on_cpu_ns);
     add(&mut sums.off_cpu_ns, counters.off_cpu_ns);
-    let (total, one) = (&mut total.latency, &cpu.latency);
-    for bucket in 0..BUCKETS {
-        total.runqueue_wait[bucket] += one.runqueue_wait[bucket];
-        total.on_cpu[bucket] += one.on_cpu[bucket];
-        total.off_cpu[bucket] += one.off_cpu[bucket];
+    for (total, one) in total.iter_mut().zip(&latency.buckets) {
+        total.runqueue_wait += one.runqueue_wait;
+        total.on_cpu += one.on_cpu;
+        total.off_cpu += one.off_cpu;
     }
 }
 
-fn histogram(sum_ns: u64, counted: &Histogram) -> LatencyHistogram {
+/// The histogram of one kind of durations.
+fn histogram(
+    sum_ns: u64,
+    counted: &[Durations],
+    count: impl Fn(&Durations) -> u64,
+) -> LatencyHistogram {
     let buckets: Vec<LatencyBucket> = counted
         .iter()
+        .map(count)
         .enumerate()
-        .filter(|&(_bucket, &count)| count > 0)
-        .map(|(bucket, &count)| {
+        .filter(|&(_bucket, count)| count > 0)
+        .map(|(bucket, count)| {
             let (from_ns, to_ns) = bucket_bounds(bucket);
             LatencyBucket {
                 from_ns,
