@@ -45,11 +45,11 @@ pub struct CpuCounters {
     pub busy_ns: u64,
     /// Switches away from a task that went to sleep.
     pub voluntary_switches: u64,
-    /// The sum of [`Latency::on_cpu`].
+    /// The sum of [`Durations::on_cpu`].
     pub on_cpu_ns: u64,
-    /// The sum of [`Latency::runqueue_wait`].
+    /// The sum of [`Durations::runqueue_wait`].
     pub runqueue_wait_ns: u64,
-    /// The sum of [`Latency::off_cpu`].
+    /// The sum of [`Durations::off_cpu`].
     pub off_cpu_ns: u64,
     /// Switches away from a task that could have gone on.
     pub involuntary_switches: u64,
