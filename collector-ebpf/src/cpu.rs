@@ -3,8 +3,9 @@ use crate::BUCKETS;
 /// What one CPU did since the programs were attached: an element of the map
 /// `CPUS`.
 ///
-/// Only programs that run on that CPU write to it, but for one field. Since Linux 7.0 the switch
-/// program may come in the midst of another one, which the kernel may preempt
+/// Only programs that run on that CPU write to it, but for one field. Since
+/// Linux 7.0 the switch program may come in the midst of another one, which the
+/// kernel may preempt
 /// ([`a46023d5616e`](https://git.kernel.org/torvalds/c/a46023d5616e)); so what
 /// those write is added in one instruction.
 #[repr(C)]
@@ -100,7 +101,7 @@ pub struct Latency {
     /// By how long they were: see [`bucket_of`](crate::bucket_of).
     pub buckets: [Durations; BUCKETS],
     /// Zeros, which make a whole number of pages.
-    pub reserved: [u64; LATENCY_RESERVED],
+    pub reserved: [u64; RESERVED],
 }
 
 /// How many durations fell into a bucket.
@@ -115,4 +116,6 @@ pub struct Durations {
     pub off_cpu: u64,
 }
 
-const LATENCY_RESERVED: usize = 64;
+/// What is left of two pages of 4 KiB.
+const RESERVED: usize =
+    (2 * 4096 - size_of::<CpuCounters>() - BUCKETS * size_of::<Durations>()) / size_of::<u64>();

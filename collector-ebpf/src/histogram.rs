@@ -9,40 +9,31 @@ pub const BUCKETS: usize = 312;
 const LONGEST: u64 = (1 << 41) - (1 << 37);
 
 /// The bucket that a duration falls into.
-pub const fn bucket_of(ns: u64) -> usize {
-    match short_bucket_of(ns) {
-        Some(bucket) => bucket,
-        None => long_bucket_of(ns),
-    }
-}
-
-/// The shortest duration that [`short_bucket_of`] does not know: 131 us.
-const LONG: u64 = 1 << 17;
-
-/// The bucket of a duration of up to 131 us, as most are where tasks are
-/// switched often.
 ///
 /// eBPF before version 4 of its instruction set cannot count leading zeros, and
-/// to find the highest bit by halving takes more instructions than this.
+/// to find the highest bit by halving takes more instructions than this. Most
+/// durations are of up to 131 us where tasks are switched often.
 #[expect(
     clippy::inline_always,
     reason = "a call costs more than the function on the switch path"
 )]
 #[inline(always)]
-pub const fn short_bucket_of(ns: u64) -> Option<usize> {
+pub const fn bucket_of(ns: u64) -> usize {
     // So many bits are cut off from below that four to eleven are left; each
     // bit less is eight buckets less.
     if ns < 1 << 9 {
-        Some(SHORT[ns as usize] as usize)
-    } else if ns < LONG {
-        Some(SHORT[(ns >> 6) as usize] as usize + 6 * 8)
+        SHORT[ns as usize] as usize
+    } else if ns < 1 << 17 {
+        SHORT[(ns >> 6) as usize] as usize + 6 * 8
     } else {
-        None
+        long_bucket_of(ns)
     }
 }
 
-/// The bucket of a longer duration.
-pub const fn long_bucket_of(ns: u64) -> usize {
+/// The bucket of a longer duration: a function of its own, since switches are
+/// few where those are.
+#[inline(never)]
+const fn long_bucket_of(ns: u64) -> usize {
     if ns < 1 << 25 {
         SHORT[(ns >> 14) as usize] as usize + 14 * 8
     } else if ns < 1 << 33 {

@@ -21,7 +21,7 @@ pub use event::{
     ARGV_MAX, CgroupMoveEvent, EVENT_CGROUP_MOVE, EVENT_EXEC, EVENT_FORK, EVENT_THREAD_END,
     EventHeader, ExecEvent, FILENAME_MAX, ForkEvent, ThreadEndEvent,
 };
-pub use histogram::{BUCKETS, bucket_bounds, bucket_of, long_bucket_of, short_bucket_of};
+pub use histogram::{BUCKETS, bucket_bounds, bucket_of};
 pub use offsets::{ABSENT, Field, OFFSETS, Offsets, PLACEHOLDERS, placeholder};
 pub use preemption::{PREEMPTIONS_MAX, Preemption};
 pub use task_entry::TaskEntry;

@@ -6,7 +6,7 @@
 //! ([`a76ab5731e32`](https://git.kernel.org/torvalds/c/a76ab5731e32)).
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use collector_ebpf::{ABSENT, Cpu, CpuCounters, Thread, UNSEEN, long_bucket_of, short_bucket_of};
+use collector_ebpf::{ABSENT, Cpu, CpuCounters, Thread, UNSEEN, bucket_of};
 
 use crate::{
     begin::begin,
@@ -42,21 +42,12 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
 }
 
 /// Counts a duration.
-///
-/// The bucket of a long one is found by a function of its own: where those
-/// are, switches are few.
-macro_rules! count {
-    ($latency:expr, $kind:ident, $ns:ident) => {{
-        let bucket = short_bucket_of($ns).unwrap_or_else(|| long($ns));
-        if let Some(bucket) = $latency.buckets.get_mut(bucket) {
+macro_rules! count_duration {
+    ($latency:expr, $kind:ident, $ns:ident) => {
+        if let Some(bucket) = $latency.buckets.get_mut(bucket_of($ns)) {
             bucket.$kind += 1;
         }
-    }};
-}
-
-#[inline(never)]
-fn long(ns: u64) -> usize {
-    long_bucket_of(ns)
+    };
 }
 
 /// Charges the task that leaves the CPU.
@@ -98,27 +89,31 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
         counters.voluntary_switches += 1;
     }
 
+    // How long it had been off every CPU, if that is known; 0 before its first
+    // slice.
     let off = match thread.left_at_ns {
-        0 => 0,
-        left_at => elapsed(left_at, began),
+        UNSEEN => None,
+        _ if began == 0 => None,
+        0 => Some(0),
+        left_at => Some(elapsed(left_at, began)),
     };
     let wait = waited(thread, prev, began, off);
-    if began == 0 || thread.left_at_ns == UNSEEN {
-        counters.discarded += 1;
-    } else {
+    if let Some(off) = off {
         let ran = elapsed(began, now);
         counters.on_cpu_ns += ran;
-        count!(cpu.latency, on_cpu, ran);
+        count_duration!(cpu.latency, on_cpu, ran);
         counters.runqueue_wait_ns += wait;
-        count!(cpu.latency, runqueue_wait, wait);
+        count_duration!(cpu.latency, runqueue_wait, wait);
         // What was not waited for was slept; a task that was preempted did
         // not sleep.
         if thread.task_state != 0 && off > wait {
             let slept = off - wait;
             thread.blocked_ns += slept;
             counters.off_cpu_ns += slept;
-            count!(cpu.latency, off_cpu, slept);
+            count_duration!(cpu.latency, off_cpu, slept);
         }
+    } else {
+        counters.discarded += 1;
     }
     thread.left_at_ns = now;
     thread.task_state = field!(prev, task_state: u32);
@@ -129,9 +124,9 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
 }
 
 /// How long a task had waited for the CPU that it leaves now, which is added
-/// to its record.
+/// to its record. `off` is how long it had been off every CPU, if that is known.
 #[inline(always)]
-fn waited(thread: &mut Thread, task: *const Kernel, began: u64, off: u64) -> u64 {
+fn waited(thread: &mut Thread, task: *const Kernel, began: u64, off: Option<u64>) -> u64 {
     // The kernel adds a wait to the task's counter when it ends, so the last
     // one is what the counter has grown by since the task left its last CPU.
     if offset!(task_run_delay) != ABSENT {
@@ -139,14 +134,10 @@ fn waited(thread: &mut Thread, task: *const Kernel, began: u64, off: u64) -> u64
         thread.runqueue_ns = field!(task, task_run_delay: u64);
         return thread.runqueue_ns.wrapping_sub(runqueue_ns);
     }
-    let wait = if began == 0 || thread.left_at_ns == UNSEEN {
-        0
-    } else if thread.woken_at_ns != 0 {
-        elapsed(thread.woken_at_ns, began)
-    } else if thread.task_state == 0 {
-        off
-    } else {
-        0
+    let wait = match off {
+        Some(_) if thread.woken_at_ns != 0 => elapsed(thread.woken_at_ns, began),
+        Some(off) if thread.task_state == 0 => off,
+        _ => 0,
     };
     thread.woken_at_ns = 0;
     thread.runqueue_ns += wait;

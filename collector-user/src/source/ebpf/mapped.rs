@@ -113,9 +113,7 @@ impl MappedArray<Cpu> {
         let counters = unsafe { ptr::read_volatile(&raw const (*element).counters) };
         (counters.since_ns != 0).then_some(counters)
     }
-}
 
-impl MappedArray<Cpu> {
     /// Counts one more drain: from now on a change is marked again.
     pub(crate) fn count_drain(&self, drains: u32) {
         for index in 0..self.length {

@@ -69,11 +69,11 @@ impl State {
         {
             let running = (0..self.cpus.len()).filter_map(|index| {
                 let (cpu, thread) = self.running(index)?;
-                let (index, record) = thread?;
+                let thread = thread?;
                 Some(Running {
-                    thread: index,
+                    thread: thread.index,
                     since_ns: cpu.since_ns,
-                    cpu_ns: record.cpu_ns,
+                    cpu_ns: thread.record.cpu_ns,
                 })
             });
             let running = running.collect();

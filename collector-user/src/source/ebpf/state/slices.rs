@@ -22,9 +22,9 @@ pub(super) struct Slice {
 
 /// A thread that has a CPU.
 pub(super) struct Current {
-    index: u32,
+    pub(super) index: u32,
     /// Its record, from when it left a CPU last.
-    record: Thread,
+    pub(super) record: Thread,
     /// What the kernel knew of it when the CPUs were read.
     reading: Option<CpuReading>,
 }
@@ -42,14 +42,9 @@ impl State {
         let mut slices: Vec<Slice> = (0..self.cpus.len())
             .filter_map(|cpu| {
                 let (counters, thread) = self.running(cpu)?;
-                let reader = self.cpu_reader.as_ref();
                 Some(Slice {
                     cpu,
-                    thread: thread.map(|(index, record)| Current {
-                        index,
-                        record,
-                        reading: reader.and_then(|reader| reader.current(cpu, &counters)),
-                    }),
+                    thread,
                     in_flight_ns: now_ns.saturating_sub(counters.since_ns),
                     counters,
                 })
@@ -100,10 +95,9 @@ impl State {
         });
     }
 
-    /// What a CPU did, with the record of the thread that has it, and where
-    /// that is. One that does not tell of its switches has had nobody for any
-    /// time.
-    pub(super) fn running(&mut self, cpu: u32) -> Option<(CpuCounters, Option<(u32, Thread)>)> {
+    /// What a CPU did, with the thread that has it. One that does not tell of
+    /// its switches has had nobody for any time.
+    pub(super) fn running(&mut self, cpu: u32) -> Option<(CpuCounters, Option<Current>)> {
         let (mut noted, thread) = self.noted(cpu)?;
         if self.online.is_current(cpu, noted.since_ns) {
             return Some((noted, thread));
@@ -112,14 +106,14 @@ impl State {
         Some((noted, None))
     }
 
-    /// What a CPU has noted, with the record of the thread that has it, both
-    /// from before the same switch.
-    fn noted(&self, cpu: u32) -> Option<(CpuCounters, Option<(u32, Thread)>)> {
+    /// What a CPU has noted, with the thread that has it, both from before the
+    /// same switch.
+    fn noted(&self, cpu: u32) -> Option<(CpuCounters, Option<Current>)> {
         let mut noted = self.cpus.counters(cpu)?;
         // A switch in between shows in the second look; many in a row would
         // only make one CPU's time in flight a little wrong.
         for _ in 0..8 {
-            let thread = self.record_of(cpu, &noted);
+            let thread = self.current(cpu, &noted);
             let again = self.cpus.counters(cpu)?;
             if again.since_ns == noted.since_ns && again.task == noted.task {
                 return Some((noted, thread));
@@ -129,21 +123,26 @@ impl State {
         Some((noted, None))
     }
 
-    /// The record of the thread that a CPU has noted, and where that is.
+    /// The thread that a CPU has noted.
     ///
-    /// The programs look for it when the thread leaves only. If that is the
-    /// thread which had the CPU when they read it, they have told; else it
+    /// The programs look for its record when the thread leaves only. If that is
+    /// the thread which had the CPU when they read it, they have told; else it
     /// takes a system call.
-    fn record_of(&self, cpu: u32, noted: &CpuCounters) -> Option<(u32, Thread)> {
+    fn current(&self, cpu: u32, noted: &CpuCounters) -> Option<Current> {
         if noted.tid == 0 {
             return None;
         }
         let reader = self.cpu_reader.as_ref();
-        let index = match reader.and_then(|reader| reader.current(cpu, noted)) {
+        let reading = reader.and_then(|reader| reader.current(cpu, noted));
+        let index = match &reading {
             Some(reading) => reading.thread,
             None => self.thread_of.get(&noted.task, 0).ok()?,
         };
         let record = self.threads.read(index)?;
-        (record.task == noted.task).then_some((index, record))
+        (record.task == noted.task).then_some(Current {
+            index,
+            record,
+            reading,
+        })
     }
 }
