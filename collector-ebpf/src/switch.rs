@@ -151,7 +151,6 @@ fn waited(thread: &mut Thread, task: *const Kernel, began: u64, off: Option<u64>
 fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u64) {
     let ran = if began == 0 { 0 } else { elapsed(began, now) };
     let state = field!(prev, task_state: u32);
-    cpu.busy_ns += ran;
     if state == 0 {
         cpu.involuntary_switches += 1;
     } else {
@@ -160,6 +159,7 @@ fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u6
     let index = begin(cpu, prev, now);
     let Some(thread) = THREADS.get_ptr_mut(index) else {
         cpu.unknown_tasks += 1;
+        cpu.busy_ns += ran;
         cpu.unattributed_ns += ran;
         return;
     };
@@ -167,6 +167,10 @@ fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u6
     // SAFETY: the pointer is to an element; only this CPU writes to it while
     // the task is leaving.
     let thread = unsafe { &mut *thread };
+    // If this was its first slice, the kernel's counter tells how long that
+    // was: the clock counts interrupts too.
+    let is_first = thread.voluntary_switches + thread.involuntary_switches == 1;
+    cpu.busy_ns += if is_first { thread.cpu_ns } else { ran };
     thread.left_at_ns = now;
     if state & TASK_DEAD != 0 {
         end(cpu, prev, thread, index, now);
