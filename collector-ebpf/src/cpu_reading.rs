@@ -57,14 +57,19 @@ pub struct CpuReading {
     /// `rq.clock_task`, as of its last update: `rq.clock` without the time
     /// that was stolen or went to interrupts.
     pub clock_task_ns: u64,
-    /// `Cpu::since_ns` of the current task.
+    /// `CpuCounters::since_ns` when it was read.
+    pub noted_ns: u64,
+    /// `rq.curr`: the address of the current task.
+    pub task: u64,
+    /// Since when the current task has had the CPU; 0 if `CPUS` tells of
+    /// another one, since some kernels hide the switches of some tasks.
     pub since_ns: u64,
     /// The element of `THREADS` of the current task; [`NO_THREAD`] if it has
-    /// none, is the idle task, or is not the one that `CPUS` tells of.
+    /// none, or is the idle task.
     ///
     /// [`NO_THREAD`]: crate::NO_THREAD
     pub thread: u32,
-    /// Its number.
+    /// Its number; 0 for the idle task. What follows is not read of that one.
     pub tid: u32,
     /// `se.exec_start`: up to where it was charged, by `rq.clock_task`.
     pub charged_until_ns: u64,

@@ -235,16 +235,23 @@ fn read_cpu(reading: &mut CpuReading, noted: &CpuCounters) {
     reading.is_whole = version.is_still(&Version::of(noted, queue, idle));
 }
 
-/// Reads the task that has the CPU, if it is the one that the switch path has
-/// noted.
+/// Reads the task that has the CPU, which may be another than the switch path
+/// has noted.
 #[inline(always)]
 fn read_current(reading: &mut CpuReading, noted: &CpuCounters, version: &Version) {
-    reading.thread = NO_THREAD;
     let task = version.current as *const Kernel;
-    if noted.task != version.current || noted.tid == 0 {
+    reading.noted_ns = version.since_ns;
+    reading.task = version.current;
+    reading.since_ns = if noted.task == version.current {
+        version.since_ns
+    } else {
+        0
+    };
+    reading.tid = read!(task, FIELD_OFFSETS.task_pid: u32);
+    reading.thread = NO_THREAD;
+    if reading.tid == 0 {
         return;
     }
-    reading.since_ns = version.since_ns;
     reading.charged_until_ns = version.charged_until_ns;
     reading.cpu_ns = read!(task, FIELD_OFFSETS.task_cpu_ns: u64);
     reading.user_ns = read!(task, FIELD_OFFSETS.task_utime: u64);
@@ -252,6 +259,5 @@ fn read_current(reading: &mut CpuReading, noted: &CpuCounters, version: &Version
     reading.runqueue_ns = read!(task, FIELD_OFFSETS.task_run_delay: u64);
     reading.minor_faults = read!(task, FIELD_OFFSETS.task_min_flt: u64);
     reading.major_faults = read!(task, FIELD_OFFSETS.task_maj_flt: u64);
-    reading.tid = noted.tid;
-    reading.thread = thread_of(task, noted.tid);
+    reading.thread = thread_of(task, reading.tid);
 }

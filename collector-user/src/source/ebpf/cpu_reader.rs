@@ -4,7 +4,7 @@ use aya::{
     Ebpf,
     programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _},
 };
-use collector_ebpf::{CpuCounters, CpuReading, NO_THREAD};
+use collector_ebpf::{CpuCounters, CpuReading};
 
 use super::{
     cpu_check,
@@ -193,12 +193,11 @@ impl CpuReader {
         self.forks_before.is_some()
     }
 
-    /// The thread that has a CPU, as of the last reading; `None` if that is
-    /// not the one that `noted` tells of, or if it has no record.
-    pub(super) fn current(&self, cpu: u32, noted: &CpuCounters) -> Option<CpuReading> {
-        let reading = self.readings.get(cpu as usize)?;
-        let is_same = reading.tid == noted.tid && reading.since_ns == noted.since_ns;
-        (is_same && reading.thread != NO_THREAD && reading.at_ns != 0).then_some(*reading)
+    /// What was read last of a CPU; `None` if that has switched since.
+    pub(super) fn reading(&self, cpu: u32, noted: &CpuCounters) -> Option<&CpuReading> {
+        self.readings
+            .get(cpu as usize)
+            .filter(|reading| reading.at_ns != 0 && reading.noted_ns == noted.since_ns)
     }
 
     fn stats(&self, forks_before: u64) -> CpuStats {

@@ -17,7 +17,8 @@ impl SchedulerClock {
     /// has not moved since. `charged_before_ns` is what the thread had been
     /// charged when it got the CPU.
     pub(super) fn of_slice(reading: &CpuReading, charged_before_ns: u64) -> Option<Self> {
-        let is_new = reading.cpu_ns == charged_before_ns
+        let is_new = reading.since_ns != 0
+            && reading.cpu_ns == charged_before_ns
             && reading.charged_until_ns == reading.clock_task_ns;
         is_new.then(|| Self {
             behind_ns: reading.since_ns.wrapping_sub(reading.clock_ns),
@@ -40,7 +41,8 @@ impl SchedulerClock {
 /// As `update_curr` of `kernel/sched/fair.c` would charge it at the time of
 /// the reading: the time by `rq.clock_task`, which leaves out what was stolen
 /// and what went to interrupts. It is not more than the time by the clock that
-/// all can see, so it is right where the scheduler's clock is not known.
+/// all can see, so it is right where the scheduler's clock is not known. Where
+/// neither that is nor since when the thread has had its CPU, it is 0.
 pub(super) fn uncharged_ns(
     reading: &CpuReading,
     charged_before_ns: u64,
@@ -52,7 +54,7 @@ pub(super) fn uncharged_ns(
         .saturating_sub(reading.since_ns)
         .saturating_sub(charged);
     let Some(clock) = clock else {
-        return most;
+        return if reading.since_ns == 0 { 0 } else { most };
     };
     let not_the_tasks = reading.clock_ns.wrapping_sub(reading.clock_task_ns);
     let now = reading
@@ -96,6 +98,9 @@ mod tests {
         slice.clock_task_ns = 80;
         assert_eq!(SchedulerClock::of_slice(&slice, 70), None, "it has moved");
         assert_eq!(SchedulerClock::of_slice(&reading(), 70), None, "charged");
+        slice.clock_task_ns = 60;
+        slice.since_ns = 0;
+        assert_eq!(SchedulerClock::of_slice(&slice, 70), None, "unknown");
     }
 
     #[test]
@@ -103,6 +108,17 @@ mod tests {
         let clock = Some(SchedulerClock { behind_ns: 900 });
         assert_eq!(uncharged_ns(&reading(), 70, clock), 150);
         assert_eq!(uncharged_ns(&reading(), 70, None), 250);
+    }
+
+    #[test]
+    fn where_the_switch_was_hidden_only_the_scheduler_tells() {
+        let slice = CpuReading {
+            since_ns: 0,
+            ..reading()
+        };
+        let clock = Some(SchedulerClock { behind_ns: 900 });
+        assert_eq!(uncharged_ns(&slice, 70, clock), 150);
+        assert_eq!(uncharged_ns(&slice, 70, None), 0);
     }
 
     #[test]

@@ -113,9 +113,10 @@ impl State {
         // A switch in between shows in the second look; many in a row would
         // only make one CPU's time in flight a little wrong.
         for _ in 0..8 {
-            let thread = self.current(cpu, &noted);
+            let seen = noted;
+            let thread = self.current(cpu, &mut noted);
             let again = self.cpus.counters(cpu)?;
-            if again.since_ns == noted.since_ns && again.task == noted.task {
+            if again.since_ns == seen.since_ns && again.task == seen.task {
                 return Some((noted, thread));
             }
             noted = again;
@@ -123,17 +124,27 @@ impl State {
         Some((noted, None))
     }
 
-    /// The thread that a CPU has noted.
+    /// The thread that has a CPU.
     ///
-    /// The programs look for its record when the thread leaves only. If that is
-    /// the thread which had the CPU when they read it, they have told; else it
-    /// takes a system call.
-    fn current(&self, cpu: u32, noted: &CpuCounters) -> Option<Current> {
+    /// The programs look for its record when the thread leaves only. If the
+    /// CPU has switched nothing since they read it, they have told; else it
+    /// takes a system call. What they found is who has the CPU, even where it
+    /// has noted another: then it is not known since when.
+    fn current(&self, cpu: u32, noted: &mut CpuCounters) -> Option<Current> {
+        let reader = self.cpu_reader.as_ref();
+        let reading = reader
+            .and_then(|reader| reader.reading(cpu, noted))
+            .copied();
+        if let Some(reading) = &reading
+            && reading.since_ns == 0
+        {
+            noted.task = reading.task;
+            noted.tid = reading.tid;
+            noted.since_ns = u64::MAX;
+        }
         if noted.tid == 0 {
             return None;
         }
-        let reader = self.cpu_reader.as_ref();
-        let reading = reader.and_then(|reader| reader.current(cpu, noted));
         let index = match &reading {
             Some(reading) => reading.thread,
             None => self.thread_of.get(&noted.task, 0).ok()?,
