@@ -1,6 +1,6 @@
+use super::watched::{Samples, Watched};
 use crate::{
-    report::Aim,
-    run::Failure,
+    run::{Failure, Run},
     tool::{number_after, number_before, output},
 };
 
@@ -11,44 +11,16 @@ pub(super) struct Load {
     /// As one would type it.
     pub(super) command: &'static str,
     pub(super) measured: &'static str,
-    pub(super) aim: Option<Aim>,
-    /// How many runs make one sample.
-    runs: usize,
     /// Runs it, quickly or not, and tells microseconds.
     run: fn(bool) -> Result<Option<f64>, Failure>,
 }
 
-impl Load {
-    /// Microseconds, of what it measures: the least of as many runs as make a
-    /// sample. What disturbs a run on a shared machine only adds to it.
-    pub(super) fn measure(&self, is_quick: bool) -> Result<f64, Failure> {
-        let mut least = f64::INFINITY;
-        for _ in 0..self.runs {
-            let took =
-                (self.run)(is_quick)?.ok_or_else(|| format!("{} told no time", self.command))?;
-            least = least.min(took);
-        }
-        Ok(least)
-    }
-}
-
-pub(super) static LOADS: [Load; 3] = [
-    Load {
-        name: "perf bench sched pipe, on one CPU",
-        program: "perf",
-        command: "taskset -c 0 perf bench sched pipe",
-        measured: "an operation",
-        aim: Some(Aim::AtMost(1.05)),
-        runs: 3,
-        run: pipe,
-    },
+pub(super) static LOADS: [Load; 2] = [
     Load {
         name: "hackbench",
         program: "hackbench",
         command: "hackbench -g 4",
         measured: "the whole run",
-        aim: None,
-        runs: 1,
         run: hackbench,
     },
     Load {
@@ -56,21 +28,33 @@ pub(super) static LOADS: [Load; 3] = [
         program: "stress-ng",
         command: "stress-ng --switch 1",
         measured: "a switch",
-        aim: None,
-        runs: 1,
         run: stress_ng,
     },
 ];
 
-/// Takes longer than a second unless it shall be quick, so that a tick of the
-/// agent is in each run.
-fn pipe(is_quick: bool) -> Result<Option<f64>, Failure> {
-    let loops = if is_quick { "50000" } else { "250000" };
-    let text = output(
-        "taskset",
-        &["-c", "0", "perf", "bench", "sched", "pipe", "-l", loops],
-    )?;
-    Ok(number_before(&text, "usecs/op"))
+impl Load {
+    /// Measures it with and without the agent, in turn.
+    pub(super) fn measure(&self, run: &Run) -> Result<Samples, Failure> {
+        let rounds = run.choose(2, 9);
+        let mut samples = Samples::default();
+        let mut order = [Watched::Bare, Watched::Agent];
+        for round in 1..=rounds {
+            run.say(&format!("{}: round {round} of {rounds}", self.name));
+            for watched in order {
+                let watcher = watched.begin()?;
+                samples.push(watched, self.took_us(run)?);
+                drop(watcher);
+            }
+            order.reverse();
+        }
+        Ok(samples)
+    }
+
+    /// Microseconds, of what it measures.
+    pub(super) fn took_us(&self, run: &Run) -> Result<f64, Failure> {
+        let took = (self.run)(run.is_quick)?;
+        Ok(took.ok_or_else(|| format!("{} told no time", self.command))?)
+    }
 }
 
 fn hackbench(is_quick: bool) -> Result<Option<f64>, Failure> {

@@ -2,72 +2,37 @@
 
 mod loads;
 mod ping_pong;
+mod pipe;
 mod programs;
+mod watched;
 
-use std::{collections::BTreeMap, fs, thread, time::Duration};
+use std::{fs, thread, time::Duration};
 
 use aya::programs::loaded_programs;
 
 use crate::{
-    agent::Agent,
-    layouts,
-    report::{Aim, Figure, Part, Spread, Table, Unit},
+    report::{Aim, Figure, Part, Table, Unit},
     run::{Failure, Run},
     tool,
 };
-use loads::{LOADS, Load};
+use loads::LOADS;
 pub(crate) use ping_pong::ping_pong;
+use pipe::Pipe;
+use watched::{Samples, Watched};
 
-/// Who is told of the switches while a load runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Watched {
-    /// Nobody.
-    Bare,
-    /// A `collector run`.
-    Agent,
-    /// A program that does nothing: what it costs to be told at all.
-    Empty,
-    /// A program that reads the clock once, and nothing else.
-    Clock,
-}
-
-/// Which loads a round measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chosen {
-    All,
-    WithAims,
-}
-
-/// The measurements of one load, in its own unit.
-struct Measured {
-    load: &'static Load,
-    samples: BTreeMap<Watched, Vec<f64>>,
-}
-
-impl Measured {
-    fn of(&self, watched: Watched) -> &[f64] {
-        self.samples.get(&watched).map_or(&[], Vec::as_slice)
-    }
-
-    fn median(&self, watched: Watched) -> Option<f64> {
-        Spread::of(self.of(watched)).map(|spread| spread.median)
-    }
-
-    /// How much longer it took than bare, round by round.
-    fn ratios(&self, watched: Watched) -> Vec<f64> {
-        let each = self.of(watched).iter().zip(self.of(Watched::Bare));
-        each.map(|(with, without)| with / without).collect()
-    }
-}
+/// Why a pipe operation takes longer than the aim where it does.
+const PIPE_REASON: &str = "a pipe operation is two switches and two wakeups and little else; \
+     two other programs were measured in the same rounds: an empty one shows what the hook itself \
+     costs, which no program can be without, and one that only reads the clock shows how little \
+     room the aim leaves";
 
 pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
-    let rounds = run.choose(2, 27);
     let mut part = Part::new(
         "What the agent costs on the switch path",
         "Programs that do little but switch, with and without a `collector run` whose managers \
-         subscribe at 1 s. Each round is measured in a row, in an order that changes from round \
-         to round; the kernel's run-time statistics are off. A sample of the pipe is the fastest \
-         of three runs of more than a second each.",
+         subscribe at 1 s, in an order that changes from round to round; the kernel's run-time \
+         statistics are off. Of the pipe one run goes on for three rounds, and a sample is the \
+         mean of the better one of two seconds.",
     );
     let others = programs_of_others();
     if others > 0 {
@@ -81,43 +46,6 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
         return Err("kernel.bpf_stats_enabled is on: it makes each program slower".into());
     }
 
-    let mut all: Vec<Measured> = Vec::new();
-    for load in &LOADS {
-        if tool::find(load.program).is_none() {
-            part.figure(
-                Figure::not_measured(load.name, Unit::Ratio, tool::absent(load.program))
-                    .aims_if(load.aim, ""),
-            );
-        } else {
-            all.push(Measured {
-                load,
-                samples: BTreeMap::new(),
-            });
-        }
-    }
-    let mut order = [
-        Watched::Bare,
-        Watched::Agent,
-        Watched::Empty,
-        Watched::Clock,
-    ];
-    for round in 1..=rounds {
-        run.say(&format!("round {round} of {rounds}"));
-        // An aim of a few hundredths wants more samples than the rest.
-        let loads = if round % 3 == 1 {
-            Chosen::All
-        } else {
-            Chosen::WithAims
-        };
-        for watched in order {
-            measure(&mut all, loads, watched, run.is_quick)?;
-        }
-        order.rotate_left(1);
-        if round % 3 == 0 {
-            order.reverse();
-        }
-    }
-
     let mut table = Table::new(
         "Medians",
         [
@@ -129,77 +57,70 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
             ("the clock alone", Unit::Microseconds),
         ],
     );
-    for measured in &all {
-        let load = measured.load;
+    let mut row = |command: &'static str, measured: &'static str, samples: &Samples| {
         table.row([
-            load.command.into(),
-            load.measured.into(),
-            measured.median(Watched::Bare).into(),
-            measured.median(Watched::Agent).into(),
-            measured.median(Watched::Empty).into(),
-            measured.median(Watched::Clock).into(),
+            command.into(),
+            measured.into(),
+            samples.median(Watched::Bare).into(),
+            samples.median(Watched::Agent).into(),
+            samples.median(Watched::Empty).into(),
+            samples.median(Watched::Clock).into(),
         ]);
+    };
+    let is_there = |part: &mut Part, name: &str, program: &str| {
+        let is_there = tool::find(program).is_some();
+        if !is_there {
+            part.figure(Figure::not_measured(
+                name,
+                Unit::Ratio,
+                tool::absent(program),
+            ));
+        }
+        is_there
+    };
+    let has_pipe = is_there(&mut part, pipe::NAME, pipe::PROGRAM);
+    if has_pipe {
+        let samples = pipe::measure(run)?;
+        row(pipe::COMMAND, "an operation", &samples);
         part.figure(
-            Figure::of(load.name, Unit::Ratio, &measured.ratios(Watched::Agent))
-                .aims_if(load.aim, SWITCH_REASON),
+            Figure::of(pipe::NAME, Unit::Ratio, &samples.ratios(Watched::Agent))
+                .aims(Aim::AtMost(1.05), PIPE_REASON),
         );
-        if load.aim.is_some() {
-            for (program, watched) in [
-                ("an empty program", Watched::Empty),
-                ("a program that only reads the clock", Watched::Clock),
-            ] {
-                part.figure(Figure::of(
-                    format!("{}: {program} in place of the agent", load.name),
-                    Unit::Ratio,
-                    &measured.ratios(watched),
-                ));
-            }
+        for (program, watched) in [
+            ("an empty program", Watched::Empty),
+            ("a program that only reads the clock", Watched::Clock),
+        ] {
+            part.figure(Figure::of(
+                format!("{}: {program} in place of the agent", pipe::NAME),
+                Unit::Ratio,
+                &samples.ratios(watched),
+            ));
+        }
+    }
+    let mut loads = Vec::new();
+    for load in &LOADS {
+        if is_there(&mut part, load.name, load.program) {
+            let samples = load.measure(run)?;
+            row(load.command, load.measured, &samples);
+            let ratios = samples.ratios(Watched::Agent);
+            part.figure(Figure::of(load.name, Unit::Ratio, &ratios));
+            loads.push(load);
         }
     }
     part.table(table);
-    for load in &LOADS {
-        if tool::find(load.program).is_some() {
-            run.say(&format!("each program, under {}", load.name));
-            part.table(programs::table(load, run.is_quick)?);
-        }
+
+    if has_pipe {
+        run.say(&format!("each program, under {}", pipe::NAME));
+        let pipe = Pipe::start()?;
+        part.table(programs::table(pipe::NAME, || {
+            pipe.operation_us(pipe::WINDOW)
+        })?);
+    }
+    for load in loads {
+        run.say(&format!("each program, under {}", load.name));
+        part.table(programs::table(load.name, || load.took_us(run))?);
     }
     Ok(part)
-}
-
-/// Why a switch costs more than the aim where it does.
-const SWITCH_REASON: &str = "a pipe operation is two switches and two wakeups and little else; \
-     two other programs were measured in the same rounds: an empty one shows what the hook itself \
-     costs, which no program can be without, and one that only reads the clock shows how little \
-     room the aim leaves";
-
-/// Measures the loads while somebody is told of the switches, or nobody.
-fn measure(
-    all: &mut [Measured],
-    loads: Chosen,
-    watched: Watched,
-    is_quick: bool,
-) -> Result<(), Failure> {
-    let agent = match watched {
-        Watched::Agent => Some(Agent::start("ebpf", "")?),
-        Watched::Bare | Watched::Empty | Watched::Clock => None,
-    };
-    let program = match watched {
-        Watched::Empty => Some(layouts::attached(layouts::EMPTY)?),
-        Watched::Clock => Some(layouts::attached(layouts::CLOCK)?),
-        Watched::Bare | Watched::Agent => None,
-    };
-    // What starting it set off is over by then.
-    thread::sleep(Duration::from_millis(500));
-    for measured in all {
-        let is_wanted = loads == Chosen::All && matches!(watched, Watched::Bare | Watched::Agent);
-        if measured.load.aim.is_none() && !is_wanted {
-            continue;
-        }
-        let took = measured.load.measure(is_quick)?;
-        measured.samples.entry(watched).or_default().push(took);
-    }
-    drop((agent, program));
-    Ok(())
 }
 
 /// How many programs that are named after the hook are loaded, and not ours:
@@ -219,13 +140,4 @@ fn programs_of_others() -> usize {
         thread::sleep(Duration::from_millis(100));
     }
     count()
-}
-
-impl Figure {
-    fn aims_if(self, aim: Option<Aim>, reason: &str) -> Self {
-        match aim {
-            Some(aim) => self.aims(aim, reason),
-            None => self,
-        }
-    }
 }

@@ -10,7 +10,6 @@ use aya::{
     sys::{Stats, enable_stats},
 };
 
-use super::loads::Load;
 use crate::{
     agent::Agent,
     report::{Table, Unit},
@@ -36,9 +35,12 @@ struct Program {
 }
 
 /// The programs of an agent, while a load runs.
-pub(super) fn table(load: &Load, is_quick: bool) -> Result<Table, Failure> {
+pub(super) fn table(
+    load: &str,
+    run: impl FnOnce() -> Result<f64, Failure>,
+) -> Result<Table, Failure> {
     let mut table = Table::new(
-        &format!("Each program while {} runs", load.name),
+        &format!("Each program while {load} runs"),
         [
             ("program", Unit::Text),
             ("runs a second", Unit::Count),
@@ -52,7 +54,7 @@ pub(super) fn table(load: &Load, is_quick: bool) -> Result<Table, Failure> {
     // nanoseconds to each run.
     let statistics = enable_stats(Stats::RunTime)?;
     let (before, start) = (programs(), Instant::now());
-    load.measure(is_quick)?;
+    run()?;
     let (after, seconds) = (programs(), start.elapsed().as_secs_f64());
     drop(statistics);
     drop(agent);
