@@ -1,4 +1,4 @@
-use collector_ebpf::CpuReading;
+use collector_ebpf::{CpuCounters, CpuReading};
 
 /// How far the scheduler's clock is behind the programs': `bpf_ktime_get_ns`
 /// less `sched_clock_cpu`, in the numbers that wrap around.
@@ -22,6 +22,14 @@ impl SchedulerClock {
             && reading.charged_until_ns == reading.clock_task_ns;
         is_new.then(|| Self {
             behind_ns: reading.since_ns.wrapping_sub(reading.clock_ns),
+        })
+    }
+
+    /// As a CPU found it at one of its switches, which may be a while ago;
+    /// `None` if it cannot read the scheduler's clock.
+    pub(super) fn noted(counters: &CpuCounters) -> Option<Self> {
+        (counters.clock_looked_ns != 0).then_some(Self {
+            behind_ns: counters.clock_behind_ns,
         })
     }
 
@@ -101,6 +109,18 @@ mod tests {
         slice.clock_task_ns = 60;
         slice.since_ns = 0;
         assert_eq!(SchedulerClock::of_slice(&slice, 70), None, "unknown");
+    }
+
+    #[test]
+    fn a_cpu_that_has_looked_tells_the_clock() {
+        let mut counters = CpuCounters {
+            clock_behind_ns: 900,
+            ..CpuCounters::default()
+        };
+        assert_eq!(SchedulerClock::noted(&counters), None);
+        counters.clock_looked_ns = 1;
+        let clock = SchedulerClock::noted(&counters);
+        assert_eq!(clock, Some(SchedulerClock { behind_ns: 900 }));
     }
 
     #[test]

@@ -54,7 +54,13 @@ impl State {
             let thread = slice.thread.as_ref()?;
             SchedulerClock::of_slice(thread.reading.as_ref()?, thread.record.cpu_ns)
         });
-        self.clock = seen.reduce(SchedulerClock::nearer).or(self.clock);
+        let noted = slices
+            .iter()
+            .filter_map(|slice| SchedulerClock::noted(&slice.counters));
+        self.clock = seen
+            .reduce(SchedulerClock::nearer)
+            .or(self.clock)
+            .or_else(|| noted.reduce(SchedulerClock::nearer));
         for slice in &mut slices {
             if let Some(thread) = &slice.thread
                 && let Some(reading) = &thread.reading
