@@ -1,9 +1,6 @@
 //! A process that never leaves its CPU.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use collector_tests::{
     ProcTask, burn_cpu_ms, cpu_clock_ns, cpu_clock_step_ns, emulation_slack_ns, fork, wait_until,
@@ -31,25 +28,19 @@ fn a_process_that_never_leaves_its_cpu_shows_its_time_at_each_tick() {
     let mut last = 0;
     for _ in 0..LOOKS {
         thread::sleep(BETWEEN);
-        // No more than this passes between the two looks at its clock.
-        let passed = Instant::now();
         let before = cpu_clock_ns(pid).expect("it runs");
         let shown = process(&scheduler, pid);
         let after = cpu_clock_ns(pid).expect("it runs");
-        let passed = passed.elapsed().as_nanos() as u64;
-        // What the host of a guest takes away is in the sample until the
-        // scheduler notices it, which it does at each look at the clock.
-        let stolen = passed.saturating_sub(after - before);
         let cpu_ns = shown.cpu_ns.expect("it is known");
         let allowed = |clock: u64| (clock / 1_000).max(200_000) + slack;
         println!(
-            "{cpu_ns} ns: {} from before, {} from after, {stolen} stolen meanwhile",
+            "{cpu_ns} ns: {} from before, {} from after",
             cpu_ns as i64 - before as i64,
             cpu_ns as i64 - after as i64
         );
         assert!(
-            cpu_ns + allowed(before) >= before && cpu_ns <= after + stolen + allowed(after),
-            "{cpu_ns} is not from {before} to {after}, with {stolen} stolen"
+            cpu_ns + allowed(before) >= before && cpu_ns <= after + allowed(after),
+            "{cpu_ns} is not from {before} to {after}"
         );
         assert!(cpu_ns >= last, "{cpu_ns} after {last}");
         last = cpu_ns;

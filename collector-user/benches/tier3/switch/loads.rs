@@ -41,9 +41,8 @@ impl Load {
         for round in 1..=rounds {
             run.say(&format!("{}: round {round} of {rounds}", self.name));
             for watched in order {
-                let watcher = watched.begin()?;
+                let _watcher = watched.begin()?;
                 samples.push(watched, self.took_us(run)?);
-                drop(watcher);
             }
             order.reverse();
         }

@@ -112,9 +112,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
     if has_pipe {
         run.say(&format!("each program, under {}", pipe::NAME));
         let pipe = Pipe::start()?;
-        part.table(programs::table(pipe::NAME, || {
-            pipe.operation_us(pipe::WINDOW)
-        })?);
+        part.table(programs::table(pipe::NAME, || pipe.operation_us())?);
     }
     for load in loads {
         run.say(&format!("each program, under {}", load.name));

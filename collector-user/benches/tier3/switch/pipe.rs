@@ -28,7 +28,7 @@ pub(super) const COMMAND: &str = "taskset -c 0 perf bench sched pipe";
 const ROUNDS_A_RUN: usize = 3;
 
 /// How long it is looked at for one number: so a tick of the agent is in each.
-pub(super) const WINDOW: Duration = Duration::from_secs(1);
+const WINDOW: Duration = Duration::from_secs(1);
 
 /// Measures all in turn, in an order that changes from round to round. A
 /// sample is the better one of two windows, since what disturbs one on a
@@ -51,13 +51,12 @@ pub(super) fn measure(run: &Run) -> Result<Samples, Failure> {
             pipe = Pipe::start()?;
         }
         for watched in order {
-            let watcher = watched.begin()?;
+            let _watcher = watched.begin()?;
             let mut least = f64::INFINITY;
             for _ in 0..windows {
-                least = least.min(pipe.operation_us(WINDOW)?);
+                least = least.min(pipe.operation_us()?);
             }
             samples.push(watched, least);
-            drop(watcher);
         }
         order.rotate_left(1);
         if round % 4 == 3 {
@@ -89,10 +88,10 @@ impl Pipe {
         Ok(pipe)
     }
 
-    /// How long an operation took, over so much time.
-    pub(super) fn operation_us(&self, window: Duration) -> Result<f64, Failure> {
+    /// How long an operation takes: the mean of a window.
+    pub(super) fn operation_us(&self) -> Result<f64, Failure> {
         let (operations, start) = (self.operations()?, Instant::now());
-        thread::sleep(window);
+        thread::sleep(WINDOW);
         let (operations, took) = (self.operations()? - operations, start.elapsed());
         if operations == 0 {
             return Err(format!("{COMMAND} does nothing").into());
