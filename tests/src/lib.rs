@@ -16,7 +16,7 @@ mod wait;
 pub use agent::agent;
 pub use cgroup::TestCgroup;
 pub use child::{Child, Usage, burn_cpu_ms, helper};
-pub use crowd::crowd;
+pub use crowd::Crowd;
 pub use fork::fork;
 pub use kernel_clock::{cpu_clock_ns, cpu_clock_step_ns, emulation_slack_ns, schedstat};
 pub use proc_task::{ProcTask, threads_of_the_host};

@@ -10,9 +10,7 @@ use collector::{
     metric::ProcessEvent,
     source::ebpf::{EventSink, LoadOptions},
 };
-use collector_tests::{
-    EventRecorder, children_cpu_ns, crowd, here_or_emulated, is_guest, wait_until,
-};
+use collector_tests::{Crowd, EventRecorder, Recorded, here_or_emulated, is_guest, wait_until};
 
 use crate::support::{Totals, assert_close, load_with, look, processes};
 
@@ -69,34 +67,28 @@ fn events_that_find_no_room_are_counted_and_told_and_no_process_is_lost() {
         goes_on: Arc::default(),
     };
     scheduler.send_events_to(sink.clone());
-    let used_before = children_cpu_ns().expect("it is told");
-    let pids = crowd(count).expect("they start");
-    let used = children_cpu_ns().expect("it is told") - used_before;
-    let pids: BTreeSet<u32> = pids.into_iter().collect();
+    let crowd = Crowd::of(count).expect("they start");
     assert!(scheduler.events_dropped() > 0, "the buffer did not fill up");
     sink.go_on();
 
-    let of_ours = |exits: &[collector::metric::ExitEvent]| {
-        exits.iter().filter(|exit| pids.contains(&exit.pid)).count()
-    };
     wait_until("all their ends are told", || {
         // What no event tells is found when the processes are looked at.
         processes(&scheduler);
-        of_ours(&recorder.recorded().exits) >= count
+        crowd.events_in(&recorder.recorded()).exits.len() >= count
     });
-    let recorded = recorder.recorded();
-    assert_eq!(of_ours(&recorded.exits), count);
-    let ours = recorded
-        .exits
-        .iter()
-        .filter(|exit| pids.contains(&exit.pid));
+    let Recorded {
+        forks,
+        execs,
+        exits,
+    } = crowd.events_in(&recorder.recorded());
+    assert_eq!(exits.len(), count);
     let (mut charged, mut are_told) = (0, 0);
-    for exit in ours {
+    for exit in &exits {
         charged += exit.cpu_ns.unwrap_or(0);
         are_told += usize::from(exit.exit_code == Some(0));
     }
     assert_eq!(are_told, count, "how they ended is in their records");
-    assert_close("cpu_ns", charged, used, 0.005, 0);
+    assert_close("cpu_ns", charged, crowd.cpu_ns, 0.005, 0);
 
     // Dropped is what is missing: begins, which are told to be lost, and ends,
     // which were found without an event.
@@ -105,15 +97,7 @@ fn events_that_find_no_room_are_counted_and_told_and_no_process_is_lost() {
         let untold = scheduler.events_dropped() + scheduler.events_missed();
         untold - scheduler.events_lost() == scheduler.ends_found()
     });
-    let forks = recorded
-        .forks
-        .iter()
-        .filter(|fork| pids.contains(&fork.pid));
-    let execs = recorded
-        .execs
-        .iter()
-        .filter(|exec| pids.contains(&exec.pid));
-    let missing = (2 * count - forks.count() - execs.count()) as u64;
+    let missing = (2 * count - forks.len() - execs.len()) as u64;
     println!(
         "{} dropped: {} lost, {missing} of them ours; {} ends found without",
         scheduler.events_dropped(),
@@ -137,5 +121,5 @@ fn events_that_find_no_room_are_counted_and_told_and_no_process_is_lost() {
         .map(|process| process.pid)
         .collect();
     let ghosts: BTreeSet<u32> = shown.iter().filter(is_ghost).copied().collect();
-    assert!(ghosts.is_disjoint(&pids), "{ghosts:?} are gone");
+    assert!(ghosts.is_disjoint(&crowd.pids), "{ghosts:?} are gone");
 }

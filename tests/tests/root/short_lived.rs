@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use collector::source::ebpf::LoadOptions;
 use collector_tests::{
-    EventRecorder, children_cpu_ns, crowd, here_or_emulated, is_guest, threads_of_the_host,
-    wait_until,
+    Crowd, EventRecorder, Recorded, here_or_emulated, is_guest, threads_of_the_host, wait_until,
 };
 
 use crate::support::{assert_close, load_with, processes};
@@ -25,23 +24,21 @@ fn of_twenty_thousand_processes_none_is_lost_and_none_leaves_a_record_behind() {
     scheduler.send_events_to(recorder.clone());
     let exited_before = processes(&scheduler).exited;
 
-    let used_before = children_cpu_ns().expect("it is told");
-    let pids = crowd(count).expect("they start");
-    let used = children_cpu_ns().expect("it is told") - used_before;
-    let pids: BTreeSet<u32> = pids.into_iter().collect();
-    assert_eq!(pids.len(), count, "no number came twice");
-
+    let crowd = Crowd::of(count).expect("they start");
     wait_until("all their ends are told", || {
-        let recorded = recorder.recorded();
-        let ended = recorded.exits.iter().map(|exit| exit.pid);
-        ended.filter(|pid| pids.contains(pid)).count() >= count
+        crowd.events_in(&recorder.recorded()).exits.len() >= count
     });
     let recorded = recorder.recorded();
-    let exits: Vec<_> = recorded
-        .exits
-        .iter()
-        .filter(|exit| pids.contains(&exit.pid))
-        .collect();
+    let mut ended = BTreeSet::new();
+    for exit in &recorded.exits {
+        let is_first = ended.insert((exit.pid, exit.start_time_ns));
+        assert!(is_first, "its end is told twice: {exit:?}");
+    }
+    let Recorded {
+        forks,
+        execs,
+        exits,
+    } = crowd.events_in(&recorded);
     assert_eq!(exits.len(), count);
     for exit in &exits {
         assert_eq!((exit.exit_code, exit.signal), (Some(0), None), "{exit:?}");
@@ -49,22 +46,14 @@ fn of_twenty_thousand_processes_none_is_lost_and_none_leaves_a_record_behind() {
     let charged: u64 = exits.iter().filter_map(|exit| exit.cpu_ns).sum();
     println!(
         "{count} processes: {charged} ns charged, {} ns by rusage ({:+.4} %), {} events dropped",
-        used,
-        (charged as f64 / used as f64 - 1.0) * 100.0,
+        crowd.cpu_ns,
+        (charged as f64 / crowd.cpu_ns as f64 - 1.0) * 100.0,
         scheduler.events_dropped()
     );
-    assert_close("cpu_ns", charged, used, 0.005, 0);
+    assert_close("cpu_ns", charged, crowd.cpu_ns, 0.005, 0);
 
     // Each event that does not come has been told to be lost.
-    let forks = recorded
-        .forks
-        .iter()
-        .filter(|fork| pids.contains(&fork.pid));
-    let execs = recorded
-        .execs
-        .iter()
-        .filter(|exec| pids.contains(&exec.pid));
-    let missing = (2 * count - forks.count() - execs.count()) as u64;
+    let missing = (2 * count - forks.len() - execs.len()) as u64;
     println!(
         "{missing} begins are missing; the kernel left out {}",
         scheduler.events_missed()
@@ -83,7 +72,8 @@ fn of_twenty_thousand_processes_none_is_lost_and_none_leaves_a_record_behind() {
     let grown = |now: Option<u64>, before: Option<u64>| now.zip(before).map(|(a, b)| a - b);
     assert!(grown(exited.processes, exited_before.processes) >= Some(count as u64));
     assert!(grown(exited.cpu_ns, exited_before.cpu_ns) >= Some(charged));
-    let left: Vec<u32> = pids
+    let left: Vec<u32> = crowd
+        .pids
         .into_iter()
         .filter(|&pid| {
             reading
