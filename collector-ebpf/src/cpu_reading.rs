@@ -59,11 +59,11 @@ pub struct CpuReading {
     pub clock_task_ns: u64,
     /// `CpuCounters::since_ns` when it was read.
     pub noted_ns: u64,
-    /// `rq.curr`: the address of the current task.
+    /// `CpuCounters::task` when it was read.
+    pub noted_task: u64,
+    /// `rq.curr`: the address of the current task. Another one than was noted
+    /// if its switch was not seen: some kernels hide those of some tasks.
     pub task: u64,
-    /// Since when the current task has had the CPU; 0 if `CPUS` tells of
-    /// another one, since some kernels hide the switches of some tasks.
-    pub since_ns: u64,
     /// The element of `THREADS` of the current task; [`NO_THREAD`] if it has
     /// none, or is the idle task.
     ///
@@ -85,4 +85,17 @@ pub struct CpuReading {
     pub minor_faults: u64,
     /// `maj_flt`.
     pub major_faults: u64,
+}
+
+impl CpuReading {
+    /// Since when the current task has had the CPU, by `bpf_ktime_get_ns`;
+    /// `None` if its switch was not seen.
+    #[must_use]
+    pub const fn since_ns(&self) -> Option<u64> {
+        if self.noted_task == self.task {
+            Some(self.noted_ns)
+        } else {
+            None
+        }
+    }
 }

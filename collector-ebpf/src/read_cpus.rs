@@ -241,12 +241,8 @@ fn read_cpu(reading: &mut CpuReading, noted: &CpuCounters) {
 fn read_current(reading: &mut CpuReading, noted: &CpuCounters, version: &Version) {
     let task = version.current as *const Kernel;
     reading.noted_ns = version.since_ns;
+    reading.noted_task = noted.task;
     reading.task = version.current;
-    reading.since_ns = if noted.task == version.current {
-        version.since_ns
-    } else {
-        0
-    };
     reading.tid = read!(task, FIELD_OFFSETS.task_pid: u32);
     reading.thread = NO_THREAD;
     if reading.tid == 0 {

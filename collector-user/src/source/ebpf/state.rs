@@ -16,7 +16,6 @@ use super::{
     missed_runs::MissedRuns,
     online::OnlineCpus,
     preemptions::Preemptions,
-    scheduler_clock::SchedulerClock,
 };
 use crate::{
     metric::{CpuTimes, ProcessEvent, ProcessStats},
@@ -78,7 +77,6 @@ pub(super) struct State {
     running: Vec<Running>,
     debug_log: Option<DebugLog>,
     cpu_reader: Option<CpuReader>,
-    clock: Option<SchedulerClock>,
     /// The busy time of each CPU that was told last: what is in flight is an
     /// estimate, and totals never shrink.
     told_busy_ns: Vec<u64>,
@@ -129,7 +127,6 @@ impl State {
             running: Vec::new(),
             debug_log,
             cpu_reader,
-            clock: None,
         }
     }
 

@@ -5,7 +5,7 @@ use collector_ebpf::{CpuCounters, CpuReading, Thread};
 use super::{
     super::{
         accounts::Running,
-        scheduler_clock::{SchedulerClock, uncharged_ns},
+        scheduler_clock::{behind_ns, uncharged_ns},
     },
     State,
 };
@@ -50,24 +50,14 @@ impl State {
                 })
             })
             .collect();
-        let seen = slices.iter().filter_map(|slice| {
-            let thread = slice.thread.as_ref()?;
-            SchedulerClock::of_slice(thread.reading.as_ref()?, thread.record.cpu_ns)
-        });
-        let noted = slices
-            .iter()
-            .filter_map(|slice| SchedulerClock::noted(&slice.counters));
-        self.clock = seen
-            .reduce(SchedulerClock::nearer)
-            .or(self.clock)
-            .or_else(|| noted.reduce(SchedulerClock::nearer));
+        let behind_ns = behind_ns(slices.iter().map(|slice| slice.counters));
         for slice in &mut slices {
             if let Some(thread) = &slice.thread
                 && let Some(reading) = &thread.reading
             {
                 let before_ns = thread.record.cpu_ns;
                 let charged = reading.cpu_ns.saturating_sub(before_ns);
-                let uncharged = uncharged_ns(reading, before_ns, self.clock);
+                let uncharged = uncharged_ns(reading, before_ns, behind_ns);
                 slice.in_flight_ns = charged.saturating_add(uncharged);
             }
         }
@@ -142,7 +132,7 @@ impl State {
             .and_then(|reader| reader.reading(cpu, noted))
             .copied();
         if let Some(reading) = &reading
-            && reading.since_ns == 0
+            && reading.since_ns().is_none()
         {
             noted.task = reading.task;
             noted.tid = reading.tid;
