@@ -1,12 +1,12 @@
 use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread::JoinHandle,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::{
     LoadError, LoadOptions, LoadReport, ProgramState, cpu_reader, heap, loader,
@@ -17,23 +17,10 @@ use crate::{
     source::Tick,
 };
 
-/// For how long lifecycle events are gathered before they are handled: then a
-/// thousand processes a second cause fifty wakeups of the agent, not
-/// thousands.
-const GATHER: Duration = Duration::from_millis(20);
+mod events;
 
-/// Who receives lifecycle events.
-pub trait EventSink: Send {
-    /// Whether anybody wants events now. While nobody does, none are made.
-    fn is_wanted(&self) -> bool;
-
-    /// An event, in the order in which they happened.
-    fn publish(&self, event: ProcessEvent);
-
-    /// So many events will never come, since the kernel made them faster than
-    /// they were taken.
-    fn lost(&self, count: u64);
-}
+pub use events::EventSink;
+use events::{Shared, pump_events};
 
 /// The loaded and attached programs. Cheap to clone; dropping the last clone
 /// detaches them.
@@ -48,51 +35,6 @@ struct Inner {
     report: LoadReport,
     stop: OwnedFd,
     pump: Option<JoinHandle<()>>,
-}
-
-/// What the collectors and the thread that handles events share.
-struct Shared {
-    state: Mutex<State>,
-    sink: Mutex<Option<Box<dyn EventSink>>>,
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Hands events on. The sink is called without the state locked.
-    fn publish(&self, events: Vec<ProcessEvent>, lost: u64) {
-        if events.is_empty() && lost == 0 {
-            return;
-        }
-        let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sink) = &*sink
-            && sink.is_wanted()
-        {
-            if lost > 0 {
-                sink.lost(lost);
-            }
-            for event in events {
-                sink.publish(event);
-            }
-        }
-    }
-
-    fn drain(&self) {
-        let (events, lost) = {
-            let mut state = self.state();
-            let events = state.drain(now_ns(), SystemTime::now());
-            (events, state.take_lost())
-        };
-        self.publish(events, lost);
-    }
 }
 
 impl Scheduler {
@@ -133,11 +75,7 @@ impl Scheduler {
                 }
             }
         }
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            sink: Mutex::new(None),
-        });
-
+        let shared = Arc::new(Shared::new(state));
         let stop = eventfd(0, EventfdFlags::CLOEXEC)
             .map_err(|error| failed("cannot make an eventfd", error.into()))?;
         let stopped = stop
@@ -166,13 +104,7 @@ impl Scheduler {
     /// Sends lifecycle events to this sink from now on, instead of to the one
     /// before.
     pub fn send_events_to(&self, sink: impl EventSink + 'static) {
-        let sink: Box<dyn EventSink> = Box::new(sink);
-        *self
-            .inner
-            .shared
-            .sink
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(sink);
+        self.inner.shared.send_events_to(Box::new(sink));
     }
 
     /// Every process, as of now.
@@ -293,32 +225,6 @@ fn look(state: &mut State, tick: &Tick, events: &mut Vec<ProcessEvent>) -> io::R
     let (look, latest) = state.look(now_ns(), SystemTime::now());
     events.extend(latest);
     Ok(look)
-}
-
-/// Handles lifecycle events as they come, until told to stop.
-///
-/// This also takes back the records of threads that ended, so that they do
-/// not run out while nobody asks for a reading.
-fn pump_events(shared: &Shared, events: &OwnedFd, stop: &OwnedFd) {
-    loop {
-        let mut fds = [
-            PollFd::new(events, PollFlags::IN),
-            PollFd::new(stop, PollFlags::IN),
-        ];
-        match poll(&mut fds, None) {
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(error) => {
-                tracing::error!(%error, "cannot wait for lifecycle events: they are handled at the pace of process_stats only");
-                return;
-            }
-        }
-        if !fds[1].revents().is_empty() {
-            return;
-        }
-        std::thread::sleep(GATHER);
-        shared.drain();
-    }
 }
 
 /// The clock by which the programs stamp: `bpf_ktime_get_ns`.
