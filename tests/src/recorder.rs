@@ -51,16 +51,19 @@ impl EventSink for EventRecorder {
 }
 
 impl EventRecorder {
-    /// The events so far.
-    pub fn recorded(&self) -> Recorded {
-        let mut recorded = Recorded::default();
-        for event in self
-            .events
+    /// The events so far, in their order.
+    pub fn events(&self) -> Vec<ProcessEvent> {
+        self.events
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
-            match event.clone() {
+            .clone()
+    }
+
+    /// The events so far, by kind.
+    pub fn recorded(&self) -> Recorded {
+        let mut recorded = Recorded::default();
+        for event in self.events() {
+            match event {
                 ProcessEvent::Fork(fork) => recorded.forks.push(fork),
                 ProcessEvent::Exec(exec) => recorded.execs.push(exec),
                 ProcessEvent::Exit(exit) => recorded.exits.push(exit),

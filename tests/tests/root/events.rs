@@ -1,8 +1,17 @@
-use std::{collections::BTreeMap, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
-use collector_tests::{Child, EventRecorder, cpu_clock_step_ns, here_or_emulated};
+use collector::metric::ProcessEvent;
+use collector_tests::{Child, Crowd, EventRecorder, cpu_clock_step_ns, here_or_emulated};
 
-use crate::load;
+use crate::{
+    load,
+    support::{load_and_record, processes},
+};
 
 fn shell(script: &str) -> Command {
     let mut command = Command::new("/bin/sh");
@@ -162,4 +171,38 @@ fn events_are_told_in_the_order_in_which_they_happened() {
     assert!(fork.time <= exec.time && exec.time <= exit.time);
     assert_eq!(fork.start_time_ns, exit.start_time_ns);
     assert_eq!(exec.start_time_ns, exit.start_time_ns);
+}
+
+#[test]
+fn a_process_begins_before_it_ends_however_many_look_at_the_processes() {
+    let (scheduler, recorder) = load_and_record();
+    let ends = AtomicBool::new(false);
+    let crowd = thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !ends.load(Ordering::Relaxed) {
+                    processes(&scheduler);
+                }
+            });
+        }
+        let crowd = Crowd::of(here_or_emulated(4_000, 500));
+        ends.store(true, Ordering::Relaxed);
+        crowd.expect("they start")
+    });
+    recorder.wait_for_exits(&crowd.pids.iter().copied().collect::<Vec<_>>());
+    let mut ended = BTreeSet::new();
+    for event in recorder.events() {
+        let (pid, start_time_ns) = match &event {
+            ProcessEvent::Fork(fork) => (fork.pid, fork.start_time_ns),
+            ProcessEvent::Exec(exec) => (exec.pid, exec.start_time_ns),
+            ProcessEvent::Exit(exit) => {
+                ended.insert((exit.pid, exit.start_time_ns));
+                continue;
+            }
+        };
+        assert!(
+            !ended.contains(&(pid, start_time_ns)),
+            "process {pid} was told to have ended before {event:?}"
+        );
+    }
 }

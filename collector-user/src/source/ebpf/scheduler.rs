@@ -128,13 +128,8 @@ impl Scheduler {
     pub fn look(&self, tick: &Tick) -> io::Result<Look> {
         // What happened has been taken out of the ring buffer: it is handed on
         // whether or not the rest succeeds.
-        let mut events = Vec::new();
-        let mut state = self.inner.shared.state();
-        let look = look(&mut state, tick, &mut events);
-        let lost = state.take_lost();
-        drop(state);
-        self.inner.shared.publish(events, lost);
-        look
+        let shared = &self.inner.shared;
+        shared.handing_on(|state, events| look(state, tick, events))
     }
 
     /// What the kernel counts of each CPU, read without a file; `None` where

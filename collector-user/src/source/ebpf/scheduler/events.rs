@@ -17,6 +17,9 @@ use crate::metric::ProcessEvent;
 const GATHER: Duration = Duration::from_millis(20);
 
 /// Who receives lifecycle events.
+///
+/// Is called by one thread at a time. Must not ask the
+/// [`Scheduler`](super::Scheduler) for processes, which waits for it.
 pub trait EventSink: Send {
     /// Whether anybody wants events now. While nobody does, none are made.
     fn is_wanted(&self) -> bool;
@@ -57,12 +60,21 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands events on. The sink is called without the state locked.
-    pub(super) fn publish(&self, events: Vec<ProcessEvent>, lost: u64) {
-        if events.is_empty() && lost == 0 {
-            return;
-        }
+    /// Does some work with the state, and hands on the events that it adds to
+    /// the list.
+    ///
+    /// One at a time, so that events are handed on in the order in which they
+    /// were found; the state is not locked while the sink is called.
+    pub(super) fn handing_on<T>(
+        &self,
+        work: impl FnOnce(&mut State, &mut Vec<ProcessEvent>) -> T,
+    ) -> T {
         let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        let mut events = Vec::new();
+        let result = work(&mut state, &mut events);
+        let lost = state.take_lost();
+        drop(state);
         if let Some(sink) = &*sink
             && sink.is_wanted()
         {
@@ -73,15 +85,7 @@ impl Shared {
                 sink.publish(event);
             }
         }
-    }
-
-    fn drain(&self) {
-        let (events, lost) = {
-            let mut state = self.state();
-            let events = state.drain(now_ns(), SystemTime::now());
-            (events, state.take_lost())
-        };
-        self.publish(events, lost);
+        result
     }
 }
 
@@ -107,6 +111,8 @@ pub(super) fn pump_events(shared: &Shared, events: &OwnedFd, stop: &OwnedFd) {
             return;
         }
         std::thread::sleep(GATHER);
-        shared.drain();
+        shared.handing_on(|state, events| {
+            events.extend(state.drain(now_ns(), SystemTime::now()));
+        });
     }
 }
