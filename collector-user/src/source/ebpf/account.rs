@@ -221,6 +221,9 @@ pub(crate) const fn waits_since(thread: &Thread) -> Option<u64> {
 pub(crate) fn process_state(task_state: u32) -> ProcessState {
     const INTERRUPTIBLE: u32 = 0x1;
     const UNINTERRUPTIBLE: u32 = 0x2;
+    // As the kernel shows these two: `task_state_index` of the same file.
+    const RTLOCK_WAIT: u32 = 0x1000;
+    const FROZEN: u32 = 0x8000;
     const STOPPED: u32 = 0x4;
     const TRACED: u32 = 0x8;
     const PARKED: u32 = 0x40;
@@ -234,6 +237,8 @@ pub(crate) fn process_state(task_state: u32) -> ProcessState {
         ProcessState::TracingStop
     } else if task_state & PARKED != 0 {
         ProcessState::Parked
+    } else if task_state & (RTLOCK_WAIT | FROZEN) != 0 {
+        ProcessState::DiskSleep
     } else if task_state & UNINTERRUPTIBLE != 0 {
         if task_state & NOLOAD != 0 {
             ProcessState::Idle

@@ -53,16 +53,16 @@ pub(crate) struct Accounts {
     exited_split: Split,
     /// Threads that had left their last CPU when they were read.
     dead: Vec<u32>,
-    /// Those of them whose event had not come by the last time.
-    overdue: Vec<u32>,
+    /// Those of them whose event had not come by then, and when that was.
+    overdue: Vec<(u32, u64)>,
     /// Threads of whose end no event told, since it was lost.
     ends_found: u64,
     /// Threads that waited for a CPU when they were read, and since when,
     /// unless they had one.
     waiting: Vec<(u32, u64)>,
     /// What the present pass over all tasks has added up of processes with
-    /// many threads: bytes read and written.
-    transfers: HashMap<Key, (u64, u64)>,
+    /// many threads.
+    transfers: HashMap<Key, Transfers>,
     /// How many passes came after their interval, and not because something
     /// was missing.
     round: u32,
@@ -160,7 +160,7 @@ impl Accounts {
         if thread.state == THREAD_FREE || thread.tgid == 0 {
             return;
         }
-        let Some(seen) = self.seen.get_or_insert(index).filter(|seen| !seen.is_dead) else {
+        let Some(seen) = self.seen.get_or_insert(index) else {
             return;
         };
         let process = Key {
@@ -168,6 +168,10 @@ impl Accounts {
             start_ns: thread.process_start_ns,
         };
         let is_new = seen.process.key() != process;
+        // One that no pass found is not to be taken up again.
+        if is_new && seen.is_dead {
+            return;
+        }
         if is_new {
             *seen = Seen {
                 process: Located::nowhere(process),
@@ -203,12 +207,23 @@ impl Accounts {
             account.ending = Some(thread.exit_code);
         }
         if thread.state == THREAD_DEAD {
-            seen.is_dead = true;
-            self.dead.push(index);
+            // The record of an end that is not told yet is read once more: a
+            // CPU may not have seen yet all that another one wrote before.
+            if !seen.is_dead {
+                seen.is_dead = true;
+                self.dead.push(index);
+            }
         } else if let Some(since_ns) = waits_since {
             self.waiting.push((index, since_ns));
         }
     }
+}
+
+/// Bytes read and written by the threads of a process that a pass came by.
+#[derive(Clone, Copy, Debug)]
+struct Transfers {
+    read: u64,
+    written: u64,
 }
 
 /// Notes that the name of a process is known, or is not needed any more.

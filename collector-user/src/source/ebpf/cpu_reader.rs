@@ -24,6 +24,9 @@ const ATTEMPTS: u32 = 8;
 /// for others: what both tell changes between the looks at them.
 const COMPARISONS: u32 = 5;
 
+/// How often at most, until no task is made between the looks.
+const MOST_COMPARISONS: u32 = 64;
+
 // SAFETY: integers only, and no padding.
 unsafe impl Record for CpuReading {}
 
@@ -136,42 +139,50 @@ impl CpuReader {
     ///
     /// Where they differ: then these are not to be used.
     pub(super) fn check(&mut self, ebpf: &Ebpf) -> Result<(), String> {
-        const PATH: &str = "/proc/stat";
-        let mut difference = String::new();
-        let mut forks_before = None;
         self.find_cpus(ebpf).map_err(|error| error.to_string())?;
-        for _ in 0..COMPARISONS {
-            self.read(ebpf).map_err(|error| error.to_string())?;
-            let before = self.stats(0);
-            let text = fs::read(PATH).map_err(|error| format!("{PATH}: {error}"))?;
-            self.read(ebpf).map_err(|error| error.to_string())?;
-            let after = self.stats(0);
-            let file = proc_stat::parse(&text)
-                .map_err(|error| format!("{PATH}: {error}"))?
-                .cpu_stats;
-            match cpu_check::compare(&before, &file, &after) {
-                Err(found) => difference = found,
-                Ok(()) if before.forks == after.forks => {
-                    // A task may be in the file and not have been counted yet.
-                    let found = file
-                        .forks
-                        .zip(after.forks)
-                        .and_then(|(all, counted)| all.checked_sub(counted));
-                    forks_before = match (forks_before, found) {
-                        (Some(least), Some(found)) => Some(u64::min(least, found)),
-                        (least, found) => least.or(found),
-                    };
-                }
-                Ok(()) => {
-                    difference = String::from("tasks are made too fast to count them");
+        let mut forks_before = None;
+        let mut agreed = Err(String::new());
+        for comparison in 1..=MOST_COMPARISONS {
+            match self.compare(ebpf)? {
+                Err(difference) if agreed.is_err() => agreed = Err(difference),
+                Err(_) => {}
+                Ok(forks) => {
+                    agreed = Ok(());
+                    forks_before = forks_before.into_iter().chain(forks).min();
                 }
             }
+            let is_known = forks_before.is_some() || !self.counts_forks || agreed.is_err();
+            if comparison >= COMPARISONS && is_known {
+                break;
+            }
         }
-        if forks_before.is_none() {
-            return Err(difference);
-        }
+        agreed?;
         self.forks_before = forks_before.filter(|_| self.counts_forks);
+        if self.counts_forks && self.forks_before.is_none() {
+            tracing::info!(
+                "tasks are made too fast to tell how many were made before the start: /proc/stat is read at each tick of cpu_stats"
+            );
+        }
         Ok(())
+    }
+
+    /// Compares once. Tells how many tasks were made before the programs
+    /// counted them, unless one was made meanwhile; or how the times differ.
+    fn compare(&mut self, ebpf: &Ebpf) -> Result<Result<Option<u64>, String>, String> {
+        const PATH: &str = "/proc/stat";
+        self.read(ebpf).map_err(|error| error.to_string())?;
+        let before = self.stats(0);
+        let text = fs::read(PATH).map_err(|error| format!("{PATH}: {error}"))?;
+        self.read(ebpf).map_err(|error| error.to_string())?;
+        let after = self.stats(0);
+        let file = proc_stat::parse(&text)
+            .map_err(|error| format!("{PATH}: {error}"))?
+            .cpu_stats;
+        let agreed = cpu_check::compare(&before, &file, &after);
+        // A task may be in the file and not have been counted yet: so the least
+        // is taken of what several comparisons tell.
+        let forks = file.forks.filter(|_| before.forks == after.forks);
+        Ok(agreed.map(|()| forks?.checked_sub(after.forks?)))
     }
 
     /// What `/proc/stat` would tell, as of the last reading; `None` if that is

@@ -3,6 +3,7 @@ use aya::{
     maps::{HashMap, MapData, Queue, RingBuf},
 };
 use collector_ebpf::{Cpu, CpuOffsets, TOUCHED_PAGE, Thread};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     LoadError, LoadOptions, LoadReport, ProgramState, cpu_reader::CpuReader, debug_log::DebugLog,
@@ -37,6 +38,8 @@ pub(super) struct Loaded {
     pub(super) preemptions: Preemptions,
     pub(super) cpu_reader: Option<CpuReader>,
     pub(super) known: Known,
+    /// When that was, in nanoseconds since boot: as the programs know it.
+    pub(super) loaded_at_ns: u64,
     pub(super) report: LoadReport,
     pub(super) debug_log: Option<DebugLog>,
 }
@@ -51,11 +54,14 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     let cpu_offsets = pretend(programs::READER.0, options).and_then(|()| read_cpus::prepare(&btf));
     drop(btf);
 
+    let now = clock_gettime(ClockId::Boottime);
+    let loaded_at_ns = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
     let mut ebpf = object::load(
         options,
         sizes,
         &offsets,
         cpu_offsets.as_ref().unwrap_or(&CpuOffsets::UNKNOWN),
+        loaded_at_ns,
     )?;
     let debug_log = DebugLog::of(&mut ebpf);
     // The programs take records from there as soon as they are attached.
@@ -103,6 +109,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         free,
         debug_log,
         known,
+        loaded_at_ns,
         report: LoadReport {
             programs: reports,
             missing_fields: offsets.missing,

@@ -19,11 +19,13 @@ pub(super) struct OnlineCpus {
 
 impl OnlineCpus {
     pub(super) fn new(cpus: u32) -> Self {
-        Self {
+        let mut all = Self {
             file: File::open("/sys/devices/system/cpu/online").ok(),
             online: Vec::new(),
             stale: vec![None; cpus as usize],
-        }
+        };
+        all.read();
+        all
     }
 
     /// Reads which CPUs are online now. Where that is not told, all are.

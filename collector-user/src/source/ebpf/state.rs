@@ -30,6 +30,8 @@ mod losses;
 mod pass;
 mod slices;
 
+use cpus::Told;
+
 /// Processes and CPUs at one time, so that the sums of both agree.
 #[derive(Clone, Debug)]
 pub struct Look {
@@ -52,6 +54,8 @@ pub(super) struct State {
     events: RingBuf<MapData>,
     preemptions: Preemptions,
     accounts: Accounts,
+    /// What began before this, since boot, may have used something unseen.
+    loaded_at_ns: u64,
     /// What had been lost by the last pass.
     places_lost: u64,
     missed_execs: Option<MissedRuns>,
@@ -77,9 +81,8 @@ pub(super) struct State {
     running: Vec<Running>,
     debug_log: Option<DebugLog>,
     cpu_reader: Option<CpuReader>,
-    /// The busy time of each CPU that was told last: what is in flight is an
-    /// estimate, and totals never shrink.
-    told_busy_ns: Vec<u64>,
+    /// What was told of each CPU last.
+    told: Vec<Told>,
 }
 
 impl State {
@@ -96,12 +99,13 @@ impl State {
             known,
             debug_log,
             cpu_reader,
+            loaded_at_ns,
             report: _,
         } = loaded;
         let page_size = rustix::param::page_size() as u64;
         Self {
             accounts: Accounts::new(threads.len(), known, page_size, Hierarchies::of_this_host()),
-            told_busy_ns: vec![0; cpus.len() as usize],
+            told: vec![Told::default(); cpus.len() as usize],
             online: OnlineCpus::new(cpus.len()),
             missed_execs: MissedRuns::of(&ebpf, "sched_process_exec"),
             missed_moves: MissedRuns::of(&ebpf, "cgroup_attach_task"),
@@ -113,6 +117,7 @@ impl State {
             free,
             events,
             preemptions,
+            loaded_at_ns,
             places_lost: 0,
             begun_before: 0,
             last_regular_pass: None,

@@ -12,6 +12,10 @@ use crate::{
     source::cgroup::Usage,
 };
 
+/// For how long an end waits for its event at most: longer than a program is
+/// preempted for, unless a CPU is taken away from it.
+const HELD_UP_NS: u64 = 2_000_000_000;
+
 /// When things happened: the programs stamp by `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
@@ -29,10 +33,12 @@ impl Clock {
 impl Accounts {
     /// Takes in what happened, in its order, and ends the threads that were
     /// found dead. Returns the events for subscribers, and puts the records
-    /// that may be given away again into `freed`.
+    /// that may be given away again into `freed`. `ends_dropped` is how many
+    /// ends of threads are told by no event.
     pub(crate) fn settle(
         &mut self,
         records: Vec<EventRecord>,
+        ends_dropped: u64,
         clock: &Clock,
         freed: &mut Vec<u32>,
     ) -> Vec<ProcessEvent> {
@@ -55,19 +61,26 @@ impl Accounts {
             }
         }
         // A thread may end after the events were read and before the records
-        // are. Then the events of its process are still to come, and its end
-        // waits for them. If they have not come by the next time, they were
-        // lost.
+        // are, and since 7.0 a program that is preempted while it writes its
+        // event holds up all events after it. Then the events of its process
+        // are still to come, and its end waits for them, unless it was dropped.
         let mut ended = Vec::new();
-        for index in std::mem::take(&mut self.overdue) {
+        for (index, since_ns) in std::mem::take(&mut self.overdue) {
             let told = ends.remove(&index);
-            self.ends_found += u64::from(told.is_none());
+            if told.is_none() {
+                let waited_ns = clock.monotonic_ns.saturating_sub(since_ns);
+                if self.ends_found >= ends_dropped && waited_ns < HELD_UP_NS {
+                    self.overdue.push((index, since_ns));
+                    continue;
+                }
+                self.ends_found += 1;
+            }
             ended.push((told.unwrap_or(clock.monotonic_ns), index));
         }
         for index in std::mem::take(&mut self.dead) {
             match ends.remove(&index) {
                 Some(time_ns) => ended.push((time_ns, index)),
-                None => self.overdue.push(index),
+                None => self.overdue.push((index, clock.monotonic_ns)),
             }
         }
         // An end that was taken for lost and is told after all.

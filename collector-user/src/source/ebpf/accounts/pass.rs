@@ -9,7 +9,7 @@ use super::super::{
     counters::Counters,
     event_record::comm_text,
 };
-use super::{Accounts, changed, identified, lifecycle::shared_comm};
+use super::{Accounts, Transfers, changed, identified, lifecycle::shared_comm};
 use crate::{
     metric::{Process, ProcessEvent, ProcessState},
     source::cgroup::Usage,
@@ -24,9 +24,10 @@ impl Accounts {
         self.round += u32::from(is_regular);
     }
 
-    /// A task that the pass came by. `is_first` on the pass that finds what
-    /// was there before the programs.
-    pub(crate) fn visit(&mut self, entry: &TaskEntry, is_first: bool) {
+    /// A task that the pass came by. `had_unseen` on the pass that finds what was
+    /// there before the programs, where the process was: what its threads used
+    /// that have ended is in no record.
+    pub(crate) fn visit(&mut self, entry: &TaskEntry, had_unseen: bool) {
         let key = Key {
             pid: entry.tgid,
             start_ns: entry.process_start_ns,
@@ -55,25 +56,31 @@ impl Accounts {
         let mut slow = before;
         // Threads of one process do not come in a row. Of one that is found by
         // this pass it is not known yet how many there are.
-        let (mut read, mut written) = (entry.read_bytes, entry.write_bytes);
-        if account.threads > 1 || !account.has_base || !is_leader || has_ended {
-            let sums = self.transfers.entry(key).or_default();
-            *sums = (sums.0 + read, sums.1 + written);
-            (read, written) = *sums;
+        let are_many = account.threads > 1 || !account.has_base || !is_leader || has_ended;
+        let ended = Transfers {
+            read: entry.ended_read_bytes,
+            written: entry.ended_write_bytes,
+        };
+        let mut sums = ended;
+        if are_many {
+            // What had ended when its first thread was come by: one that ends
+            // after that may have been come by itself.
+            sums = *self.transfers.entry(key).or_insert(ended);
+        }
+        sums.read = sums.read.saturating_add(entry.read_bytes);
+        sums.written = sums.written.saturating_add(entry.write_bytes);
+        if are_many {
+            self.transfers.insert(key, sums);
         }
         if self.known.read_bytes {
-            slow.read_bytes = slow
-                .read_bytes
-                .max(Some(entry.ended_read_bytes.saturating_add(read)));
+            slow.read_bytes = slow.read_bytes.max(Some(sums.read));
         }
         if self.known.write_bytes {
-            slow.write_bytes = slow
-                .write_bytes
-                .max(Some(entry.ended_write_bytes.saturating_add(written)));
+            slow.write_bytes = slow.write_bytes.max(Some(sums.written));
         }
         if !account.has_base {
             account.has_base = true;
-            if is_first {
+            if had_unseen {
                 account.counters.add(&ended_counters(entry));
                 changed(account, &mut self.changed);
             }

@@ -45,9 +45,11 @@ impl Accounts {
             if let Some(seen) = self.seen.get(running.thread)
                 && seen.process.key() == key
                 && running.thread != moved.thread
-                && seen.counters.cpu_ns == running.cpu_ns
+                && let Some(ran_ns) = moved.header.time_ns.checked_sub(running.since_ns)
             {
-                cpu_ns += moved.header.time_ns.saturating_sub(running.since_ns);
+                // A look may have charged a part of it already.
+                let used = running.cpu_ns.saturating_add(ran_ns);
+                cpu_ns += used.saturating_sub(seen.counters.cpu_ns);
             }
         }
         let counted = Usage::of(&account.row);

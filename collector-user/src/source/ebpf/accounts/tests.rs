@@ -66,8 +66,17 @@ fn clock(monotonic_ns: u64) -> Clock {
 }
 
 fn settle(accounts: &mut Accounts, records: Vec<EventRecord>) -> (Vec<ProcessEvent>, Vec<u32>) {
+    settle_at(accounts, records, 0, 1_000)
+}
+
+fn settle_at(
+    accounts: &mut Accounts,
+    records: Vec<EventRecord>,
+    ends_dropped: u64,
+    now_ns: u64,
+) -> (Vec<ProcessEvent>, Vec<u32>) {
     let mut freed = Vec::new();
-    let events = accounts.settle(records, &clock(1_000), &mut freed);
+    let events = accounts.settle(records, ends_dropped, &clock(now_ns), &mut freed);
     (events, freed)
 }
 
@@ -234,21 +243,63 @@ fn a_record_that_was_given_away_again_begins_anew() {
 }
 
 #[test]
-fn an_end_whose_event_was_lost_is_found_all_the_same() {
+fn an_end_whose_event_was_dropped_is_found_all_the_same() {
     let mut accounts = accounts();
     accounts.update(0, &last_of_its_process(thread(10, 10, 100), 9));
-    let (events, freed) = settle(&mut accounts, Vec::new());
+    let (events, freed) = settle_at(&mut accounts, Vec::new(), 1, 1_000);
     assert!(
         events.is_empty() && freed.is_empty(),
         "its event may be on its way"
     );
-    let (events, freed) = settle(&mut accounts, Vec::new());
+    let (events, freed) = settle_at(&mut accounts, Vec::new(), 1, 1_000);
     let [ProcessEvent::Exit(exit)] = &events[..] else {
         panic!("{events:?}")
     };
     assert_eq!((exit.exit_code, exit.signal), (None, Some(9)));
     assert_eq!(freed, [0]);
     assert_eq!(accounts.ends_found(), 1);
+}
+
+#[test]
+fn an_end_whose_event_is_held_up_waits_for_those_of_its_process() {
+    let mut accounts = accounts();
+    accounts.update(0, &last_of_its_process(thread(10, 10, 100), 0));
+    for now_ns in [1_000, 2_000, 1_900_000_000] {
+        let (events, freed) = settle_at(&mut accounts, Vec::new(), 0, now_ns);
+        assert!(events.is_empty() && freed.is_empty(), "at {now_ns}");
+    }
+    let records = vec![fork(10, 1, 400), thread_end(0, 10, 900)];
+    let (events, freed) = settle_at(&mut accounts, records, 0, 1_950_000_000);
+    let [ProcessEvent::Fork(_), ProcessEvent::Exit(exit)] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!((&*exit.comm, exit.ppid), ("child", Some(1)));
+    assert_eq!((freed, accounts.ends_found()), (vec![0], 0));
+}
+
+#[test]
+fn an_end_whose_event_does_not_come_is_found_after_two_seconds() {
+    let mut accounts = accounts();
+    accounts.update(0, &last_of_its_process(thread(10, 10, 100), 0));
+    settle_at(&mut accounts, Vec::new(), 0, 1_000);
+    let (events, freed) = settle_at(&mut accounts, Vec::new(), 0, 2_000_001_000);
+    assert_eq!((events.len(), freed), (1, vec![0]));
+    assert_eq!(accounts.ends_found(), 1);
+}
+
+#[test]
+fn what_a_cpu_had_not_seen_yet_of_an_ended_thread_counts() {
+    let mut accounts = accounts();
+    accounts.update(0, &thread(10, 10, 100));
+    accounts.update(0, &ended(thread(10, 10, 100)));
+    settle(&mut accounts, Vec::new());
+    accounts.update(0, &last_of_its_process(thread(10, 10, 170), 3 << 8));
+    let (events, freed) = settle(&mut accounts, vec![thread_end(0, 10, 900)]);
+    let [ProcessEvent::Exit(exit)] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!((exit.cpu_ns, exit.exit_code), (Some(170), Some(3)));
+    assert_eq!(freed, [0]);
 }
 
 #[test]
@@ -488,6 +539,55 @@ fn what_threads_used_up_to_a_move_stays_where_it_was() {
     // 300 of the one and 40 + 60 of the other; then 200 and 20.
     assert_eq!((of(7), of(8)), (Some(400), Some(220)));
     assert_eq!(reading.processes[0].cpu_ns, Some(620));
+}
+
+#[test]
+fn what_a_look_has_charged_before_a_move_is_not_charged_again() {
+    let mut accounts = accounts();
+    accounts.update(0, &thread(10, 10, 100));
+    accounts.update(1, &thread(11, 10, 40));
+    settle(&mut accounts, vec![moved(7, 50, 100)]);
+    // It has its CPU since 1,000, and a look has charged it up to 1,025.
+    accounts.update(1, &thread(11, 10, 65));
+    accounts.note_running(vec![Running {
+        thread: 1,
+        since_ns: 1_000,
+        cpu_ns: 40,
+    }]);
+    settle(&mut accounts, vec![moved(8, 1_060, 100)]);
+    let reading = accounts.reading(2_000, &[]);
+    let mut rows = reading.cgroups.iter();
+    let before = rows.find(|row| row.id == Some(7));
+    assert_eq!(before.and_then(|row| row.cpu_ns), Some(200));
+}
+
+#[test]
+fn a_thread_that_ends_during_a_pass_has_read_its_bytes_once() {
+    let mut accounts = accounts();
+    accounts.begin_pass(true);
+    let mut entry = TaskEntry {
+        tid: 10,
+        tgid: 10,
+        process_start_ns: 5,
+        thread: 0,
+        read_bytes: 1_000,
+        write_bytes: 10,
+        ..TaskEntry::default()
+    };
+    accounts.update(0, &thread(10, 10, 0));
+    accounts.update(1, &thread(11, 10, 0));
+    accounts.visit(&entry, false);
+    // The leading thread has ended, and the kernel has added up what it did.
+    (entry.tid, entry.thread) = (11, 1);
+    (entry.ended_read_bytes, entry.ended_write_bytes) = (1_000, 10);
+    (entry.read_bytes, entry.write_bytes) = (200, 2);
+    accounts.visit(&entry, false);
+    let reading = accounts.reading(0, &[]);
+    let process = &reading.processes[0];
+    assert_eq!(
+        (process.read_bytes, process.write_bytes),
+        (Some(1_200), Some(12))
+    );
 }
 
 #[test]

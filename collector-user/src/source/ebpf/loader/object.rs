@@ -4,7 +4,6 @@ use std::fs;
 
 use aya::{Ebpf, EbpfLoader};
 use collector_ebpf::CpuOffsets;
-use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     super::{LoadError, LoadOptions, cpu_offsets, offsets::KernelOffsets},
@@ -23,6 +22,7 @@ pub(super) fn load(
     sizes: Sizes,
     offsets: &KernelOffsets,
     cpu_offsets: &CpuOffsets,
+    loaded_at_ns: u64,
 ) -> Result<Ebpf, LoadError> {
     let mut object = match &options.object {
         None => OBJECT.to_vec(),
@@ -42,10 +42,8 @@ pub(super) fn load(
             ),
         })
     })?;
-    let now = clock_gettime(ClockId::Boottime);
-    let now_ns = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
     EbpfLoader::new()
-        .override_global("LOADED_AT_NS", &now_ns, true)
+        .override_global("LOADED_AT_NS", &loaded_at_ns, true)
         .override_global("FIELD_OFFSETS", offsets.words.as_slice(), true)
         .override_global(
             "CPU_OFFSETS",

@@ -8,6 +8,14 @@ use super::{
 };
 use crate::metric::{CpuStats, CpuTimes};
 
+/// What was told of a CPU last. What is in flight is an estimate, and a switch
+/// that is found to have been hidden takes it back; but totals never shrink.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::source::ebpf) struct Told {
+    busy_ns: Option<u64>,
+    idle_task_ns: Option<u64>,
+}
+
 impl State {
     /// Compares what the program `read_cpus` tells with `/proc/stat`. If that
     /// is not the same, the program is not used.
@@ -57,9 +65,11 @@ impl State {
         let mut rows = Vec::with_capacity(slices.len());
         for slice in slices {
             let mut row = cpu_times(slice, now_ns, self.known());
-            if let Some(told) = self.told_busy_ns.get_mut(slice.cpu as usize) {
-                *told = row.busy_ns.unwrap_or(0).max(*told);
-                row.busy_ns = Some(*told);
+            if let Some(told) = self.told.get_mut(slice.cpu as usize) {
+                told.busy_ns = told.busy_ns.max(row.busy_ns);
+                told.idle_task_ns = told.idle_task_ns.max(row.idle_task_ns);
+                row.busy_ns = told.busy_ns;
+                row.idle_task_ns = told.idle_task_ns;
             }
             rows.push(row);
         }

@@ -67,6 +67,9 @@ impl State {
             .iter()
             .any(|record| matches!(record, EventRecord::CgroupMove(_)))
         {
+            // A CPU that was not there at the last look is not to be taken for
+            // one that is offline.
+            self.online.read();
             let running = (0..self.cpus.len()).filter_map(|index| {
                 let (cpu, thread) = self.running(index)?;
                 let thread = thread?;
@@ -79,8 +82,10 @@ impl State {
             let running = running.collect();
             self.accounts.note_running(running);
         }
+        let ends_dropped = self.sum(|cpu| cpu.ends_dropped);
         let events = self.accounts.settle(
             records,
+            ends_dropped,
             &Clock {
                 monotonic_ns: now_ns,
                 wall,

@@ -63,6 +63,7 @@ impl State {
             ebpf,
             accounts,
             threads,
+            loaded_at_ns,
             ..
         } = self;
         accounts.begin_pass(is_regular);
@@ -71,7 +72,8 @@ impl State {
                 accounts.update(entry.thread, &thread);
             }
             found += entry.is_new;
-            accounts.visit(entry, is_first);
+            let had_unseen = is_first && entry.process_start_ns < *loaded_at_ns;
+            accounts.visit(entry, had_unseen);
         })?;
         if is_first {
             // They were there before the programs.
