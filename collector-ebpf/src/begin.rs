@@ -1,6 +1,5 @@
 //! Records of tasks whose fork was not seen, given when they leave a CPU.
 
-use aya_ebpf::bindings::BPF_NOEXIST;
 use collector_ebpf::{CpuCounters, NO_THREAD};
 
 use crate::{
@@ -23,7 +22,7 @@ pub(crate) fn begin(cpu: &mut CpuCounters, task: *const Kernel, now: u64) -> u32
     if now.wrapping_sub(cpu.refused_ns) < RETRY_NS || !is_of_known_process(task) {
         return NO_THREAD;
     }
-    let index = give_record(task, u64::from(BPF_NOEXIST));
+    let index = give_record(task);
     if index == NO_THREAD {
         cpu.refused_ns = now;
     } else if field!(task, task_pid: u32) == field!(task, task_tgid: u32) {
@@ -35,7 +34,7 @@ pub(crate) fn begin(cpu: &mut CpuCounters, task: *const Kernel, now: u64) -> u32
 /// Whether the process of a task began after the programs were loaded, or its
 /// leading thread has a record.
 #[inline(always)]
-fn is_of_known_process(task: *const Kernel) -> bool {
+pub(crate) fn is_of_known_process(task: *const Kernel) -> bool {
     let leader = pointer!(task, task_group_leader);
     if leader.is_null() {
         return false;

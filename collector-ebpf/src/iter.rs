@@ -1,6 +1,6 @@
 use core::ffi::c_void;
 
-use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated};
+use aya_ebpf::helpers::generated;
 use collector_ebpf::{NO_THREAD, TaskEntry};
 
 use crate::{
@@ -79,9 +79,10 @@ fn fill(entry: &mut TaskEntry, task: *const Kernel) {
     entry.reserved = 0;
     entry.thread = thread_of(task, entry.tid);
     // A task in an exit state will not run again, or leaves its CPU for the
-    // last time just now: there is nothing left to be measured.
-    if entry.thread == NO_THREAD && entry.exit_state == 0 {
-        entry.thread = adopt(task, u64::from(BPF_NOEXIST));
+    // last time just now: there is nothing left to be measured. Looked at anew,
+    // since it may have come to that meanwhile.
+    if entry.thread == NO_THREAD && field!(task, task_exit_state: u32) == 0 {
+        entry.thread = adopt(task);
         if entry.thread != NO_THREAD {
             entry.is_new = 1;
             note_running(entry, task);

@@ -1,7 +1,6 @@
 use core::mem::offset_of;
 
 use aya_ebpf::{
-    bindings::BPF_ANY,
     helpers::{bpf_ktime_get_ns, generated},
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
@@ -11,12 +10,13 @@ use collector_ebpf::{
 };
 
 use crate::{
+    begin::is_of_known_process,
     cgroup,
     counter::count,
     debug::debug_log,
     field::{Kernel, field, pointer},
-    maps::{EVENTS, EXEC_SCRATCH, THREADS},
-    record::{adopt, thread_of},
+    maps::{EVENTS, EXEC_SCRATCH, THREAD_OF, THREADS},
+    record::{adopt, find, thread_of},
     task::{effective_user, flags, group_dead, parent, process_start, read_comm, wait_status},
 };
 
@@ -30,20 +30,14 @@ use crate::{
 pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     let maker: *const Kernel = ctx.arg(0);
     let child: *const Kernel = ctx.arg(1);
-    // The iterator may have come by already: the child is in its list before
-    // this tracepoint. Any other record at this address is of a task that is
-    // gone, and is replaced.
-    let tid = field!(child, task_pid: u32);
-    let is_known = match THREADS.get_ptr_mut(thread_of(child, tid)) {
-        // SAFETY: the pointer is to an element, and the child does not run yet.
-        Some(thread) => unsafe { (*thread).tid == tid },
-        None => false,
-    };
-    if !is_known {
-        adopt(child, u64::from(BPF_ANY));
+    let (tid, tgid) = (field!(child, task_pid: u32), field!(child, task_tgid: u32));
+    // The threads of a process that was there before the programs get theirs
+    // from the iterator, which brings what the ones used that have ended: those
+    // that end before it comes by must not be told twice.
+    if !has_record(child, tid) && (tid == tgid || is_of_known_process(child)) {
+        adopt(child);
     }
 
-    let tgid = field!(child, task_tgid: u32);
     debug_log!(
         &ctx,
         "fork: thread {} of process {}, record {}",
@@ -76,6 +70,25 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     }
     entry.submit(0);
     0
+}
+
+/// Whether a task that is made has a record by now: the iterator may have come
+/// by, since the task is in its list before this tracepoint. Any other record
+/// at its address is of a task that is gone, and is not found from here on.
+#[inline(always)]
+fn has_record(child: *const Kernel, tid: u32) -> bool {
+    let Some((_index, thread)) = find(child, tid) else {
+        return false;
+    };
+    // SAFETY: the pointer is to an element, and neither task runs.
+    unsafe {
+        if (*thread).tid == tid {
+            return true;
+        }
+        (*thread).task = 0;
+    }
+    let _ = THREAD_OF.remove(child as u64);
+    false
 }
 
 /// A process has become another program. Its arguments are on its new stack.

@@ -1,5 +1,6 @@
 //! The record of a task: where it is, and how it gets one.
 
+use aya_ebpf::bindings::BPF_NOEXIST;
 use collector_ebpf::{CpuCounters, NO_THREAD, THREAD_FREE, THREAD_LIVE, Thread, UNSEEN};
 
 use crate::{
@@ -94,8 +95,8 @@ pub(crate) fn mark(cpu: &CpuCounters, thread: &mut Thread, index: u32) {
 
 /// As [`give_record`]; if no record is free, that is counted.
 #[inline(always)]
-pub(crate) fn adopt(task: *const Kernel, flag: u64) -> u32 {
-    let index = give_record(task, flag);
+pub(crate) fn adopt(task: *const Kernel) -> u32 {
+    let index = give_record(task);
     if index == NO_THREAD {
         count!(threads_dropped);
     }
@@ -103,9 +104,10 @@ pub(crate) fn adopt(task: *const Kernel, flag: u64) -> u32 {
 }
 
 /// Gives a task a record, with the counters that it has by now, and marks it
-/// as changed. Returns [`NO_THREAD`] if no record is free.
+/// as changed; returns the one that it has if another CPU was faster, and
+/// [`NO_THREAD`] if no record is free.
 #[inline(always)]
-pub(crate) fn give_record(task: *const Kernel, flag: u64) -> u32 {
+pub(crate) fn give_record(task: *const Kernel) -> u32 {
     let Ok(Some(index)) = FREE.pop() else {
         return NO_THREAD;
     };
@@ -135,7 +137,10 @@ pub(crate) fn give_record(task: *const Kernel, flag: u64) -> u32 {
         (*thread).task = task as u64;
         (*thread).state = THREAD_LIVE;
     }
-    if THREAD_OF.insert(task as u64, index, flag).is_err() {
+    if THREAD_OF
+        .insert(task as u64, index, u64::from(BPF_NOEXIST))
+        .is_err()
+    {
         // Another CPU was faster, or the map is full, which it is not before
         // `FREE` is empty.
         // SAFETY: as above.

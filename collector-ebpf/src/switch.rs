@@ -11,7 +11,7 @@ use collector_ebpf::{ABSENT, Cpu, CpuCounters, Thread, UNSEEN, bucket_of};
 use crate::{
     begin::begin,
     clock::switch_time,
-    counter::this_cpu,
+    counter::{stores_end_here, this_cpu},
     end::end,
     field::{Kernel, field, offset},
     maps::THREADS,
@@ -35,10 +35,30 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
         // on this CPU.
         let cpu = unsafe { &mut *cpu };
         let now = switch_time(&mut cpu.counters, prev);
-        leave(cpu, prev, next, now);
-        enter(&mut cpu.counters, next, now);
+        let began = enter(&mut cpu.counters, prev, next, now);
+        leave(cpu, prev, next, now, began);
     }
     0
+}
+
+/// Notes who has the CPU now, and returns since when the one before had it; 0
+/// if another one was noted: then a switch was not seen.
+///
+/// That is done before the one that leaves is charged: user space would take
+/// what has been charged already for time in flight. The record of the one that
+/// comes is looked for when it leaves: so that is done once a switch.
+#[inline(always)]
+fn enter(cpu: &mut CpuCounters, prev: *const Kernel, next: *const Kernel, now: u64) -> u64 {
+    let began = if cpu.task == prev as u64 {
+        cpu.since_ns
+    } else {
+        0
+    };
+    cpu.task = next as u64;
+    cpu.tid = field!(next, task_pid: u32);
+    cpu.since_ns = now;
+    stores_end_here();
+    began
 }
 
 /// Counts a duration.
@@ -50,18 +70,12 @@ macro_rules! count_duration {
     };
 }
 
-/// Charges the task that leaves the CPU.
+/// Charges the task that leaves the CPU, which it has had since `began`; 0 if
+/// that is not known.
 #[inline(always)]
-fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64) {
+fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64, began: u64) {
     let counters = &mut cpu.counters;
     let tid = field!(prev, task_pid: u32);
-    // If another task was noted, a switch was not seen: then it is not known
-    // since when this one has had the CPU.
-    let began = if counters.task == prev as u64 {
-        counters.since_ns
-    } else {
-        0
-    };
     if tid == 0 {
         counters.idle_switches += 1;
         if began != 0 {
@@ -175,16 +189,6 @@ fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u6
     if state & TASK_DEAD != 0 {
         end(cpu, prev, thread, index, now);
     }
-}
-
-/// Notes who has the CPU now.
-///
-/// Its record is looked for when it leaves: so that is done once a switch.
-#[inline(always)]
-fn enter(cpu: &mut CpuCounters, next: *const Kernel, now: u64) {
-    cpu.task = next as u64;
-    cpu.tid = field!(next, task_pid: u32);
-    cpu.since_ns = now;
 }
 
 /// The time from one switch to another; 0 if that seems to be less than none,
