@@ -1,5 +1,10 @@
 //! Processes of many threads.
 
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
 use collector::metric::ProcessState;
 use collector_tests::{
     ProcTask, burn_cpu_ms, cpu_clock_ns, emulation_slack_ns, fork, raw_thread, wait_until,
@@ -57,6 +62,32 @@ fn a_leading_thread_that_ended_before_the_start_is_charged_to_its_process() {
     assert_is_shown_without_its_leader(&scheduler, child.pid());
 }
 
+#[test]
+fn threads_that_end_while_the_programs_are_loaded_count_once() {
+    let ends = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ends.load(Ordering::Relaxed) {
+                // A thread that ends is added up by the kernel.
+                let _joined = thread::spawn(|| burn_cpu_ms(2)).join();
+            }
+        });
+        let scheduler = load();
+        ends.store(true, Ordering::Relaxed);
+        let this = std::process::id();
+        let before = cpu_clock_ns(this).expect("it runs");
+        let told = process(&scheduler, this).cpu_ns.expect("it is known");
+        let after = cpu_clock_ns(this).expect("it runs");
+        // What threads used after the kernel had added them up: see
+        // `assert_charged_with_ended_threads`.
+        let margin = 500_000 + emulation_slack_ns();
+        assert!(
+            (before - margin..=after + margin).contains(&told),
+            "{told} ns, from {before} to {after} by its clock"
+        );
+    });
+}
+
 fn assert_is_shown_without_its_leader(scheduler: &collector::source::ebpf::Scheduler, pid: u32) {
     wait_until("both threads have used 30 ms, and one is left", || {
         cpu_clock_ns(pid).is_ok_and(|used| used > 2 * 30_000_000)
@@ -98,6 +129,6 @@ extern "C" fn burn_and_stay(_: *mut std::ffi::c_void) -> i32 {
 fn is_asleep(pid: u32) -> bool {
     let used = || cpu_clock_ns(pid).ok();
     let before = used();
-    std::thread::sleep(std::time::Duration::from_millis(50));
+    thread::sleep(std::time::Duration::from_millis(50));
     before == used()
 }

@@ -81,6 +81,20 @@ pub enum LoadError {
          (see /sys/kernel/security/lockdown), or a container's filter forbids the bpf system call"
     )]
     Refused,
+    /// The same, with less memory that may be locked than the maps take.
+    #[error(
+        "the kernel refuses eBPF in spite of sufficient rights: before 5.11 the maps are locked \
+         memory, of which {needed} bytes are needed and {limit} allowed (raise the limit: \
+         LimitMEMLOCK=infinity in a unit, `ulimit -l unlimited` in a shell); on a later kernel it \
+         is locked down (see /sys/kernel/security/lockdown), or a container's filter forbids the \
+         bpf system call"
+    )]
+    LockedMemory {
+        /// Bytes that the maps take.
+        needed: u64,
+        /// Bytes that may be locked.
+        limit: u64,
+    },
     /// This process is in a PID namespace of its own.
     #[error(
         "this process is in a PID namespace of its own, where processes have other numbers than \

@@ -59,5 +59,5 @@ pub(super) fn load(
         .map_max_entries("EVENTS", sizes.events_bytes)
         .map_max_entries("PREEMPTIONS", sizes.preemption_pairs)
         .load(&object)
-        .map_err(|error| describe(&error))
+        .map_err(|error| describe(&error, sizes.bytes()))
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use aya::{EbpfError, programs::ProgramError};
+use rustix::process::{Resource, getrlimit};
 
 use super::super::LoadError;
 
@@ -45,16 +46,16 @@ fn verdict_of(log: &str) -> Option<&str> {
     })
 }
 
-/// Why the object could not be loaded: the innermost cause, which the outer ones
-/// do not tell.
-pub(super) fn describe(error: &EbpfError) -> LoadError {
+/// Why the object, whose maps take so many bytes, could not be loaded: the
+/// innermost cause, which the outer ones do not tell.
+pub(super) fn describe(error: &EbpfError, map_bytes: u64) -> LoadError {
     let mut source: Option<&dyn std::error::Error> = Some(error);
     let mut text = error.to_string();
     while let Some(inner) = source {
         if let Some(io_error) = inner.downcast_ref::<io::Error>()
             && io_error.kind() == io::ErrorKind::PermissionDenied
         {
-            return LoadError::Refused;
+            return refused_with(getrlimit(Resource::Memlock).current, map_bytes);
         }
         text = inner.to_string();
         source = inner.source();
@@ -62,9 +63,32 @@ pub(super) fn describe(error: &EbpfError) -> LoadError {
     LoadError::Other(format!("cannot load the eBPF programs: {error}: {text}"))
 }
 
+/// What it may be that the kernel refuses, with this limit of locked memory.
+const fn refused_with(limit: Option<u64>, map_bytes: u64) -> LoadError {
+    match limit {
+        Some(limit) if limit < map_bytes => LoadError::LockedMemory {
+            needed: map_bytes,
+            limit,
+        },
+        _ => LoadError::Refused,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::verdict_of;
+    use super::*;
+
+    #[test]
+    fn a_limit_of_locked_memory_is_named_where_it_is_too_low() {
+        let text = refused_with(Some(65_536), 8_000_000).to_string();
+        assert!(
+            text.contains("8000000 bytes are needed and 65536 allowed"),
+            "{text}"
+        );
+        for limit in [None, Some(8_000_000)] {
+            assert!(matches!(refused_with(limit, 8_000_000), LoadError::Refused));
+        }
+    }
 
     #[test]
     fn the_verdict_is_the_line_before_the_statistics() {
