@@ -31,6 +31,7 @@ mod pass;
 mod slices;
 
 use cpus::Told;
+use slices::Holder;
 
 /// Processes and CPUs at one time, so that the sums of both agree.
 #[derive(Clone, Debug)]
@@ -144,8 +145,8 @@ impl State {
         let slices = self.slices(now_ns);
         self.running.clear();
         for slice in &slices {
-            if let Some(thread) = &slice.thread {
-                self.charge(slice.in_flight_ns, thread, now_ns);
+            if let Holder::Thread(thread) = &slice.holder {
+                self.charge(thread, now_ns);
             }
         }
         let cpus = self.rows(&slices, now_ns);

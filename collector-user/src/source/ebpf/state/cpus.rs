@@ -4,7 +4,7 @@
 use super::{
     super::{cpu_reader::CpuReader, known::Known},
     State,
-    slices::Slice,
+    slices::{Holder, Slice},
 };
 use crate::metric::{CpuStats, CpuTimes};
 
@@ -80,14 +80,12 @@ impl State {
 /// What the programs know of a CPU, up to now.
 fn cpu_times(slice: &Slice, now_ns: u64, known: &Known) -> CpuTimes {
     let cpu = &slice.counters;
-    let (busy, idle) = if cpu.tid == 0 {
-        (0, now_ns.saturating_sub(cpu.since_ns))
-    } else if slice.thread.is_some() {
-        (slice.in_flight_ns, 0)
-    } else {
+    let (busy, idle) = match &slice.holder {
+        Holder::Idle { since_ns } => (0, now_ns.saturating_sub(*since_ns)),
+        Holder::Thread(thread) => (thread.in_flight_ns, 0),
         // No process is charged for it, and some kernels hide the switches of
         // some tasks, so it may have left: it counts when it is seen to.
-        (0, 0)
+        Holder::Unknown => (0, 0),
     };
     CpuTimes {
         cpu: Some(slice.cpu),

@@ -8,6 +8,7 @@ use super::{
         event_record::EventRecord,
     },
     State,
+    slices::Holder,
 };
 use crate::metric::ProcessEvent;
 
@@ -71,11 +72,12 @@ impl State {
             // one that is offline.
             self.online.read();
             let running = (0..self.cpus.len()).filter_map(|index| {
-                let (cpu, thread) = self.running(index)?;
-                let thread = thread?;
+                let Holder::Thread(thread) = self.slice(index)?.holder else {
+                    return None;
+                };
                 Some(Running {
                     thread: thread.index,
-                    since_ns: cpu.since_ns,
+                    since_ns: thread.since_ns?,
                     cpu_ns: thread.record.cpu_ns,
                 })
             });

@@ -10,14 +10,28 @@ use super::{
     State,
 };
 
-/// What a CPU did, and what its current thread has used of it.
+/// What a CPU did, and who has it now.
 pub(super) struct Slice {
     pub(super) cpu: u32,
     pub(super) counters: CpuCounters,
-    /// The thread that has the CPU, if it has a record.
-    pub(super) thread: Option<Current>,
-    /// What is not in the counters of the CPU yet.
-    pub(super) in_flight_ns: u64,
+    pub(super) holder: Holder,
+}
+
+/// Who has a CPU.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are threads, and there is one a CPU"
+)]
+pub(super) enum Holder {
+    /// Nobody, since then.
+    Idle {
+        /// By the programs' clock.
+        since_ns: u64,
+    },
+    /// A thread that has a record.
+    Thread(Current),
+    /// A task without a record, or it is not known who or since when.
+    Unknown,
 }
 
 /// A thread that has a CPU.
@@ -25,6 +39,10 @@ pub(super) struct Current {
     pub(super) index: u32,
     /// Its record, from when it left a CPU last.
     pub(super) record: Thread,
+    /// Since when it has the CPU, unless its switch was not seen.
+    pub(super) since_ns: Option<u64>,
+    /// What it has used of it that is not in its record.
+    pub(super) in_flight_ns: u64,
     /// What the kernel knew of it when the CPUs were read.
     reading: Option<CpuReading>,
 }
@@ -40,25 +58,21 @@ impl State {
             self.online.read();
         }
         let mut slices: Vec<Slice> = (0..self.cpus.len())
-            .filter_map(|cpu| {
-                let (counters, thread) = self.running(cpu)?;
-                Some(Slice {
-                    cpu,
-                    thread,
-                    in_flight_ns: now_ns.saturating_sub(counters.since_ns),
-                    counters,
-                })
-            })
+            .filter_map(|cpu| self.slice(cpu))
             .collect();
         let behind_ns = behind_ns(slices.iter().map(|slice| slice.counters));
         for slice in &mut slices {
-            if let Some(thread) = &slice.thread
-                && let Some(reading) = &thread.reading
-            {
-                let before_ns = thread.record.cpu_ns;
-                let charged = reading.cpu_ns.saturating_sub(before_ns);
-                let uncharged = uncharged_ns(reading, before_ns, behind_ns);
-                slice.in_flight_ns = charged.saturating_add(uncharged);
+            if let Holder::Thread(thread) = &mut slice.holder {
+                thread.in_flight_ns = match &thread.reading {
+                    Some(reading) => {
+                        let before_ns = thread.record.cpu_ns;
+                        let charged = reading.cpu_ns.saturating_sub(before_ns);
+                        charged.saturating_add(uncharged_ns(reading, before_ns, behind_ns))
+                    }
+                    None => thread
+                        .since_ns
+                        .map_or(0, |since_ns| now_ns.saturating_sub(since_ns)),
+                };
             }
         }
         slices
@@ -66,14 +80,10 @@ impl State {
 
     /// Charges a process with what one of its threads has used of the CPU
     /// that it has.
-    pub(super) fn charge(&mut self, in_flight_ns: u64, current: &Current, now_ns: u64) {
-        let Current {
-            index,
-            record,
-            reading,
-        } = current;
+    pub(super) fn charge(&mut self, current: &Current, now_ns: u64) {
+        let record = &current.record;
         let mut thread = *record;
-        if let Some(reading) = reading {
+        if let Some(reading) = &current.reading {
             thread.cpu_ns = thread.cpu_ns.max(reading.cpu_ns);
             thread.user_ns = thread.user_ns.max(reading.user_ns);
             thread.system_ns = thread.system_ns.max(reading.system_ns);
@@ -81,75 +91,72 @@ impl State {
             thread.minor_faults = thread.minor_faults.max(reading.minor_faults);
             thread.major_faults = thread.major_faults.max(reading.major_faults);
         }
-        self.accounts.update(*index, &thread);
+        self.accounts.update(current.index, &thread);
         let charged = thread.cpu_ns.saturating_sub(record.cpu_ns);
-        let uncharged = in_flight_ns.saturating_sub(charged);
+        let uncharged = current.in_flight_ns.saturating_sub(charged);
         self.running.push(Running {
-            thread: *index,
+            thread: current.index,
             since_ns: now_ns.saturating_sub(uncharged),
             cpu_ns: thread.cpu_ns,
         });
     }
 
-    /// What a CPU did, with the thread that has it. One that does not tell of
-    /// its switches has had nobody for any time.
-    pub(super) fn running(&mut self, cpu: u32) -> Option<(CpuCounters, Option<Current>)> {
-        let (mut noted, thread) = self.noted(cpu)?;
-        if self.online.is_current(cpu, noted.since_ns) {
-            return Some((noted, thread));
-        }
-        noted.since_ns = u64::MAX;
-        Some((noted, None))
-    }
-
-    /// What a CPU has noted, with the thread that has it, both from before the
-    /// same switch.
-    fn noted(&self, cpu: u32) -> Option<(CpuCounters, Option<Current>)> {
-        let mut noted = self.cpus.counters(cpu)?;
+    /// What a CPU did and who has it, both from before the same switch. One
+    /// that does not tell of its switches has nobody that is known.
+    pub(super) fn slice(&mut self, cpu: u32) -> Option<Slice> {
+        let mut slice = Slice {
+            cpu,
+            counters: self.cpus.counters(cpu)?,
+            holder: Holder::Unknown,
+        };
         // A switch in between shows in the second look; many in a row would
         // only make one CPU's time in flight a little wrong.
         for _ in 0..8 {
-            let seen = noted;
-            let thread = self.current(cpu, &mut noted);
+            let holder = self.holder(cpu, &slice.counters);
             let again = self.cpus.counters(cpu)?;
-            if again.since_ns == seen.since_ns && again.task == seen.task {
-                return Some((noted, thread));
+            if again.since_ns == slice.counters.since_ns && again.task == slice.counters.task {
+                if self.online.is_current(cpu, again.since_ns) {
+                    slice.holder = holder;
+                }
+                break;
             }
-            noted = again;
+            slice.counters = again;
         }
-        Some((noted, None))
+        Some(slice)
     }
 
-    /// The thread that has a CPU.
+    /// Who has a CPU that has noted this.
     ///
-    /// The programs look for its record when the thread leaves only. If the
-    /// CPU has switched nothing since they read it, they have told; else it
-    /// takes a system call. What they found is who has the CPU, even where it
-    /// has noted another: then it is not known since when.
-    fn current(&self, cpu: u32, noted: &mut CpuCounters) -> Option<Current> {
+    /// The programs look for the record of a thread when it leaves only. If
+    /// the CPU has switched nothing since they read it, they have told; else
+    /// it takes a system call. What they found is who has the CPU, even where
+    /// it has noted another.
+    fn holder(&self, cpu: u32, noted: &CpuCounters) -> Holder {
         let reader = self.cpu_reader.as_ref();
         let reading = reader
             .and_then(|reader| reader.reading(cpu, noted))
             .copied();
-        if let Some(reading) = &reading
-            && reading.since_ns().is_none()
-        {
-            noted.task = reading.task;
-            noted.tid = reading.tid;
-            noted.since_ns = u64::MAX;
-        }
-        if noted.tid == 0 {
-            return None;
+        let (task, tid, since_ns) = match &reading {
+            Some(reading) => (reading.task, reading.tid, reading.since_ns()),
+            None => (noted.task, noted.tid, Some(noted.since_ns)),
+        };
+        if tid == 0 {
+            return since_ns.map_or(Holder::Unknown, |since_ns| Holder::Idle { since_ns });
         }
         let index = match &reading {
-            Some(reading) => reading.thread,
-            None => self.thread_of.get(&noted.task, 0).ok()?,
+            Some(reading) => Some(reading.thread),
+            None => self.thread_of.get(&task, 0).ok(),
         };
-        let record = self.threads.read(index)?;
-        (record.task == noted.task).then_some(Current {
-            index,
-            record,
-            reading,
-        })
+        let found = index.and_then(|index| Some((index, self.threads.read(index)?)));
+        match found {
+            Some((index, record)) if record.task == task => Holder::Thread(Current {
+                index,
+                record,
+                since_ns,
+                in_flight_ns: 0,
+                reading,
+            }),
+            _ => Holder::Unknown,
+        }
     }
 }
