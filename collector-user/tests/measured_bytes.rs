@@ -2,8 +2,8 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use collector::{
@@ -12,7 +12,10 @@ use collector::{
     source::Sources,
 };
 
-static BYTES: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// What this thread has: those that run the tests allocate too.
+    static BYTES: Cell<usize> = const { Cell::new(0) };
+}
 
 struct Counting;
 
@@ -22,13 +25,13 @@ static ALLOCATOR: Counting = Counting;
 // SAFETY: every call is passed on to `System` as it is; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        BYTES.with(|bytes| bytes.set(bytes.get().wrapping_add(layout.size())));
         // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+        BYTES.with(|bytes| bytes.set(bytes.get().wrapping_sub(layout.size())));
         // SAFETY: the caller keeps the contract of `GlobalAlloc::dealloc`.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -47,9 +50,9 @@ impl CollectorSet for Measured {
         for _ in 0..3 {
             drop(collector.collect(&self.sources.tick()));
         }
-        let before = BYTES.load(Ordering::Relaxed);
+        let before = BYTES.get();
         let reading = collector.collect(&self.sources.tick());
-        let taken = BYTES.load(Ordering::Relaxed).saturating_sub(before);
+        let taken = BYTES.get().saturating_sub(before);
         if let Ok(reading) = &reading {
             let name = C::Reading::METRIC.name;
             self.rows.push((name, reading.heap_bytes(), taken));

@@ -1,6 +1,6 @@
 use std::{fs, io, path::Path};
 
-use procfs::Current as _;
+use procfs::{Current as _, CurrentSI as _};
 
 use crate::schedstat;
 
@@ -92,6 +92,17 @@ impl ProcTask {
 pub fn threads_of_the_host() -> io::Result<u32> {
     let load = procfs::LoadAverage::current().map_err(io::Error::other)?;
     Ok(load.max)
+}
+
+/// How many tasks were made since boot, threads and those of the kernel
+/// included: `processes` of `/proc/stat`.
+///
+/// # Errors
+///
+/// When `/proc` is not there.
+pub fn tasks_made() -> io::Result<u64> {
+    let stat = procfs::KernelStats::current().map_err(io::Error::other)?;
+    Ok(stat.processes)
 }
 
 /// The state letter in a `stat` file.

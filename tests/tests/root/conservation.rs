@@ -1,6 +1,7 @@
 //! What the processes used is what the CPUs did.
 
 use std::{
+    mem,
     process::Command,
     sync::{
         Arc,
@@ -133,11 +134,17 @@ impl MixedLoad {
         }
     }
 
-    fn stop(self) {
+    fn stop(mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads {
+        for thread in mem::take(&mut self.threads) {
             thread.join().expect("it does not panic");
         }
+    }
+}
+
+impl Drop for MixedLoad {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 

@@ -19,8 +19,16 @@ fn doctor_writes_json_that_names_its_findings() {
         String::from_utf8_lossy(&output.stderr)
     );
     let report: Value = serde_json::from_str(&text).expect("JSON");
-    assert!(
-        report.as_object().is_some_and(|object| !object.is_empty()),
-        "{report}"
-    );
+    let checks = report["checks"].as_array().expect("a list");
+    for name in ["kernel", "rights", "btf", "ebpf", "procfs"] {
+        let check = checks.iter().find(|check| check["name"] == name);
+        let check = check.unwrap_or_else(|| panic!("{name} is not checked: {report}"));
+        assert_eq!(check["status"], "ok", "{check}");
+        assert!(
+            check["found"]
+                .as_str()
+                .is_some_and(|found| !found.is_empty()),
+            "{check}"
+        );
+    }
 }

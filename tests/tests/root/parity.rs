@@ -5,8 +5,8 @@ use collector::{
         Collector,
         procfs::{ProcfsCpuStats, ProcfsProcessStats},
     },
-    metric::{Process, ProcessStats},
-    source::{Sources, ebpf::Scheduler},
+    metric::{Process, ProcessState, ProcessStats},
+    source::{Sources, ebpf::Scheduler, procfs::proc_pid},
 };
 use collector_tests::{Child, cpu_clock_step_ns, emulation_slack_ns, helper};
 
@@ -141,23 +141,26 @@ fn both_backends_show_the_same_processes() {
     let scheduler = load();
     let (ebpf, procfs) = both(&scheduler);
     // What begins or ends between the two looks is in one of them only.
-    let mut missing = Vec::new();
-    for process in &procfs.processes {
-        let is_settled = Sources::live()
-            .tick()
-            .read(&format!("/proc/{}/stat", process.pid))
-            .is_ok_and(|stat| !stat.windows(3).any(|part| part == b" Z "));
+    let is_alive = |process: &Process| {
+        let path = format!("/proc/{}/stat", process.pid);
+        let stat = Sources::live().tick().read(&path).ok();
+        let stat = stat.and_then(|text| proc_pid::parse_stat(&text).ok());
+        stat.is_some_and(|stat| {
+            stat.start_time_ns == process.start_time_ns && stat.state != Some(ProcessState::Zombie)
+        })
+    };
+    let mut missing: Vec<&Process> = procfs
+        .processes
+        .iter()
         // A host may keep its first process away from eBPF.
-        if process.pid != 1 && is_settled && ebpf.processes.get(process.pid).is_none() {
-            missing.push((process.pid, process.comm.clone()));
-        }
-    }
-    // A process made after the first look is in the second only.
-    missing.retain(|(pid, _comm)| {
+        .filter(|process| process.pid != 1 && ebpf.processes.get(process.pid).is_none())
+        .collect();
+    // A process made after the first look is in the second, if it is there still.
+    missing.retain(|process| {
         let reading = scheduler
             .process_stats(&Sources::live().tick())
             .expect("a reading is had");
-        reading.processes.get(*pid).is_none()
+        reading.processes.get(process.pid).is_none() && is_alive(process)
     });
     assert!(missing.is_empty(), "not shown by eBPF: {missing:?}");
 }

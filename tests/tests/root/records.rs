@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeSet,
-    fs, thread,
+    thread,
     time::{Duration, Instant},
 };
 
 use collector::source::ebpf::LoadOptions;
 use collector_tests::{
-    EventRecorder, ProcTask, burn_cpu_ms, cpu_clock_ns, fork, raw_thread, threads_of_the_host,
-    wait_until,
+    EventRecorder, ProcTask, burn_cpu_ms, cpu_clock_ns, emulation_slack_ns, fork, raw_thread,
+    threads_of_the_host, wait_until,
 };
 
 use crate::support::{
@@ -39,15 +39,24 @@ fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before(
     });
     assert!(scheduler.threads_dropped() > 0);
 
-    let before = unattributed();
-    // SAFETY: it makes system calls only.
-    let one = unsafe { fork(0, None, burn_and_sleep) }.expect("it starts");
-    wait_until("it has used its time", || {
-        cpu_clock_ns(one.pid()).is_ok_and(|used| used >= 50_000_000) && is_asleep(one.pid())
-    });
-    let grown = unattributed() - before;
-    assert!(grown >= 45_000_000, "only {grown} ns without a record");
-    assert!(processes(&scheduler).processes.get(one.pid()).is_none());
+    // A process of the host that ends meanwhile gives its record to one of
+    // these, which keeps it.
+    let mut shown = Vec::new();
+    let one = loop {
+        let before = unattributed();
+        // SAFETY: it makes system calls only.
+        let one = unsafe { fork(0, None, burn_and_sleep) }.expect("it starts");
+        wait_until("it has used its time", || {
+            cpu_clock_ns(one.pid()).is_ok_and(|used| used >= 50_000_000) && is_asleep(one.pid())
+        });
+        let grown = unattributed() - before;
+        if processes(&scheduler).processes.get(one.pid()).is_none() {
+            assert!(grown >= 45_000_000, "only {grown} ns without a record");
+            break one;
+        }
+        shown.push(one);
+        assert!(shown.len() < 20, "there are records all the time");
+    };
 
     let threads = horde.pid();
     horde.signal(libc::SIGKILL);
@@ -96,14 +105,15 @@ fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before(
         after.charged_ns - before.charged_ns,
         after.busy_ns - before.busy_ns,
         0.001,
-        200_000,
+        // A look takes a while, and an emulated CPU is held up in its midst.
+        200_000 + emulation_slack_ns(),
     );
     let shown: BTreeSet<u32> = processes(&scheduler)
         .processes
         .iter()
         .map(|process| process.pid)
         .collect();
-    assert!(!shown.contains(&threads) && fs::exists("/proc/self").is_ok());
+    assert!(!shown.contains(&threads));
 }
 
 /// Makes so many threads, which sleep, and stops.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use collector::source::ebpf::LoadOptions;
 use collector_tests::{
-    Crowd, EventRecorder, Recorded, here_or_emulated, is_guest, threads_of_the_host, wait_until,
+    Crowd, EventRecorder, Recorded, here_or_emulated, tasks_made, threads_of_the_host, wait_until,
 };
 
 use crate::support::{assert_close, load_with, processes};
@@ -24,6 +24,7 @@ fn of_twenty_thousand_processes_none_is_lost_and_none_leaves_a_record_behind() {
     scheduler.send_events_to(recorder.clone());
     let exited_before = processes(&scheduler).exited;
 
+    let made_before = tasks_made().expect("it is told");
     let crowd = Crowd::of(count).expect("they start");
     wait_until("all their ends are told", || {
         crowd.events_in(&recorder.recorded()).exits.len() >= count
@@ -62,9 +63,13 @@ fn of_twenty_thousand_processes_none_is_lost_and_none_leaves_a_record_behind() {
         processes(&scheduler);
         missing <= recorder.lost()
     });
-    if is_guest() {
-        assert_eq!(missing, recorder.lost(), "nothing else has begun");
-    }
+    // What else was made meanwhile may have lost a fork and an exec each.
+    let others = tasks_made().expect("it is told") - made_before - count as u64;
+    assert!(
+        recorder.lost() <= missing + 2 * others,
+        "{} lost, {missing} of them ours, with {others} others",
+        recorder.lost()
+    );
 
     assert_eq!(scheduler.threads_dropped(), 0);
     let reading = processes(&scheduler);
