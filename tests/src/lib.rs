@@ -20,7 +20,7 @@ pub use crowd::Crowd;
 pub use fork::fork;
 pub use kernel_clock::{cpu_clock_ns, cpu_clock_step_ns, emulation_slack_ns, schedstat};
 pub use proc_task::{ProcTask, tasks_made, threads_of_the_host};
-pub use recorder::{EventRecorder, Recorded};
+pub use recorder::{EventRecorder, Recorded, Recording};
 pub use rusage::children_cpu_ns;
 pub use thread::{raw_thread, raw_vfork};
 pub use vm::{here_or_emulated, is_guest};

@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeSet,
+    ops::Deref,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +11,7 @@ use std::{
 
 use collector::{
     metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent},
-    source::ebpf::EventSink,
+    source::ebpf::{EventSink, EventStream, Scheduler},
 };
 
 use crate::here_or_emulated;
@@ -20,6 +21,33 @@ use crate::here_or_emulated;
 pub struct EventRecorder {
     events: Arc<Mutex<Vec<ProcessEvent>>>,
     lost: Arc<AtomicU64>,
+}
+
+/// Keeps all lifecycle events of some programs, for as long as it lives.
+#[derive(Debug)]
+pub struct Recording {
+    recorder: EventRecorder,
+    _stream: EventStream,
+}
+
+impl Recording {
+    /// Records the events of these programs from now on.
+    pub fn of(scheduler: &Scheduler) -> Self {
+        let recorder = EventRecorder::default();
+        let stream = scheduler.send_events_to(recorder.clone());
+        Self {
+            recorder,
+            _stream: stream,
+        }
+    }
+}
+
+impl Deref for Recording {
+    type Target = EventRecorder;
+
+    fn deref(&self) -> &EventRecorder {
+        &self.recorder
+    }
 }
 
 /// The events that were kept, by kind, in their order.

@@ -24,19 +24,6 @@ impl EventSink for Sink {
     }
 }
 
-/// Wants no events.
-pub(super) struct Nobody;
-
-impl EventSink for Nobody {
-    fn is_wanted(&self) -> bool {
-        false
-    }
-
-    fn publish(&self, _event: ProcessEvent) {}
-
-    fn lost(&self, _count: u64) {}
-}
-
 /// How often `/proc` is looked at while somebody wants events.
 const POLL: Duration = Duration::from_secs(1);
 /// How long after a multiple of that on the monotonic clock: a collection of

@@ -18,7 +18,7 @@ use crate::{
     metric::{ProcessEvent, Reading as _},
     source::{
         Sources,
-        ebpf::{LoadError, LoadOptions, Scheduler},
+        ebpf::{EventStream, LoadError, LoadOptions, Scheduler},
     },
 };
 use backend::Accounting;
@@ -69,6 +69,8 @@ pub struct Agent {
     report: StartReport,
     /// Dropping the last clone of it detaches the programs.
     scheduler: Option<Scheduler>,
+    /// Lifecycle events of the programs, on their way to the bus.
+    _events: Option<EventStream>,
 }
 
 impl AgentOptions {
@@ -114,10 +116,13 @@ impl Agent {
             Accounting::Ebpf(scheduler) => Some(scheduler),
             Accounting::Procfs(_) => None,
         };
+        let mut stream = None;
         if has_events {
             let publisher = bus.publisher::<ProcessEvent>()?;
             match (&scheduler, poller) {
-                (Some(scheduler), _) => scheduler.send_events_to(events::Sink(publisher)),
+                (Some(scheduler), _) => {
+                    stream = Some(scheduler.send_events_to(events::Sink(publisher)));
+                }
                 (None, Some(poller)) => events::poll(poller, sources, publisher),
                 (None, None) => {}
             }
@@ -126,6 +131,7 @@ impl Agent {
             bus,
             report,
             scheduler,
+            _events: stream,
         })
     }
 
@@ -149,15 +155,5 @@ impl Agent {
     /// Ends every collection, and detaches the programs.
     pub async fn stop(self) {
         self.bus.shutdown().await;
-    }
-}
-
-impl Drop for Agent {
-    /// The programs hold the publisher of their events, and with it the bus,
-    /// whose collectors hold the programs: so one of these has to let go.
-    fn drop(&mut self) {
-        if let Some(scheduler) = &self.scheduler {
-            scheduler.send_events_to(events::Nobody);
-        }
     }
 }

@@ -1,10 +1,17 @@
 use std::{
     collections::BTreeSet,
-    fs, thread,
+    fs,
+    process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
-use collector::source::ebpf::ProgramState;
+use collector::{
+    bus::{Bus, Publisher, SubscribeOptions},
+    collector::ebpf::ProcessStatsCollector,
+    metric::{Backend, ProcessEvent},
+    source::ebpf::{EventSink, ProgramState},
+};
 
 use collector_tests::{Child, helper};
 
@@ -69,5 +76,61 @@ fn detached_programs_leave_nothing_in_the_kernel() {
     while !loaded().is_disjoint(&ours) {
         assert!(Instant::now() < deadline, "programs are left: {ours:?}");
         thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The maps, programs and links of BPF that this process has open.
+fn bpf_descriptors() -> usize {
+    let files = fs::read_dir("/proc/self/fd").expect("it can be listed");
+    files
+        .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+        .filter(|target| target.to_string_lossy().contains("bpf"))
+        .count()
+}
+
+/// Hands the events of the programs to a bus, as a user of the library would.
+struct ToBus(Publisher<ProcessEvent>);
+
+impl EventSink for ToBus {
+    fn is_wanted(&self) -> bool {
+        self.0.is_wanted()
+    }
+
+    fn publish(&self, event: ProcessEvent) {
+        self.0.publish(event);
+    }
+
+    fn lost(&self, count: u64) {
+        self.0.lost(count);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_bus_put_together_of_public_parts_leaves_no_descriptor_open() {
+    let before = bpf_descriptors();
+    let scheduler = load();
+    let bus = Bus::builder()
+        .collector(ProcessStatsCollector::new(scheduler.clone()))
+        .producer::<ProcessEvent>(Backend::Ebpf)
+        .build();
+    let publisher = bus.publisher().expect("there is such a metric");
+    let stream = scheduler.send_events_to(ToBus(publisher));
+    assert!(bpf_descriptors() > before);
+    let mut events = bus
+        .subscribe::<ProcessEvent>(SubscribeOptions::default())
+        .expect("there is such a metric");
+    let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
+    child.wait().expect("it is a child");
+    assert!(events.recv().await.is_some(), "the stream is there");
+    // The order in which a user drops them is the user's own.
+    drop(scheduler);
+    drop(events);
+    drop(bus);
+    drop(stream);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while bpf_descriptors() > before {
+        let open = bpf_descriptors() - before;
+        assert!(Instant::now() < deadline, "{open} descriptors are left");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

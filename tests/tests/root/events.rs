@@ -6,9 +6,7 @@ use std::{
 };
 
 use collector::metric::ProcessEvent;
-use collector_tests::{
-    Child, Crowd, EventRecorder, cpu_clock_step_ns, here_or_emulated, wait_until,
-};
+use collector_tests::{Child, Crowd, Recording, cpu_clock_step_ns, here_or_emulated, wait_until};
 
 use crate::{
     load,
@@ -24,8 +22,7 @@ fn shell(script: &str) -> Command {
 #[test]
 fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
     let scheduler = load();
-    let recorder = EventRecorder::default();
-    scheduler.send_events_to(recorder.clone());
+    let recorder = Recording::of(&scheduler);
     let mut used = BTreeMap::new();
     for _ in 0..1_000 {
         let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
@@ -77,8 +74,7 @@ fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
 #[test]
 fn an_exec_tells_the_file_and_the_arguments() {
     let scheduler = load();
-    let recorder = EventRecorder::default();
-    scheduler.send_events_to(recorder.clone());
+    let recorder = Recording::of(&scheduler);
     let mut command = Command::new("/bin/echo");
     command.args(["one", "", "two words", "\u{fc}"]);
     let child = Child::spawn(&mut command).expect("it starts");
@@ -101,8 +97,7 @@ fn an_exec_tells_the_file_and_the_arguments() {
 #[test]
 fn arguments_that_are_too_long_are_cut_and_marked() {
     let scheduler = load();
-    let recorder = EventRecorder::default();
-    scheduler.send_events_to(recorder.clone());
+    let recorder = Recording::of(&scheduler);
     let child = Child::spawn(Command::new("/bin/true").arg("x".repeat(20_000))).expect("it starts");
     let pid = child.pid();
     child.wait().expect("it is a child");
@@ -121,8 +116,7 @@ fn arguments_that_are_too_long_are_cut_and_marked() {
 #[test]
 fn an_exit_tells_the_code_or_the_signal() {
     let scheduler = load();
-    let recorder = EventRecorder::default();
-    scheduler.send_events_to(recorder.clone());
+    let recorder = Recording::of(&scheduler);
     let returns = Child::spawn(&mut shell("exit 42")).expect("it starts");
     let killed = Child::spawn(&mut shell("kill -9 $$; sleep 10")).expect("it starts");
     let pids = [returns.pid(), killed.pid()];
@@ -149,8 +143,7 @@ fn an_exit_tells_the_code_or_the_signal() {
 #[test]
 fn events_are_told_in_the_order_in_which_they_happened() {
     let scheduler = load();
-    let recorder = EventRecorder::default();
-    scheduler.send_events_to(recorder.clone());
+    let recorder = Recording::of(&scheduler);
     let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
     let pid = child.pid();
     child.wait().expect("it is a child");

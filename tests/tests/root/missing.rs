@@ -12,7 +12,7 @@ use collector::source::{
     ebpf::{LoadError, LoadOptions, LoadReport, ProgramState, Scheduler},
 };
 use collector_ebpf::OFFSETS;
-use collector_tests::{Child, EventRecorder, emulation_slack_ns};
+use collector_tests::{Child, Recording, emulation_slack_ns};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -35,8 +35,7 @@ fn load(missing: &[&str]) -> Result<Scheduler, LoadError> {
 /// known of it.
 fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
     let scheduler = load(missing)?;
-    let recorder = EventRecorder::default();
-    scheduler.send_events_to(recorder.clone());
+    let recorder = Recording::of(&scheduler);
     let children = ["exit 3", "kill -9 $$"].map(|script| {
         let child = Child::spawn(Command::new("/bin/sh").args(["-c", script])).expect("it starts");
         let pid = child.pid();

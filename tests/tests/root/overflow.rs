@@ -66,7 +66,7 @@ fn events_that_find_no_room_are_counted_and_told_and_no_process_is_lost() {
         recorder: recorder.clone(),
         goes_on: Arc::default(),
     };
-    scheduler.send_events_to(sink.clone());
+    let _stream = scheduler.send_events_to(sink.clone());
     let made_before = tasks_made().expect("it is told");
     let crowd = Crowd::of(count).expect("they start");
     assert!(scheduler.events_dropped() > 0, "the buffer did not fill up");

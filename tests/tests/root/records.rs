@@ -8,7 +8,7 @@ use std::{
 
 use collector::source::ebpf::LoadOptions;
 use collector_tests::{
-    EventRecorder, ProcTask, burn_cpu_ms, cpu_clock_ns, emulation_slack_ns, fork, raw_thread,
+    ProcTask, Recording, burn_cpu_ms, cpu_clock_ns, emulation_slack_ns, fork, raw_thread,
     threads_of_the_host, wait_until,
 };
 
@@ -24,8 +24,7 @@ fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before(
         thread_records: Some(records),
         ..LoadOptions::default()
     });
-    let recorder = EventRecorder::default();
-    scheduler.send_events_to(recorder.clone());
+    let recorder = Recording::of(&scheduler);
     let unattributed = || -> u64 {
         let cpus = scheduler.cpu_times();
         cpus.iter().filter_map(|cpu| cpu.unattributed_ns).sum()

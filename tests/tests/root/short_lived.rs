@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use collector::source::ebpf::LoadOptions;
 use collector_tests::{
-    Crowd, EventRecorder, Recorded, here_or_emulated, tasks_made, threads_of_the_host, wait_until,
+    Crowd, Recorded, Recording, here_or_emulated, tasks_made, threads_of_the_host, wait_until,
 };
 
 use crate::support::{assert_close, load_with, processes};
@@ -20,8 +20,7 @@ fn of_twenty_thousand_processes_none_is_lost_and_none_leaves_a_record_behind() {
         thread_records: Some(threads + count as u32 / 4),
         ..LoadOptions::default()
     });
-    let recorder = EventRecorder::default();
-    scheduler.send_events_to(recorder.clone());
+    let recorder = Recording::of(&scheduler);
     let exited_before = processes(&scheduler).exited;
 
     let made_before = tasks_made().expect("it is told");

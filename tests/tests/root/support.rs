@@ -9,9 +9,7 @@ use collector::{
         ebpf::{LoadOptions, Scheduler},
     },
 };
-use collector_tests::{
-    Child, EventRecorder, ProcTask, Usage, emulation_slack_ns, helper, wait_until,
-};
+use collector_tests::{Child, ProcTask, Recording, Usage, emulation_slack_ns, helper, wait_until};
 
 /// The programs, loaded and attached.
 pub(crate) fn load() -> Scheduler {
@@ -24,10 +22,9 @@ pub(crate) fn load_with(options: &LoadOptions) -> Scheduler {
 }
 
 /// The programs, and all events from now on.
-pub(crate) fn load_and_record() -> (Scheduler, EventRecorder) {
+pub(crate) fn load_and_record() -> (Scheduler, Recording) {
     let scheduler = load();
-    let recorder = EventRecorder::default();
-    scheduler.send_events_to(recorder.clone());
+    let recorder = Recording::of(&scheduler);
     (scheduler, recorder)
 }
 
@@ -81,7 +78,7 @@ pub(crate) fn assert_close(what: &str, value: u64, expected: u64, fraction: f64,
 /// Waits for the event of a child's end, and only then asks the kernel what it
 /// used: by then it has left its CPU for the last time, so both are final.
 #[track_caller]
-pub(crate) fn end_of(recorder: &EventRecorder, child: Child) -> (ExitEvent, Usage) {
+pub(crate) fn end_of(recorder: &Recording, child: Child) -> (ExitEvent, Usage) {
     let pid = child.pid();
     let recorded = recorder.wait_for_exits(&[pid]);
     let mut exits = recorded.exits.into_iter().filter(|exit| exit.pid == pid);

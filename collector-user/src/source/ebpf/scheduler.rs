@@ -19,7 +19,7 @@ use crate::{
 
 mod events;
 
-pub use events::EventSink;
+pub use events::{EventSink, EventStream};
 use events::{Shared, pump_events};
 
 /// The loaded and attached programs. Cheap to clone; dropping the last clone
@@ -101,10 +101,10 @@ impl Scheduler {
         &self.inner.report
     }
 
-    /// Sends lifecycle events to this sink from now on, instead of to the one
-    /// before.
-    pub fn send_events_to(&self, sink: impl EventSink + 'static) {
-        self.inner.shared.send_events_to(Box::new(sink));
+    /// Sends lifecycle events to this sink, instead of to the one before, for
+    /// as long as the returned stream is kept.
+    pub fn send_events_to(&self, sink: impl EventSink + 'static) -> EventStream {
+        self.inner.shared.send_events_to(Arc::new(sink))
     }
 
     /// Every process, as of now.
@@ -204,7 +204,11 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // Writing to an eventfd fails only at the end of its range.
         let _ended = rustix::io::write(&self.stop, &1u64.to_ne_bytes());
-        if let Some(pump) = self.pump.take() {
+        // A sink whose stream was dropped while it was given events may have
+        // held the last clone of the programs: a thread cannot wait for itself.
+        if let Some(pump) = self.pump.take()
+            && pump.thread().id() != std::thread::current().id()
+        {
             let _panicked = pump.join();
         }
     }

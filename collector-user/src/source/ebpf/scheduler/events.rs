@@ -2,7 +2,7 @@
 
 use std::{
     os::fd::OwnedFd,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, SystemTime},
 };
 
@@ -20,7 +20,7 @@ const GATHER: Duration = Duration::from_millis(20);
 ///
 /// Is called by one thread at a time. Must not ask the
 /// [`Scheduler`](super::Scheduler) for processes, which waits for it.
-pub trait EventSink: Send {
+pub trait EventSink: Send + Sync {
     /// Whether anybody wants events now. While nobody does, none are made.
     fn is_wanted(&self) -> bool;
 
@@ -32,10 +32,27 @@ pub trait EventSink: Send {
     fn lost(&self, count: u64);
 }
 
+/// Keeps an [`EventSink`] on the [`Scheduler`](super::Scheduler): dropping it
+/// ends the delivery of events to that sink, and drops the sink.
+///
+/// The programs hold the sink weakly. A sink mostly leads to a bus, whose
+/// collectors hold the programs: were the programs to own it, neither would
+/// ever be freed.
+#[must_use = "dropping it ends the delivery of events"]
+pub struct EventStream {
+    _sink: Arc<dyn EventSink>,
+}
+
+impl std::fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventStream").finish_non_exhaustive()
+    }
+}
+
 /// What the collectors and the thread that handles events share.
 pub(super) struct Shared {
     state: Mutex<State>,
-    sink: Mutex<Option<Box<dyn EventSink>>>,
+    sink: Mutex<Option<Weak<dyn EventSink>>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -52,8 +69,10 @@ impl Shared {
         }
     }
 
-    pub(super) fn send_events_to(&self, sink: Box<dyn EventSink>) {
-        *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
+    pub(super) fn send_events_to(&self, sink: Arc<dyn EventSink>) -> EventStream {
+        let held = Arc::downgrade(&sink);
+        *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        EventStream { _sink: sink }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -69,13 +88,14 @@ impl Shared {
         &self,
         work: impl FnOnce(&mut State, &mut Vec<ProcessEvent>) -> T,
     ) -> T {
-        let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let sink = order.as_ref().and_then(Weak::upgrade);
         let mut state = self.state();
         let mut events = Vec::new();
         let result = work(&mut state, &mut events);
         let lost = state.take_lost();
         drop(state);
-        if let Some(sink) = &*sink
+        if let Some(sink) = &sink
             && sink.is_wanted()
         {
             if lost > 0 {
@@ -85,6 +105,10 @@ impl Shared {
                 sink.publish(event);
             }
         }
+        // The stream may have been dropped meanwhile: then this is the last hold
+        // on the sink, and what that leads to is dropped without the lock.
+        drop(order);
+        drop(sink);
         result
     }
 }
