@@ -9,16 +9,16 @@ use std::{
 };
 
 use super::{
-    clock::Timestamp,
     core::Core,
     modes::Mode,
     sync::lock,
+    taken::Taken,
     topic::{Recipients, Topic, YieldedBy},
 };
 use crate::{
     collector::{CollectError, Cost},
     metric::AnyReading,
-    source::Tick,
+    source::{Tick, Timestamp},
 };
 
 /// How long the collections of a tick wait behind one that takes long, before
@@ -36,7 +36,6 @@ pub(super) struct Batch {
     core: Arc<Core>,
     /// `None` if nothing is shared: then each collection has its own.
     tick: Option<Tick>,
-    at: Timestamp,
     now: u64,
     queue: Mutex<Queue>,
 }
@@ -62,7 +61,7 @@ pub(super) struct Job {
 pub(super) struct Ended {
     pub(super) flight: u64,
     pub(super) outcome: Outcome,
-    pub(super) at: Timestamp,
+    pub(super) taken: Taken,
     pub(super) took: Duration,
     /// Whether it was the last of its flight.
     pub(super) last: bool,
@@ -94,8 +93,10 @@ impl Batch {
         };
         let batch = Arc::new(Self {
             core: Arc::clone(core),
-            tick: (core.mode == Mode::Bus).then(|| core.sources.tick_at(at.wall, at.monotonic_ns)),
-            at,
+            tick: (core.mode == Mode::Bus).then(|| {
+                let names = jobs.iter().map(|job| core.topics[job.topic].info.name);
+                core.sources.tick_for(&core.clock, at, names.collect())
+            }),
             now,
             queue: Mutex::new(Queue {
                 jobs: jobs.into(),
@@ -142,13 +143,13 @@ impl Batch {
                 };
                 let last = each.len() == 0;
                 let began = Instant::now();
-                let Some(outcome) = self.collect(job.topic) else {
+                let Some((outcome, taken)) = self.collect(job.topic) else {
                     break;
                 };
                 let ended = Ended {
                     flight: job.flight,
                     outcome,
-                    at: self.at,
+                    taken,
                     took: began.elapsed(),
                     last,
                 };
@@ -167,29 +168,32 @@ impl Batch {
         Some(job)
     }
 
-    fn collect(&self, place: usize) -> Option<Outcome> {
+    fn collect(&self, place: usize) -> Option<(Outcome, Taken)> {
         let topic = &self.core.topics[place];
         let YieldedBy::Collector(collected) = &topic.yielded_by else {
             return None;
         };
-        let own;
-        let tick = if let Some(tick) = &self.tick {
-            tick
-        } else {
-            let now = self.core.clock.now();
-            own = self.core.sources.tick_at(now.wall, now.monotonic_ns);
-            &own
+        let clock = &self.core.clock;
+        let began = clock.now();
+        let tick = match &self.tick {
+            Some(tick) => tick.for_collection(),
+            None => self
+                .core
+                .sources
+                .tick_for(clock, began, vec![topic.info.name]),
         };
         // A panic may leave the collector's own state half-changed, but nothing
         // of the bus; the collector is asked again, as after an error.
         let result = catch_unwind(AssertUnwindSafe(|| {
-            lock(&collected.collector).collect(tick)
+            lock(&collected.collector).collect(&tick)
         }));
-        Some(match result {
+        let taken = Taken::within(tick.window(), began, clock.now());
+        let outcome = match result {
             Ok(Ok(reading)) => Outcome::Reading(self.core.fit(place, reading)),
             Ok(Err(error)) => Outcome::Error(error),
             Err(panic) => Outcome::Panic(panic_message(panic.as_ref())),
-        })
+        };
+        Some((outcome, taken))
     }
 }
 

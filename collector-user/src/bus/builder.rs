@@ -1,18 +1,10 @@
 use std::sync::Arc;
 
-use super::{
-    budget,
-    clock::{Clock, SystemClock},
-    core::Core,
-    handle::Bus,
-    modes::Mode,
-    scheduler,
-    topic::Topic,
-};
+use super::{budget, core::Core, handle::Bus, modes::Mode, scheduler, topic::Topic};
 use crate::{
     collector::Collector,
     metric::{Backend, Reading},
-    source::Sources,
+    source::{Clock, Sources, SystemClock},
 };
 
 /// Makes a [`Bus`].

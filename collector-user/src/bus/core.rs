@@ -13,13 +13,13 @@ use tokio::sync::Notify;
 use super::{
     batch::{Batch, Ended, Job, Outcome},
     budget::Budget,
-    clock::{Clock, Timeline, Timestamp},
     modes::Mode,
     options::SubscribeError,
     sync::lock,
+    timeline::Timeline,
     topic::{Flight, Recipients, State, Topic, YieldedBy},
 };
-use crate::source::Sources;
+use crate::source::{Clock, Sources, Timestamp};
 
 /// What all handles of one bus share. It ends with the last of them.
 pub(super) struct Core {
@@ -197,15 +197,15 @@ impl State {
     /// Tells the subscribers how a collection ended.
     fn conclude(&mut self, topic: &Topic, ended: Ended, to: Recipients) {
         match ended.outcome {
-            Outcome::Reading(reading) => self.succeed(topic, reading, ended.at, to),
+            Outcome::Reading(reading) => self.succeed(topic, reading, ended.taken, to),
             Outcome::Error(error) => {
                 self.counters.failures += 1;
-                self.fail(topic, &error.to_string(), ended.at, to);
+                self.fail(topic, &error.to_string(), ended.taken.at, to);
             }
             Outcome::Panic(reason) => {
                 self.counters.failures += 1;
                 self.counters.panics += 1;
-                self.fail(topic, &reason, ended.at, to);
+                self.fail(topic, &reason, ended.taken.at, to);
             }
         }
     }

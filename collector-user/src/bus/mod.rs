@@ -28,7 +28,6 @@
 mod batch;
 mod budget;
 mod builder;
-mod clock;
 mod core;
 mod handle;
 mod mailbox;
@@ -42,14 +41,16 @@ mod status;
 mod subscribers;
 mod subscription;
 mod sync;
+mod taken;
 pub mod testing;
+mod timeline;
 mod topic;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::source::{Clock, SystemClock, Timestamp};
 pub use builder::BusBuilder;
-pub use clock::{Clock, SystemClock, Timestamp};
 pub use handle::Bus;
 pub use modes::Mode;
 pub use options::{Delivery, SubscribeError, SubscribeOptions, every};

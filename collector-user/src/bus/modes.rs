@@ -2,10 +2,10 @@
 
 use super::{
     batch::Job,
-    clock::Timestamp,
     core::Core,
     topic::{Recipients, State, YieldedBy},
 };
+use crate::source::Timestamp;
 
 /// Who begins a collection, and who shares it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]

@@ -3,6 +3,7 @@ use std::{marker::PhantomData, sync::Arc};
 use super::{
     core::Core,
     sync::lock,
+    taken::Taken,
     topic::{Recipients, Topic},
 };
 use crate::metric::{AnyReading, Reading};
@@ -44,7 +45,7 @@ impl<R: Reading> Publisher<R> {
         }
         state.prune(self.topic(), now);
         state.counters.published += 1;
-        state.succeed(self.topic(), reading, at, Recipients::DueAt(now));
+        state.succeed(self.topic(), reading, Taken::at(at), Recipients::DueAt(now));
     }
 
     /// Says that so many readings were lost before they could be published.

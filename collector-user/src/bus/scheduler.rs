@@ -4,12 +4,12 @@ use std::sync::{Arc, Weak, atomic::Ordering};
 
 use super::{
     batch::{Batch, Job},
-    clock::Timestamp,
     core::{Core, earlier},
     modes::{self, Mode},
     sync::lock,
     topic::State,
 };
+use crate::source::Timestamp;
 
 /// Runs until the bus was shut down, or its last handle has gone.
 pub(super) async fn run(core: Weak<Core>, changed: Arc<tokio::sync::Notify>) {

@@ -6,14 +6,16 @@ use std::{
 
 use super::{
     batch::{Batch, Job},
-    clock::Timestamp,
     core::Core,
     modes::Mode,
     options::SubscribeError,
     sync::lock,
     topic::{Cached, State, Topic, YieldedBy},
 };
-use crate::metric::{AnySample, Kind, Sample, Status};
+use crate::{
+    metric::{AnySample, Kind, Sample, Status},
+    source::Timestamp,
+};
 
 /// What a snapshot shall hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -164,6 +166,7 @@ impl Topic {
                 },
                 taken_at: now.wall,
                 monotonic_ns: now.monotonic_ns,
+                window: Duration::ZERO,
                 sequence: state.sequence,
                 missed: 0,
                 data: None,

@@ -10,15 +10,15 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    clock::Timestamp,
     schedule::Schedule,
     status::{Counters, Health, Origin},
     subscribers::Subscribers,
+    taken::Taken,
 };
 use crate::{
     collector::{CollectError, Collector, Cost},
     metric::{AnyReading, AnySample, Backend, MetricInfo, Reading, Sample, Status},
-    source::Tick,
+    source::{Tick, Timestamp},
 };
 
 /// One metric on the bus.
@@ -177,19 +177,20 @@ impl Topic {
         }
     }
 
-    /// A sample with a reading, taken at `at`.
+    /// A sample with a reading.
     pub(super) fn sample(
         &self,
         reading: Arc<dyn AnyReading>,
-        at: Timestamp,
+        taken: Taken,
         sequence: u64,
     ) -> AnySample {
         Sample {
             metric: self.info,
             backend: Some(self.backend),
             status: Status::Ok,
-            taken_at: at.wall,
-            monotonic_ns: at.monotonic_ns,
+            taken_at: taken.at.wall,
+            monotonic_ns: taken.at.monotonic_ns,
+            window: taken.window,
             sequence,
             missed: 0,
             data: Some(reading),
@@ -207,6 +208,7 @@ impl Topic {
             },
             taken_at: failing.tried.wall,
             monotonic_ns: failing.tried.monotonic_ns,
+            window: Duration::ZERO,
             sequence: failing.sequence,
             missed: 0,
             data: None,
@@ -215,12 +217,12 @@ impl Topic {
 }
 
 impl State {
-    /// Caches and delivers a reading that was taken at `at`.
+    /// Caches and delivers a reading.
     pub(super) fn succeed(
         &mut self,
         topic: &Topic,
         reading: Arc<dyn AnyReading>,
-        at: Timestamp,
+        taken: Taken,
         to: Recipients,
     ) {
         self.sequence += 1;
@@ -229,11 +231,11 @@ impl State {
             tracing::info!(metric = topic.info.name, "the metric is back");
         }
         let bytes = reading.total_bytes();
-        let sample = topic.sample(reading, at, self.sequence);
+        let sample = topic.sample(reading, taken, self.sequence);
         self.deliver(&sample, to);
         self.cached = Some(Cached {
             sample,
-            boottime_ns: at.boottime_ns,
+            boottime_ns: taken.at.boottime_ns,
             bytes,
         });
     }

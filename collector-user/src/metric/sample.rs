@@ -38,10 +38,14 @@ pub struct Sample<R: ?Sized> {
     pub backend: Option<Backend>,
     /// Whether the reading can be relied on.
     pub status: Status,
-    /// When the reading was taken, by the wall clock.
+    /// When the last source of the reading was read, by the wall clock.
     pub taken_at: SystemTime,
-    /// When the reading was taken: nanoseconds on `CLOCK_MONOTONIC`.
+    /// When the last source of the reading was read: nanoseconds on
+    /// `CLOCK_MONOTONIC`.
     pub monotonic_ns: u64,
+    /// How long before that the read of the first source began: each value was
+    /// read between `monotonic_ns - window` and `monotonic_ns`.
+    pub window: Duration,
     /// The number of this sample among those of its metric. It grows by one
     /// with each collection, also those that failed.
     pub sequence: u64,
@@ -55,6 +59,23 @@ pub struct Sample<R: ?Sized> {
 /// A sample whose metric is known by name only.
 pub type AnySample = Sample<dyn AnyReading>;
 
+impl<R: ?Sized> Sample<R> {
+    /// The time between the reads of an earlier sample and those of this one,
+    /// by which the growth of a counter is divided for its rate; `None` if the
+    /// other is not earlier.
+    ///
+    /// It is measured from the middle of one window to the middle of the
+    /// other, where a value is read on average.
+    pub fn since(&self, earlier: &Self) -> Option<Duration> {
+        let middle = |sample: &Self| {
+            let half = sample.window.as_nanos() as u64 / 2;
+            sample.monotonic_ns.saturating_sub(half)
+        };
+        let ns = middle(self).checked_sub(middle(earlier))?;
+        (ns > 0).then(|| Duration::from_nanos(ns))
+    }
+}
+
 impl<R: ?Sized> Clone for Sample<R> {
     fn clone(&self) -> Self {
         Self {
@@ -63,6 +84,7 @@ impl<R: ?Sized> Clone for Sample<R> {
             status: self.status.clone(),
             taken_at: self.taken_at,
             monotonic_ns: self.monotonic_ns,
+            window: self.window,
             sequence: self.sequence,
             missed: self.missed,
             data: self.data.clone(),
@@ -98,6 +120,7 @@ impl AnySample {
             status: self.status,
             taken_at: self.taken_at,
             monotonic_ns: self.monotonic_ns,
+            window: self.window,
             sequence: self.sequence,
             missed: self.missed,
             data,
@@ -114,6 +137,7 @@ impl<R: Reading> Sample<R> {
             status: self.status,
             taken_at: self.taken_at,
             monotonic_ns: self.monotonic_ns,
+            window: self.window,
             sequence: self.sequence,
             missed: self.missed,
             data: self.data.map(|data| data as Arc<dyn AnyReading>),
@@ -127,7 +151,7 @@ impl Serialize for AnySample {
             Status::Ok => 0,
             Status::Stale { .. } | Status::Unavailable { .. } => 2,
         };
-        let mut out = serializer.serialize_struct("Sample", 9 + extra)?;
+        let mut out = serializer.serialize_struct("Sample", 10 + extra)?;
         out.serialize_field("metric", self.metric.name)?;
         out.serialize_field("tier", &self.metric.tier)?;
         out.serialize_field("backend", &self.backend)?;
@@ -146,6 +170,7 @@ impl Serialize for AnySample {
         }
         out.serialize_field("taken_at", &rfc3339(self.taken_at))?;
         out.serialize_field("monotonic_ns", &self.monotonic_ns)?;
+        out.serialize_field("window_ns", &(self.window.as_nanos() as u64))?;
         out.serialize_field("sequence", &self.sequence)?;
         out.serialize_field("missed", &self.missed)?;
         out.serialize_field("data", &self.data)?;

@@ -6,6 +6,7 @@
 //! be used and tested alone.
 
 pub mod cgroup;
+mod clock;
 pub mod ebpf;
 mod entries;
 mod error;
@@ -20,10 +21,11 @@ mod stats;
 pub mod sysfs;
 mod tick;
 
+pub use clock::{Clock, SystemClock, Timestamp};
 pub use entries::Entries;
 pub use error::SourceError;
 pub use held::HeldFile;
 pub use parse::ParseError;
 pub use sources::Sources;
 pub use stats::{FileStats, SourceStats};
-pub use tick::Tick;
+pub use tick::{ReadWindow, Tick};

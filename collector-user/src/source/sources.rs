@@ -6,13 +6,12 @@ use std::{
         Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::SystemTime,
 };
 
 use bytes::Bytes;
 
 use super::{
-    FileStats, HeldFile, SourceError, SourceStats, Tick,
+    Clock, FileStats, HeldFile, SourceError, SourceStats, SystemClock, Tick, Timestamp,
     held::Keeping,
     kept::{IDLE_NS, KeptFile, Slot},
     open::{self, Failure, MAX_FILE_BYTES, Root},
@@ -113,17 +112,33 @@ impl Sources {
         })
     }
 
-    /// Begins a tick: what is read through it is read once.
+    /// Begins a tick: what is read through it is read once. It is timed by
+    /// the host's clock.
     pub fn tick(&self) -> Tick {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let monotonic_ns = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
-        self.tick_at(SystemTime::now(), monotonic_ns)
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let now = clock.now();
+        self.begin(clock, now, None)
     }
 
-    /// Begins a tick at a time that the caller has read from its own clock.
-    pub fn tick_at(&self, began_at: SystemTime, monotonic_ns: u64) -> Tick {
-        self.clean(monotonic_ns);
-        Tick::new(self.clone(), began_at, monotonic_ns)
+    /// Begins a tick that is timed by this clock, for the collection of these
+    /// metrics.
+    pub fn tick_for(
+        &self,
+        clock: &Arc<dyn Clock>,
+        began: Timestamp,
+        collected: Vec<&'static str>,
+    ) -> Tick {
+        self.begin(Arc::clone(clock), began, Some(collected))
+    }
+
+    fn begin(
+        &self,
+        clock: Arc<dyn Clock>,
+        began: Timestamp,
+        collected: Option<Vec<&'static str>>,
+    ) -> Tick {
+        self.clean(began.monotonic_ns);
+        Tick::new(self.clone(), clock, began, collected)
     }
 
     /// What reading has cost since the start.

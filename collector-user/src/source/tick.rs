@@ -1,42 +1,104 @@
 use std::{
+    any::Any,
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::SystemTime,
 };
 
 use bytes::Bytes;
 
-use super::{Entries, HeldFile, ParseError, SourceError, Sources};
+use super::{Clock, Entries, HeldFile, ParseError, SourceError, Sources, Timestamp};
 
 /// One tick: what is read through it is read once, and shared.
 ///
 /// Threads that want the same file at the same time wait for the one read;
 /// threads that want another file do not. An error is shared as well.
 ///
-/// Cheap to clone: clones are the same tick.
+/// A tick also knows when it was read through: each collection has its own
+/// [`ReadWindow`], see [`for_collection`](Self::for_collection).
+///
+/// Cheap to clone: clones are the same tick, and have the same window.
 #[derive(Clone, Debug)]
 pub struct Tick {
     inner: Arc<Inner>,
+    window: Option<Arc<Window>>,
 }
 
 #[derive(Debug)]
 struct Inner {
     sources: Sources,
-    began_at: SystemTime,
-    monotonic_ns: u64,
+    clock: Arc<dyn Clock>,
+    began: Timestamp,
+    /// The metrics that are collected in this tick; `None` if nobody said.
+    collected: Option<Vec<&'static str>>,
     files: Once<Bytes>,
     directories: Once<Arc<Entries>>,
     links: Once<Arc<PathBuf>>,
+    shared: Mutex<HashMap<&'static str, SharedCell>>,
 }
 
-/// What one path gave, once it was read.
-type Cell<T> = Arc<OnceLock<Result<T, SourceError>>>;
+/// When sources were read: nanoseconds on `CLOCK_MONOTONIC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadWindow {
+    /// When the first read began.
+    pub began_ns: u64,
+    /// When the last read ended.
+    pub ended_ns: u64,
+}
+
+/// A window that many threads widen.
+#[derive(Debug)]
+struct Window {
+    began_ns: AtomicU64,
+    ended_ns: AtomicU64,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            began_ns: AtomicU64::new(u64::MAX),
+            ended_ns: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Window {
+    fn include(&self, read: ReadWindow) {
+        self.began_ns.fetch_min(read.began_ns, Ordering::Relaxed);
+        self.ended_ns.fetch_max(read.ended_ns, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<ReadWindow> {
+        let began_ns = self.began_ns.load(Ordering::Relaxed);
+        (began_ns != u64::MAX).then(|| ReadWindow {
+            began_ns,
+            ended_ns: self.ended_ns.load(Ordering::Relaxed),
+        })
+    }
+}
+
+/// What one path gave, and when it was read.
+type Cell<T> = Arc<OnceLock<(Result<T, SourceError>, ReadWindow)>>;
+
+/// What one keyed read gave, and when it was read.
+type SharedCell = Arc<OnceLock<(Arc<dyn Any + Send + Sync>, ReadWindow)>>;
 
 /// What each path gave.
 #[derive(Debug)]
 struct Once<T> {
     cells: Mutex<HashMap<Box<str>, Cell<T>>>,
+}
+
+/// What [`Once`] gave.
+struct Got<T> {
+    result: Result<T, SourceError>,
+    window: ReadWindow,
+    /// Whether it had been read before.
+    saved: bool,
 }
 
 impl<T: Clone> Once<T> {
@@ -46,12 +108,12 @@ impl<T: Clone> Once<T> {
         }
     }
 
-    /// What the path gave, and whether it had been read before.
     fn get(
         &self,
         path: &str,
+        clock: &dyn Clock,
         read: impl FnOnce() -> Result<T, SourceError>,
-    ) -> (Result<T, SourceError>, bool) {
+    ) -> Got<T> {
         let cell = {
             let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
             match cells.get(path) {
@@ -62,25 +124,65 @@ impl<T: Clone> Once<T> {
         // The map is not locked here, so a read that hangs holds up nobody
         // who wants another path.
         let mut saved = true;
-        let content = cell.get_or_init(|| {
+        let (result, window) = cell.get_or_init(|| {
             saved = false;
-            read()
+            timed(clock, read)
         });
-        (content.clone(), saved)
+        Got {
+            result: result.clone(),
+            window: *window,
+            saved,
+        }
     }
 }
 
+/// What a read gives, and when it was made.
+fn timed<T>(clock: &dyn Clock, read: impl FnOnce() -> T) -> (T, ReadWindow) {
+    let began_ns = clock.monotonic_ns();
+    let result = read();
+    let ended_ns = clock.monotonic_ns();
+    (result, ReadWindow { began_ns, ended_ns })
+}
+
 impl Tick {
-    pub(super) fn new(sources: Sources, began_at: SystemTime, monotonic_ns: u64) -> Self {
+    pub(super) fn new(
+        sources: Sources,
+        clock: Arc<dyn Clock>,
+        began: Timestamp,
+        collected: Option<Vec<&'static str>>,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 sources,
-                began_at,
-                monotonic_ns,
+                clock,
+                began,
+                collected,
                 files: Once::new(),
                 directories: Once::new(),
                 links: Once::new(),
+                shared: Mutex::default(),
             }),
+            window: Some(Arc::default()),
+        }
+    }
+
+    /// The same tick for another collection, with a window of its own. What
+    /// the tick has read before widens the window when it is asked for.
+    #[must_use]
+    pub fn for_collection(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            window: Some(Arc::default()),
+        }
+    }
+
+    /// The same tick, for reads that are not part of the window: of what does
+    /// not change while a reading is taken, such as the arguments of a process.
+    #[must_use]
+    pub fn untimed(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            window: None,
         }
     }
 
@@ -89,14 +191,67 @@ impl Tick {
         &self.inner.sources
     }
 
-    /// When this tick began, by the wall clock.
+    /// When this tick began, by the wall clock. It is not when something was
+    /// read: see [`window`](Self::window).
     pub fn began_at(&self) -> SystemTime {
-        self.inner.began_at
+        self.inner.began.wall
     }
 
     /// When this tick began: nanoseconds on `CLOCK_MONOTONIC`.
     pub fn monotonic_ns(&self) -> u64 {
-        self.inner.monotonic_ns
+        self.inner.began.monotonic_ns
+    }
+
+    /// The time now, by the clock that times the reads of this tick.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// Whether a metric is collected in this tick. True of every metric if the
+    /// tick was begun without saying which are.
+    pub fn collects(&self, metric: &str) -> bool {
+        let collected = self.inner.collected.as_ref();
+        collected.is_none_or(|metrics| metrics.contains(&metric))
+    }
+
+    /// From when to when the sources of this collection were read so far;
+    /// `None` if nothing was read.
+    pub fn window(&self) -> Option<ReadWindow> {
+        self.window.as_ref().and_then(|window| window.get())
+    }
+
+    /// Notes when something was read that is not read through this tick, such
+    /// as the memory of a BPF map.
+    pub fn note_read(&self, window: ReadWindow) {
+        if let Some(own) = &self.window {
+            own.include(window);
+        }
+    }
+
+    /// What is read under a key, once in this tick: the dump of a netlink
+    /// family, the maps of the programs. Who asks for the key while it is read
+    /// waits. The window of the read is that of what `read` reads through the
+    /// tick that it is given, or that it notes there; else that of the call.
+    ///
+    /// `None` if the key was used for another type.
+    pub fn shared<T: Any + Send + Sync>(
+        &self,
+        key: &'static str,
+        read: impl FnOnce(&Self) -> T,
+    ) -> Option<Arc<T>> {
+        let cell = {
+            let shared = self.inner.shared.lock();
+            let mut shared = shared.unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(shared.entry(key).or_default())
+        };
+        let (value, window) = cell.get_or_init(|| {
+            let inside = self.for_collection();
+            let (value, called) = timed(&*self.inner.clock, || read(&inside));
+            let window = inside.window().unwrap_or(called);
+            (Arc::new(value) as Arc<dyn Any + Send + Sync>, window)
+        });
+        self.note_read(*window);
+        Arc::clone(value).downcast().ok()
     }
 
     /// The content of a file, named by its path on a live host: `/proc/stat`.
@@ -107,12 +262,9 @@ impl Tick {
     /// than 32 MiB.
     pub fn read(&self, path: &str) -> Result<Bytes, SourceError> {
         let sources = &self.inner.sources;
-        let read = || sources.read_file(path, self.inner.monotonic_ns);
-        let (content, saved) = self.inner.files.get(path, read);
-        if saved {
-            sources.saved(path);
-        }
-        content
+        let read = || sources.read_file(path, self.inner.began.monotonic_ns);
+        let got = self.inner.files.get(path, &*self.inner.clock, read);
+        self.take(path, got)
     }
 
     /// The content of a file that nobody else reads in this tick, such as one
@@ -124,7 +276,16 @@ impl Tick {
     /// Those of [`read`](Self::read).
     pub fn read_once(&self, path: &str) -> Result<Bytes, SourceError> {
         let sources = &self.inner.sources;
-        sources.read_file(path, self.inner.monotonic_ns)
+        if self.window.is_none() {
+            return sources.read_file(path, self.inner.began.monotonic_ns);
+        }
+        let (result, window) = timed(&*self.inner.clock, || {
+            sources.read_file(path, self.inner.began.monotonic_ns)
+        });
+        if result.is_ok() {
+            self.note_read(window);
+        }
+        result
     }
 
     /// The content of a file that is held open by this reader. Others who want
@@ -137,11 +298,8 @@ impl Tick {
         let sources = &self.inner.sources;
         let path = Arc::clone(&file.path);
         let read = || sources.read_held(file);
-        let (content, saved) = self.inner.files.get(&path, read);
-        if saved {
-            sources.saved(&path);
-        }
-        content
+        let got = self.inner.files.get(&path, &*self.inner.clock, read);
+        self.take(&path, got)
     }
 
     /// What a parser makes of a file. The parser is a pure function of bytes.
@@ -175,11 +333,8 @@ impl Tick {
                 |entries| entries.bytes(),
             )
         };
-        let (entries, saved) = self.inner.directories.get(path, read);
-        if saved {
-            sources.saved(path);
-        }
-        entries
+        let got = self.inner.directories.get(path, &*self.inner.clock, read);
+        self.take(path, got)
     }
 
     /// What a symbolic link says.
@@ -198,11 +353,20 @@ impl Tick {
                 |target| target.as_os_str().len(),
             )
         };
-        let (target, saved) = self.inner.links.get(path, read);
-        if saved {
-            sources.saved(path);
+        let got = self.inner.links.get(path, &*self.inner.clock, read);
+        self.take(path, got)
+    }
+
+    /// Counts a read that was saved, and widens the window by one that gave
+    /// something.
+    fn take<T>(&self, path: &str, got: Got<T>) -> Result<T, SourceError> {
+        if got.saved {
+            self.inner.sources.saved(path);
         }
-        target
+        if got.result.is_ok() {
+            self.note_read(got.window);
+        }
+        got.result
     }
 }
 
@@ -210,7 +374,7 @@ impl Tick {
 mod tests {
     use std::{fs, sync::Barrier, sync::mpsc, thread};
 
-    use super::*;
+    use super::{super::SystemClock, *};
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
@@ -269,7 +433,7 @@ mod tests {
         let hung = thread::spawn({
             let once = Arc::clone(&once);
             move || {
-                once.get("/proc/hung", || {
+                once.get("/proc/hung", &SystemClock, || {
                     began.send(()).unwrap();
                     hang.recv().unwrap();
                     Ok(1)
@@ -277,12 +441,12 @@ mod tests {
             }
         });
         has_begun.recv().unwrap();
-        let (other, saved) = once.get("/proc/other", || Ok(2));
-        assert_eq!((other.unwrap(), saved), (2, false));
+        let other = once.get("/proc/other", &SystemClock, || Ok(2));
+        assert_eq!((other.result.unwrap(), other.saved), (2, false));
         release.send(()).unwrap();
-        assert_eq!(hung.join().unwrap().0.unwrap(), 1);
-        let (again, saved) = once.get("/proc/hung", || Ok(3));
-        assert_eq!((again.unwrap(), saved), (1, true));
+        assert_eq!(hung.join().unwrap().result.unwrap(), 1);
+        let again = once.get("/proc/hung", &SystemClock, || Ok(3));
+        assert_eq!((again.result.unwrap(), again.saved), (1, true));
     }
 
     #[test]
@@ -452,5 +616,49 @@ mod tests {
         }
         assert_eq!(sources.stats().opens, 1);
         assert_eq!(sources.stats().reads_saved, 1);
+    }
+
+    #[test]
+    fn each_collection_has_the_window_of_what_it_used() {
+        let root = tree(&[("proc/stat", "1\n"), ("proc/loadavg", "2\n")]);
+        let tick = sources(&root).tick();
+        let (first, second) = (tick.for_collection(), tick.for_collection());
+        assert_eq!(first.window(), None);
+        first.read("/proc/stat").unwrap();
+        let of_stat = first.window().unwrap();
+        thread::sleep(std::time::Duration::from_millis(2));
+        first.read("/proc/loadavg").unwrap();
+        let of_both = first.window().unwrap();
+        assert_eq!(of_both.began_ns, of_stat.began_ns);
+        assert!(of_both.ended_ns > of_stat.ended_ns);
+        // It was read before the second collection asked for it.
+        second.read("/proc/stat").unwrap();
+        assert_eq!(second.window(), Some(of_stat));
+        let untimed = second.untimed();
+        untimed.read("/proc/loadavg").unwrap();
+        untimed.read_once("/proc/loadavg").unwrap();
+        assert!(untimed.read("/proc/missing").is_err());
+        assert_eq!((untimed.window(), second.window()), (None, Some(of_stat)));
+    }
+
+    #[test]
+    fn a_keyed_read_is_made_once_and_its_window_is_shared() {
+        let root = tree(&[("proc/stat", "1\n")]);
+        let tick = sources(&root).tick();
+        let (first, second) = (tick.for_collection(), tick.for_collection());
+        let window = ReadWindow {
+            began_ns: 5,
+            ended_ns: 7,
+        };
+        let made = first.shared("maps", |inside| {
+            inside.note_read(window);
+            inside.untimed().read("/proc/stat").unwrap()
+        });
+        assert_eq!(made.as_deref().unwrap(), "1\n");
+        let again = second.shared("maps", |_| -> Bytes { panic!("it was read twice") });
+        assert!(Arc::ptr_eq(&made.unwrap(), &again.unwrap()));
+        assert_eq!(first.window(), Some(window));
+        assert_eq!(second.window(), Some(window));
+        assert!(second.shared("maps", |_| 1_u32).is_none());
     }
 }

@@ -9,3 +9,4 @@ mod schedule;
 mod snapshot;
 mod stress;
 mod support;
+mod window;

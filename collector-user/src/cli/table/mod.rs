@@ -83,6 +83,5 @@ fn header(sample: &AnySample) -> String {
 
 /// The time between two samples; `None` where the later one is not later.
 fn seconds_between(before: &AnySample, now: &AnySample) -> Option<f64> {
-    let passed = now.monotonic_ns.checked_sub(before.monotonic_ns)?;
-    (passed > 0).then_some(passed as f64 / 1e9)
+    now.since(before).map(|passed| passed.as_secs_f64())
 }

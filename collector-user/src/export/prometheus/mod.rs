@@ -94,6 +94,7 @@ mod tests {
             status: Status::Ok,
             taken_at: SystemTime::now(),
             monotonic_ns: 1,
+            window: Duration::ZERO,
             sequence: 1,
             missed: 0,
             data: Some(data),

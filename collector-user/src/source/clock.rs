@@ -1,14 +1,22 @@
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Tells when a reading was taken, and how old it is.
+/// The clock by which reads are timed, and the age of a reading is measured.
 ///
-/// The schedule itself follows tokio's clock, so that it can be tested with
-/// that clock paused. Only what is written on samples comes from here.
+/// The schedule of a bus follows tokio's clock, so that it can be tested with
+/// that clock paused. The times on samples come from here.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
+
+    /// The time now in nanoseconds on `CLOCK_MONOTONIC`.
+    fn monotonic_ns(&self) -> u64 {
+        self.now().monotonic_ns
+    }
 }
 
 /// One moment on three clocks.
@@ -24,6 +32,23 @@ pub struct Timestamp {
     pub boottime_ns: u64,
 }
 
+impl Timestamp {
+    /// The same three clocks at an earlier moment, which is known on
+    /// `CLOCK_MONOTONIC`. A moment that is not earlier gives this one.
+    #[must_use]
+    pub fn back_to(self, monotonic_ns: u64) -> Self {
+        let back = self.monotonic_ns.saturating_sub(monotonic_ns);
+        Self {
+            wall: self
+                .wall
+                .checked_sub(Duration::from_nanos(back))
+                .unwrap_or(self.wall),
+            monotonic_ns: self.monotonic_ns - back,
+            boottime_ns: self.boottime_ns.saturating_sub(back),
+        }
+    }
+}
+
 /// The clocks of this host.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
@@ -36,34 +61,13 @@ impl Clock for SystemClock {
             boottime_ns: nanoseconds(ClockId::Boottime),
         }
     }
+
+    fn monotonic_ns(&self) -> u64 {
+        nanoseconds(ClockId::Monotonic)
+    }
 }
 
 fn nanoseconds(clock: ClockId) -> u64 {
     let now = clock_gettime(clock);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
-
-/// The time line of the schedule: nanoseconds on `CLOCK_MONOTONIC`, but told
-/// by tokio's clock, which a test can pause.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Timeline {
-    origin: tokio::time::Instant,
-    origin_ns: u64,
-}
-
-impl Timeline {
-    pub(super) fn starting_at(origin_ns: u64) -> Self {
-        Self {
-            origin: tokio::time::Instant::now(),
-            origin_ns,
-        }
-    }
-
-    pub(super) fn now_ns(&self) -> u64 {
-        self.origin_ns + self.origin.elapsed().as_nanos() as u64
-    }
-
-    pub(super) fn instant(&self, at_ns: u64) -> tokio::time::Instant {
-        self.origin + std::time::Duration::from_nanos(at_ns.saturating_sub(self.origin_ns))
-    }
 }
