@@ -35,6 +35,12 @@ pub struct BusStatus {
     pub cache_cuts: u64,
     /// What reading has cost.
     pub sources: SourceStats,
+    /// Threads that are blocked now in a read of a file of a process, which
+    /// that process keeps from returning. What is read there is unknown; the
+    /// rest goes on.
+    pub blocked_reads: usize,
+    /// Such reads since the start, those included that have returned.
+    pub late_reads: u64,
     /// One row a metric, by tier and name.
     pub metrics: Vec<MetricStatus>,
 }
@@ -170,6 +176,8 @@ pub(super) fn of(core: &Core) -> BusStatus {
         cache_budget_bytes: core.budget.bytes,
         cache_cuts: core.budget.cuts(),
         sources: core.sources.stats(),
+        blocked_reads: core.sources.blocked_reads(),
+        late_reads: core.sources.late_reads(),
         metrics,
     }
 }

@@ -15,6 +15,7 @@ use super::{
     held::Keeping,
     kept::{IDLE_NS, KeptFile, Slot},
     open::{self, Failure, MAX_FILE_BYTES, Root},
+    read_threads::ReadThreads,
     scratch::ScratchPool,
     stats::Counters,
 };
@@ -49,6 +50,7 @@ struct Shared {
     max_held_files: usize,
     last_cleaning_ns: AtomicU64,
     page_size_bytes: OnceLock<Option<u64>>,
+    read_threads: ReadThreads,
 }
 
 const PROC_SUPER_MAGIC: u64 = rustix::fs::PROC_SUPER_MAGIC as u64;
@@ -87,6 +89,7 @@ impl Sources {
                 max_held_files: at_most(MAX_HELD_FILES),
                 last_cleaning_ns: AtomicU64::new(0),
                 page_size_bytes: OnceLock::new(),
+                read_threads: ReadThreads::default(),
             }),
         }
     }
@@ -167,6 +170,29 @@ impl Sources {
     pub fn open_files(&self) -> usize {
         let kept = self.shared.open_files.load(Ordering::Relaxed);
         kept + self.shared.held_files.load(Ordering::Relaxed)
+    }
+
+    /// How many threads are blocked now in reads that only the process to which
+    /// the file belongs can end.
+    pub fn blocked_reads(&self) -> usize {
+        self.shared.read_threads.blocked()
+    }
+
+    /// How many reads of files of processes did not return in time, since the
+    /// start.
+    pub fn late_reads(&self) -> u64 {
+        self.shared.read_threads.late_reads()
+    }
+
+    /// The threads for reads that may block.
+    pub(super) fn read_threads(&self) -> &ReadThreads {
+        &self.shared.read_threads
+    }
+
+    /// Whether `/proc` is that of a running kernel, where a process can keep
+    /// its files from being read.
+    pub(super) fn shows_live_processes(&self) -> bool {
+        self.page_size_bytes().is_some()
     }
 
     pub(super) fn tree(&self) -> &Root {

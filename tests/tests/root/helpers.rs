@@ -2,7 +2,12 @@
 
 use std::{process::Command, thread};
 
-use collector::source::ebpf::{LoadOptions, Scheduler};
+use collector::{
+    agent::{Agent, AgentOptions},
+    bus::SnapshotRequest,
+    config::Config,
+    source::ebpf::{LoadOptions, Scheduler},
+};
 use collector_tests::burn_cpu_ms;
 
 /// Burns 300 ms of CPU.
@@ -101,4 +106,30 @@ fn threads_that_end_and_threads_that_stay() {
         thread::spawn(stay);
     }
     stay();
+}
+
+/// Holds the lock of its own memory: see `collector_tests::HeldMemory`.
+#[test]
+#[ignore = "run by other tests as a child process"]
+fn hold_memory() {
+    collector_tests::hold_memory().expect("the page can be mapped");
+}
+
+/// An agent that has collected everything once, and was stopped.
+#[test]
+#[ignore = "run by other tests as a child process"]
+fn collect_once_and_stop() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let options = AgentOptions::new(&Config::default(), "/".into());
+        let agent = Agent::start(options).expect("it starts");
+        let request = SnapshotRequest::default();
+        agent.bus().snapshot(request).await.expect("it is known");
+        agent.stop().await;
+    });
+    runtime.shutdown_background();
 }

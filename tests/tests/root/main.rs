@@ -11,6 +11,7 @@
 
 mod accounting;
 mod attaching;
+mod blocked_reads;
 mod busy;
 mod cgroups;
 mod conservation;

@@ -16,12 +16,20 @@ pub(in crate::cli) fn status(status: &BusStatus, size: Size) -> String {
     );
     let _ = writeln!(
         text,
-        "{} files opened, {} reads of {}, {} reads saved\n",
+        "{} files opened, {} reads of {}, {} reads saved",
         sources.opens,
         sources.reads,
         format::bytes(sources.bytes),
         sources.reads_saved,
     );
+    if status.late_reads > 0 {
+        let _ = writeln!(
+            text,
+            "{} reads of files of processes blocked, {} still do",
+            status.late_reads, status.blocked_reads,
+        );
+    }
+    text.push('\n');
     let mut grid = Grid::new(&[
         ("METRIC", Side::Left),
         ("BACKEND", Side::Left),

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use crate::{
     metric::Process,
     source::{
-        HeldFile, Tick,
+        HeldFile, ProcessFiles, Tick,
         cgroup::{CgroupTable, Member, Usage, container_of},
         procfs::{
-            CLOCK_TICKS_PER_SECOND, ProcessDetails,
-            proc_pid::{self, ExitStatus, ProgramMark, Schedstat, Stat},
+            CLOCK_TICKS_PER_SECOND,
+            proc_pid::{self, Cmdline, ExitStatus, Io, ProgramMark, Schedstat, Stat},
         },
     },
 };
@@ -32,18 +32,51 @@ pub(super) struct Row {
     pub(super) member: Member,
 }
 
+/// Which files of a process are to be read that it can keep from being read:
+/// see [`ProcessReads`](crate::source::ProcessReads).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct WantedFiles {
+    pub(super) cmdline: bool,
+    pub(super) io: bool,
+}
+
+/// What they said; `None` where they could not be read.
+#[derive(Debug, Default)]
+pub(super) struct FoundFiles {
+    pub(super) cmdline: Option<Cmdline>,
+    pub(super) io: Option<Io>,
+}
+
+impl WantedFiles {
+    pub(super) const fn any(self) -> bool {
+        self.cmdline || self.io
+    }
+
+    /// Reads them; blocks for as long as the process likes.
+    pub(super) fn read(self, files: &ProcessFiles, pid: u32) -> FoundFiles {
+        let read = |wanted: bool, file: &str| {
+            let path = wanted.then(|| format!("/proc/{pid}/{file}"))?;
+            files.read(&path).ok()
+        };
+        FoundFiles {
+            cmdline: read(self.cmdline, "cmdline").map(|bytes| proc_pid::parse_cmdline(&bytes)),
+            io: read(self.io, "io").and_then(|bytes| proc_pid::parse_io(&bytes).ok()),
+        }
+    }
+}
+
 /// How much later `stat` may have been read than `schedstat`, in time on a CPU:
 /// beyond it, the difference is that of threads that have ended.
 const READ_APART_NS: u64 = 5 * 1_000_000_000 / CLOCK_TICKS_PER_SECOND;
 
 impl Row {
-    /// A process that was not known before.
+    /// A process that was not known before, and what else is to be read of it.
     pub(super) fn new(
         tick: &Tick,
         stat: &Stat,
         schedstat: Option<Schedstat>,
         schedstat_file: HeldFile,
-    ) -> Self {
+    ) -> (Self, WantedFiles) {
         let mut row = Self {
             process: Arc::new(Process {
                 pid: stat.pid,
@@ -59,8 +92,8 @@ impl Row {
             had_threads: false,
             member: Member::default(),
         };
-        row.update(tick, stat, schedstat, true);
-        row
+        let wanted = row.update(tick, stat, schedstat, true);
+        (row, wanted)
     }
 
     /// Whether the process has run since it was last looked at.
@@ -73,14 +106,15 @@ impl Row {
     }
 
     /// Takes over what is new, and reads what else may be. With `details`, what
-    /// hardly ever changes is read too.
+    /// hardly ever changes is read too. What the process can keep from being
+    /// read is not read here: it is returned.
     pub(super) fn update(
         &mut self,
         tick: &Tick,
         stat: &Stat,
         schedstat: Option<Schedstat>,
         details: bool,
-    ) {
+    ) -> WantedFiles {
         let has_run = self.has_run(schedstat);
         self.had_threads |= stat.threads > 1;
         self.is_zombie = stat.has_ended();
@@ -118,9 +152,10 @@ impl Row {
             process.uid = status.uid.or(process.uid);
             // A process that has ended shows neither.
             if details && !self.is_zombie {
-                let details = ProcessDetails::with_status(tick, stat.pid, &status);
-                replace(&mut process.cmdline, details.cmdline_text());
-                if replace(&mut process.cgroup, details.cgroup) {
+                let cgroup = read(tick, stat.pid, "cgroup", |bytes| {
+                    Ok(proc_pid::parse_cgroup(bytes))
+                });
+                if replace(&mut process.cgroup, cgroup.flatten().map(Arc::from)) {
                     let path = process.cgroup.as_deref();
                     process.container = path.and_then(container_of).map(Arc::new);
                 }
@@ -129,12 +164,31 @@ impl Row {
             process.voluntary_switches = None;
             process.involuntary_switches = None;
         }
-        // Who may not read it once is not asked at each reading.
-        if details || has_run && process.read_bytes.is_some() {
-            let io = read(tick, stat.pid, "io", proc_pid::parse_io);
-            process.read_bytes = io.map(|io| io.read_bytes).or(process.read_bytes);
-            process.write_bytes = io.map(|io| io.write_bytes).or(process.write_bytes);
+        WantedFiles {
+            cmdline: details && !self.is_zombie,
+            // Who may not read it once is not asked at each reading.
+            io: details || has_run && process.read_bytes.is_some(),
         }
+    }
+
+    /// Takes over what was read of files that the process can keep from being
+    /// read. Returns whether anything is new.
+    pub(super) fn take(&mut self, found: &FoundFiles) -> bool {
+        let cmdline = found.cmdline.as_ref().map(Cmdline::joined);
+        let io = found.io.filter(|io| {
+            self.process.read_bytes != Some(io.read_bytes)
+                || self.process.write_bytes != Some(io.write_bytes)
+        });
+        let is_new = io.is_some() || cmdline.is_some() && self.process.cmdline != cmdline;
+        if is_new {
+            let process = Arc::make_mut(&mut self.process);
+            replace(&mut process.cmdline, cmdline);
+            if let Some(io) = io {
+                process.read_bytes = Some(io.read_bytes);
+                process.write_bytes = Some(io.write_bytes);
+            }
+        }
+        is_new
     }
 
     /// Counts what it used in its cgroup. What it used since the last time
@@ -174,7 +228,8 @@ pub(super) fn read<T>(
     file: &str,
     parser: impl FnOnce(&[u8]) -> Result<T, crate::source::ParseError>,
 ) -> Option<T> {
-    tick.parse(&format!("/proc/{pid}/{file}"), parser).ok()
+    // Nobody else reads it in this tick: it is not kept for others.
+    parser(&tick.read_once(&format!("/proc/{pid}/{file}")).ok()?).ok()
 }
 
 /// Sets a counter, which never falls, also when the way in which it is known

@@ -4,15 +4,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::process_row::{self, Row};
+use super::process_row::{self, FoundFiles, Row, WantedFiles};
 use crate::{
     metric::{Cgroup, ExecEvent, ExitEvent, ExitedTotals, ForkEvent, ProcessEvent, ProcessList},
     source::{
-        HeldFile, SourceError, Tick,
+        HeldFile, ProcessReads, SourceError, Tick,
         cgroup::{CgroupTable, Usage},
         procfs::{
             loadavg,
-            proc_pid::{self, ExitStatus},
+            proc_pid::{self, Cmdline, ExitStatus},
         },
     },
 };
@@ -25,6 +25,11 @@ use crate::{
 pub(super) struct ProcessTable {
     rows: HashMap<u32, Row>,
     list: ProcessList,
+    /// What a process can keep from being read is read by other threads: the
+    /// process is told by its PID and its start time.
+    reads: ProcessReads<(u32, u64), FoundFiles>,
+    /// The processes of this scan of which something may be new.
+    looked_at: Vec<u32>,
     exited: ExitedTotals,
     cgroups: CgroupTable,
     scans: u64,
@@ -48,6 +53,8 @@ impl ProcessTable {
         Self {
             rows: HashMap::new(),
             list: ProcessList::default(),
+            reads: ProcessReads::default(),
+            looked_at: Vec::new(),
             exited: ExitedTotals {
                 processes: Some(0),
                 cpu_ns: Some(0),
@@ -112,6 +119,13 @@ impl ProcessTable {
         for row in before.into_values() {
             self.count_exited(&row, &mut changes);
         }
+        self.take_reads(tick, &mut changes);
+        for pid in std::mem::take(&mut self.looked_at) {
+            if let Some(row) = self.rows.get_mut(&pid) {
+                row.count(&mut self.cgroups);
+                self.list.insert_shared(Arc::clone(&row.process));
+            }
+        }
         if self.scans.is_multiple_of(DETAILS_EVERY) {
             // Whether a cgroup is there is not looked at: if a process comes
             // to it again, it gets a new row.
@@ -161,14 +175,13 @@ impl ProcessTable {
             }
             return;
         };
-        let mut row = match known {
+        let row = match known {
             Some(mut row) if row.process.start_time_ns == stat.start_time_ns => {
                 let executed = stat.program.differs_from(row.program);
                 let was_zombie = row.is_zombie;
-                row.update(tick, &stat, schedstat, details || executed);
-                if executed {
-                    changes.executed(tick, &row);
-                }
+                let wanted = row.update(tick, &stat, schedstat, details || executed);
+                let is_event = executed && changes.executed(tick, &row);
+                self.want(tick, &row, wanted, is_event);
                 if row.is_zombie && !was_zombie {
                     changes.exited(&row);
                 }
@@ -179,22 +192,57 @@ impl ProcessTable {
                     self.count_exited(&row, changes);
                 }
                 let file = new_file.unwrap_or_else(|| schedstat_file(pid));
-                let row = Row::new(tick, &stat, schedstat, file);
+                let (row, wanted) = Row::new(tick, &stat, schedstat, file);
                 let parent = self.rows.get(&stat.ppid);
                 changes.began(&row);
                 // A fork leaves the program where it is in its parent.
-                if parent.is_some_and(|parent| row.program.differs_from(parent.program)) {
-                    changes.executed(tick, &row);
-                }
+                let executed =
+                    parent.is_some_and(|parent| row.program.differs_from(parent.program));
+                let is_event = executed && changes.executed(tick, &row);
+                self.want(tick, &row, wanted, is_event);
                 if row.is_zombie {
                     changes.exited(&row);
                 }
                 row
             }
         };
-        row.count(&mut self.cgroups);
-        self.list.insert_shared(Arc::clone(&row.process));
+        self.looked_at.push(pid);
         self.rows.insert(pid, row);
+    }
+
+    /// Has read what the process can keep from being read.
+    fn want(&mut self, tick: &Tick, row: &Row, wanted: WantedFiles, is_event: bool) {
+        let wanted = WantedFiles {
+            cmdline: wanted.cmdline || is_event,
+            ..wanted
+        };
+        if wanted.any() {
+            let process = &row.process;
+            let (pid, key) = (process.pid, (process.pid, process.start_time_ns));
+            self.reads
+                .read(tick.sources(), key, process.uid, move |files| {
+                    wanted.read(files, pid)
+                });
+        }
+    }
+
+    /// Takes over what other threads have read: in this scan, or in one before
+    /// if it came late.
+    fn take_reads(&mut self, tick: &Tick, changes: &mut Changes<'_>) {
+        for ((pid, start_time_ns), found) in self.reads.finish(tick.sources()) {
+            let row = self.rows.get_mut(&pid);
+            let Some(row) = row.filter(|row| row.process.start_time_ns == start_time_ns) else {
+                continue;
+            };
+            if row.take(&found) {
+                self.looked_at.push(pid);
+            }
+            if let Some(cmdline) = found.cmdline {
+                changes.found_arguments((pid, start_time_ns), cmdline);
+            }
+        }
+        self.looked_at.sort_unstable();
+        self.looked_at.dedup();
     }
 
     fn count_exited(&mut self, row: &Row, changes: &mut Changes<'_>) {
@@ -227,6 +275,8 @@ struct Changes<'a> {
     tick: &'a Tick,
     wanted: bool,
     events: Vec<ProcessEvent>,
+    /// Where the `exec` of a process is among the events.
+    executed: HashMap<(u32, u64), usize>,
 }
 
 impl<'a> Changes<'a> {
@@ -235,6 +285,7 @@ impl<'a> Changes<'a> {
             tick,
             wanted,
             events: Vec::new(),
+            executed: HashMap::new(),
         }
     }
 
@@ -252,15 +303,15 @@ impl<'a> Changes<'a> {
         }));
     }
 
-    fn executed(&mut self, tick: &Tick, row: &Row) {
+    /// Returns whether the arguments are wanted, for
+    /// [`found_arguments`](Self::found_arguments).
+    fn executed(&mut self, tick: &Tick, row: &Row) -> bool {
         if !self.wanted {
-            return;
+            return false;
         }
         let process = &row.process;
-        let cmdline = tick
-            .read(&format!("/proc/{}/cmdline", process.pid))
-            .ok()
-            .map(|bytes| proc_pid::parse_cmdline(&bytes));
+        let key = (process.pid, process.start_time_ns);
+        self.executed.insert(key, self.events.len());
         self.events.push(ProcessEvent::Exec(ExecEvent {
             time: tick.began_at(),
             pid: process.pid,
@@ -268,9 +319,21 @@ impl<'a> Changes<'a> {
             start_time_ns: process.start_time_ns,
             comm: process.comm.clone(),
             filename: None,
-            argv_truncated: cmdline.as_ref().is_some_and(|cmdline| cmdline.truncated),
-            argv: cmdline.map(|cmdline| cmdline.arguments),
+            argv: None,
+            argv_truncated: false,
         }));
+        true
+    }
+
+    fn found_arguments(&mut self, key: (u32, u64), cmdline: Cmdline) {
+        let event = self
+            .executed
+            .get(&key)
+            .and_then(|&index| self.events.get_mut(index));
+        if let Some(ProcessEvent::Exec(event)) = event {
+            event.argv_truncated = cmdline.truncated;
+            event.argv = Some(cmdline.arguments);
+        }
     }
 
     fn exited(&mut self, row: &Row) {

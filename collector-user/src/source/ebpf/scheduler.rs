@@ -1,7 +1,7 @@
 use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
-    sync::Arc,
+    sync::{Arc, Mutex, TryLockError},
     thread::JoinHandle,
     time::SystemTime,
 };
@@ -10,7 +10,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::{
     LoadError, LoadOptions, LoadReport, ProgramState, cpu_reader, heap, loader,
-    state::{Look, State},
+    state::{Look, LookUps, State},
 };
 use crate::{
     metric::{CpuStats, CpuTimes, ProcessEvent, ProcessStats, SchedLatency},
@@ -32,6 +32,8 @@ pub struct Scheduler {
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
+    /// Locked by who looks something up in `/proc`, which may take a while.
+    look_ups: Mutex<LookUps>,
     report: LoadReport,
     stop: OwnedFd,
     pump: Option<JoinHandle<()>>,
@@ -89,6 +91,7 @@ impl Scheduler {
         Ok(Self {
             inner: Arc::new(Inner {
                 shared,
+                look_ups: Mutex::default(),
                 report,
                 stop,
                 pump: Some(pump),
@@ -129,7 +132,14 @@ impl Scheduler {
         // What happened has been taken out of the ring buffer: it is handed on
         // whether or not the rest succeeds.
         let shared = &self.inner.shared;
-        shared.handing_on(|state, events| look(state, tick, events))
+        shared.handing_on(|state, events| drain_and_pass(state, events))?;
+        self.look_up(tick);
+        shared.handing_on(|state, events| {
+            state.read_cpus();
+            let (look, latest) = state.look(now_ns(), SystemTime::now());
+            events.extend(latest);
+            Ok(look)
+        })
     }
 
     /// What the kernel counts of each CPU, read without a file; `None` where
@@ -188,8 +198,19 @@ impl Scheduler {
 
     /// Reads what only `/proc` tells of processes and cgroups that are new, once
     /// each, as [`look`](Self::look) does.
+    ///
+    /// No lock is held meanwhile that others need: a process may keep its
+    /// command line from being read for as long as it likes.
     pub fn look_up(&self, tick: &Tick) {
-        self.inner.shared.state().look_up(tick);
+        let mut look_ups = match self.inner.look_ups.try_lock() {
+            Ok(look_ups) => look_ups,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Somebody else does it now.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let wanted = self.inner.shared.state().wanted();
+        let found = look_ups.find(tick, wanted);
+        self.inner.shared.state().looked_up(found);
     }
 
     /// The histograms of each CPU, and of all, and who lost a CPU to whom.
@@ -214,16 +235,12 @@ impl Drop for Inner {
     }
 }
 
-/// Processes and CPUs as of now; adds the events that were found to `events`,
-/// also if the pass over all tasks that is due fails.
-fn look(state: &mut State, tick: &Tick, events: &mut Vec<ProcessEvent>) -> io::Result<Look> {
+/// Takes over what happened, and goes through all tasks if that is due; adds
+/// the events that were found to `events`, also if it fails.
+fn drain_and_pass(state: &mut State, events: &mut Vec<ProcessEvent>) -> io::Result<()> {
     events.extend(state.drain(now_ns(), SystemTime::now()));
     events.extend(state.pass_if_due(SystemTime::now())?);
-    state.look_up(tick);
-    state.read_cpus();
-    let (look, latest) = state.look(now_ns(), SystemTime::now());
-    events.extend(latest);
-    Ok(look)
+    Ok(())
 }
 
 /// The clock by which the programs stamp: `bpf_ktime_get_ns`.

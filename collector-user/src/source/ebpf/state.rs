@@ -31,6 +31,7 @@ mod pass;
 mod slices;
 
 use cpus::Told;
+pub(super) use look_up::LookUps;
 use slices::Holder;
 
 /// Processes and CPUs at one time, so that the sums of both agree.

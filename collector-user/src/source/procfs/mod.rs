@@ -1,7 +1,6 @@
 //! Parsers of the files of `/proc`, each a pure function of bytes.
 
 pub mod cpuinfo;
-mod details;
 pub mod loadavg;
 pub mod meminfo;
 pub mod os_release;
@@ -9,5 +8,4 @@ pub mod proc_pid;
 pub mod proc_stat;
 mod units;
 
-pub use details::ProcessDetails;
 pub use units::{CLOCK_TICKS_PER_SECOND, ticks_to_ns};

@@ -16,6 +16,8 @@ pub(crate) struct LookUp {
     pub(crate) memory: bool,
     /// Whether its name is missing.
     pub(crate) comm: bool,
+    /// Its effective user, where that is known.
+    pub(crate) uid: Option<u32>,
 }
 
 /// What was found in `/proc`.
@@ -49,6 +51,7 @@ impl Accounts {
                 cmdline: account.row.cmdline.is_none() && account.kernel_thread != Some(true),
                 memory: self.known.rss && account.row.rss_bytes.is_none(),
                 comm: !self.known.comm,
+                uid: account.row.uid,
             };
             if wanted.cgroup || wanted.cmdline || wanted.memory || wanted.comm {
                 return Some(wanted);

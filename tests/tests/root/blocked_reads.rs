@@ -1,0 +1,117 @@
+//! Processes that hold the lock of their own memory, so that whoever reads
+//! their command line waits until they let go. That takes no rights.
+
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use collector::{
+    agent::{Agent, AgentOptions, BackendChoice},
+    bus::{SnapshotRequest, every},
+    config::Config,
+    metric::{ProcessStats, Status},
+};
+use collector_tests::{Child, HeldMemory, helper};
+
+/// One that holds it, or nothing where the kernel has no FUSE.
+fn held_memory() -> Option<HeldMemory> {
+    let held = HeldMemory::start("helpers::hold_memory").expect("it can be started");
+    if held.is_none() {
+        eprintln!(
+            "\n*** SKIPPED: this kernel has no FUSE, so no process can hold its memory ***\n"
+        );
+    }
+    held
+}
+
+fn sleeper() -> Child {
+    Child::spawn(Command::new("sleep").arg("600.25")).expect("it starts")
+}
+
+#[test]
+fn a_process_that_holds_its_memory_costs_the_ebpf_backend_its_own_command_line_only() {
+    only_its_command_line_is_missing(BackendChoice::Ebpf);
+}
+
+#[test]
+fn a_process_that_holds_its_memory_costs_the_procfs_backend_its_own_command_line_only() {
+    only_its_command_line_is_missing(BackendChoice::Procfs);
+}
+
+fn only_its_command_line_is_missing(backend: BackendChoice) {
+    let Some(held) = held_memory() else { return };
+    let other = sleeper();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (blocked, pid) = (held.pid(), other.pid());
+    runtime.block_on(async {
+        let mut options = AgentOptions::new(&Config::default(), "/".into());
+        options.backend = backend;
+        let agent = Agent::start(options).expect("it starts");
+        let options = every(Duration::from_secs(1));
+        let mut stats = agent
+            .bus()
+            .subscribe::<ProcessStats>(options)
+            .expect("it is known");
+        // As many as it takes for the other's command line to be read, and two
+        // more: the blocked read is not tried again.
+        let mut more = 2;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while more > 0 {
+            assert!(Instant::now() < deadline, "the other has no command line");
+            let sample = stats.recv().await.expect("it goes on");
+            assert_eq!(sample.status, Status::Ok);
+            let stats = sample.data.expect("there is a reading");
+            let row = |pid| stats.processes.get(pid).expect("it is shown").clone();
+            let row_of_blocked = row(blocked);
+            assert_eq!(row_of_blocked.cmdline, None);
+            assert!(row_of_blocked.cgroup.is_some() && row_of_blocked.cpu_ns.is_some());
+            if row(pid).cmdline.as_deref() == Some("sleep 600.25") {
+                more -= 1;
+            }
+        }
+        let metrics = ["cpu_stats", "sched_latency"].map(str::to_owned);
+        for name in metrics {
+            if backend == BackendChoice::Procfs && name == "sched_latency" {
+                continue;
+            }
+            let request = SnapshotRequest {
+                metrics: Some(vec![name.clone()]),
+                ..SnapshotRequest::default()
+            };
+            let snapshot = agent.bus().snapshot(request).await.expect("it is known");
+            let sample = &snapshot.metrics[name.as_str()];
+            assert_eq!(sample.status, Status::Ok, "{name}");
+        }
+        assert_eq!(agent.bus().status().blocked_reads, 1);
+        agent.stop().await;
+    });
+    runtime.shutdown_background();
+}
+
+#[test]
+fn an_agent_ends_while_a_process_keeps_its_reads_blocked() {
+    let Some(_held) = held_memory() else { return };
+    let mut agent = helper("helpers::collect_once_and_stop").expect("this binary is known");
+    let mut agent = agent
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let status = loop {
+        if let Some(status) = agent.try_wait().expect("it is a child") {
+            break status;
+        }
+        if Instant::now() > deadline {
+            agent.kill().expect("it is a child");
+            panic!("it does not end");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(status.success(), "{status:?}");
+}
