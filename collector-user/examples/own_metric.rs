@@ -60,17 +60,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bus = Bus::builder()
         .collector(OpenFilesCollector)
         .collector(LoadAvgCollector)
-        .build();
+        .build()?;
     let mut files = bus.subscribe::<OpenFiles>(every(Duration::from_millis(500)))?;
     for _ in 0..4 {
-        let Some(sample) = files.recv().await else {
+        let Ok(sample) = files.recv().await else {
             break;
         };
         println!("{}", serde_json::to_string(&sample)?);
     }
-    let snapshot = bus
-        .snapshot(collector::bus::SnapshotRequest::default())
-        .await?;
+    let snapshot = bus.snapshot(collector::bus::SnapshotRequest::all()).await?;
     println!("{}", serde_json::to_string_pretty(&snapshot)?);
     bus.shutdown().await;
     Ok(())

@@ -9,6 +9,8 @@
 #[path = "../src/bus/mailbox.rs"]
 mod mailbox;
 
+use collector::metric;
+
 mod sync {
     use std::sync::PoisonError;
 
@@ -22,16 +24,36 @@ mod sync {
 use std::{future::poll_fn, num::NonZeroUsize};
 
 use loom::{future::block_on, sync::Arc, thread};
-use mailbox::{Mailbox, Taken};
+use mailbox::{Limit, Mailbox, Taken};
+use metric::Missed;
 
-fn mailbox(limit: usize) -> Arc<Mailbox<u64>> {
-    Arc::new(Mailbox::new(
-        NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN),
-    ))
+type Inbox = Mailbox<u64, &'static str>;
+
+/// A mailbox in which so many samples of one byte may wait, and so many bytes.
+fn limited(count: usize, bytes: usize) -> Inbox {
+    Mailbox::new(Limit {
+        count: NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN),
+        bytes,
+    })
 }
 
-fn take(mailbox: &Mailbox<u64>) -> Option<Taken<u64>> {
+fn mailbox(limit: usize) -> Arc<Inbox> {
+    Arc::new(limited(limit, usize::MAX))
+}
+
+fn put(mailbox: &Inbox, item: u64) -> u64 {
+    mailbox.put(item, 1, Missed::NONE, usize::MAX)
+}
+
+fn take(mailbox: &Inbox) -> Taken<u64, &'static str> {
     block_on(poll_fn(|context| mailbox.poll_take(context)))
+}
+
+fn item(item: u64, missed: u64) -> Taken<u64, &'static str> {
+    Taken::Item {
+        item,
+        missed: Missed::by_subscriber(missed),
+    }
 }
 
 /// Every order in which a thread is interrupted at most three times: those
@@ -47,9 +69,8 @@ fn a_reader_that_waits_is_woken() {
     loom::model(|| {
         let reader = mailbox(1);
         let writer = Arc::clone(&reader);
-        let writes = thread::spawn(move || writer.put(1));
-        let taken = take(&reader);
-        assert_eq!(taken, Some(Taken { item: 1, missed: 0 }));
+        let writes = thread::spawn(move || put(&writer, 1));
+        assert_eq!(take(&reader), item(1, 0));
         writes.join().unwrap();
     });
 }
@@ -59,9 +80,24 @@ fn a_reader_that_waits_is_told_the_end() {
     loom::model(|| {
         let reader = mailbox(1);
         let writer = Arc::clone(&reader);
-        let ends = thread::spawn(move || writer.end());
-        assert_eq!(take(&reader), None);
+        let ends = thread::spawn(move || writer.end("over"));
+        assert_eq!(take(&reader), Taken::End(Some("over")));
         ends.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reader_that_waits_is_told_what_was_lost_though_nothing_comes_after_it() {
+    loom::model(|| {
+        let reader = mailbox(1);
+        let writer = Arc::clone(&reader);
+        let loses = thread::spawn(move || writer.miss(Missed::at_source(3)));
+        assert_eq!(take(&reader), Taken::Gap(Missed::at_source(3)));
+        loses.join().unwrap();
+        reader.miss(Missed::at_source(2));
+        reader.end("over");
+        assert_eq!(take(&reader), Taken::Gap(Missed::at_source(2)));
+        assert_eq!(take(&reader), Taken::End(Some("over")));
     });
 }
 
@@ -71,13 +107,14 @@ fn what_was_put_in_before_the_end_is_taken_before_it() {
         let reader = mailbox(2);
         let writer = Arc::clone(&reader);
         let writes = thread::spawn(move || {
-            writer.put(1);
-            writer.put(2);
-            writer.end();
+            put(&writer, 1);
+            put(&writer, 2);
+            writer.end("over");
+            writer.end("again");
         });
-        assert_eq!(take(&reader).unwrap().item, 1);
-        assert_eq!(take(&reader).unwrap().item, 2);
-        assert_eq!(take(&reader), None);
+        assert_eq!(take(&reader), item(1, 0));
+        assert_eq!(take(&reader), item(2, 0));
+        assert_eq!(take(&reader), Taken::End(Some("over")));
         writes.join().unwrap();
     });
 }
@@ -90,19 +127,19 @@ fn what_is_received_and_what_is_missed_adds_up() {
         let writes = thread::spawn(move || {
             let mut lost = 0;
             for item in 1..=3 {
-                lost += writer.put(item);
+                lost += put(&writer, item);
             }
-            writer.end();
+            writer.end("over");
             lost
         });
-        let (mut last, mut missed) = (0, 0);
-        while let Some(taken) = take(&reader) {
-            missed += taken.missed;
-            assert_eq!(taken.item, last + 1 + taken.missed);
-            last = taken.item;
+        let (mut last, mut all_missed) = (0, 0);
+        while let Taken::Item { item, missed } = take(&reader) {
+            all_missed += missed.by_subscriber;
+            assert_eq!(item, last + 1 + missed.total());
+            last = item;
         }
         assert_eq!(last, 3);
-        assert_eq!(writes.join().unwrap(), missed);
+        assert_eq!(writes.join().unwrap(), all_missed);
     });
 }
 
@@ -113,10 +150,16 @@ fn two_writers_do_not_lose_what_the_other_put_in() {
         let writers: Vec<_> = (1..=2)
             .map(|item| {
                 let writer = Arc::clone(&reader);
-                thread::spawn(move || writer.put(item))
+                thread::spawn(move || put(&writer, item))
             })
             .collect();
-        let sum = take(&reader).unwrap().item + take(&reader).unwrap().item;
+        let mut sum = 0;
+        for _ in 0..2 {
+            let Taken::Item { item, .. } = take(&reader) else {
+                panic!("two were put in");
+            };
+            sum += item;
+        }
         assert_eq!(sum, 3);
         for writer in writers {
             assert_eq!(writer.join().unwrap(), 0);
@@ -131,14 +174,34 @@ fn a_mailbox_that_is_closed_while_it_is_written_to_holds_nothing() {
         let writer = Arc::clone(&reader);
         let item = Arc::new(());
         let held = Arc::clone(&item);
-        let inbox = Arc::new(Mailbox::new(NonZeroUsize::MIN));
+        let inbox = Arc::new(Mailbox::<_, ()>::new(Limit {
+            count: NonZeroUsize::MIN,
+            bytes: usize::MAX,
+        }));
         let outbox = Arc::clone(&inbox);
         let writes = thread::spawn(move || {
-            writer.put(1);
-            outbox.put(held);
+            put(&writer, 1);
+            outbox.put(held, 1, Missed::NONE, usize::MAX);
         });
         inbox.close();
         writes.join().unwrap();
         assert_eq!(Arc::strong_count(&item), 1);
+    });
+}
+
+#[test]
+fn a_queue_is_bounded_by_its_bytes_too_but_always_holds_the_newest() {
+    loom::model(|| {
+        let inbox = limited(10, 5);
+        assert_eq!(inbox.put(1, 2, Missed::NONE, usize::MAX), 0);
+        assert_eq!(inbox.put(2, 2, Missed::NONE, usize::MAX), 0);
+        assert_eq!(inbox.put(3, 2, Missed::NONE, usize::MAX), 1);
+        assert_eq!(take(&inbox), item(2, 1));
+        // The larger than all pushes the other out; the bus may allow less.
+        assert_eq!(inbox.put(4, 50, Missed::NONE, usize::MAX), 1);
+        assert_eq!(inbox.put(5, 2, Missed::NONE, 3), 1);
+        assert_eq!(inbox.put(6, 2, Missed::NONE, 3), 1);
+        assert_eq!(take(&inbox), item(6, 3));
+        assert!(inbox.try_take().is_none());
     });
 }

@@ -39,7 +39,7 @@ fn empty() -> BusBuilder {
 }
 
 async fn row(name: &str, time: Duration, builder: BusBuilder, interval: Option<Duration>) {
-    let bus = builder.build();
+    let bus = builder.build().unwrap();
     let mut subscriptions = Vec::new();
     if let Some(interval) = interval {
         for metric in bus.metrics() {

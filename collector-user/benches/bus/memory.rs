@@ -1,6 +1,6 @@
 //! What one more subscriber takes.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use collector::{
     bus::{Bus, SubscribeOptions, every},
@@ -16,7 +16,7 @@ pub(crate) fn run() {
     println!("Memory: bytes a subscriber, of {SUBSCRIBERS}, none of which reads");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _context = runtime.enter();
-    let queue = NonZeroUsize::new(64).unwrap();
+    let queue = 64;
     over_bus("bus, latest", SubscribeOptions::default());
     over_bus(
         "bus, queue(64)",
@@ -39,7 +39,10 @@ pub(crate) fn run() {
 }
 
 fn over_bus(name: &str, options: SubscribeOptions) {
-    let bus = Bus::builder().producer::<Sent>(Backend::Procfs).build();
+    let bus = Bus::builder()
+        .producer::<Sent>(Backend::Procfs)
+        .build()
+        .unwrap();
     let publisher = bus.publisher::<Sent>().unwrap();
     row(
         name,

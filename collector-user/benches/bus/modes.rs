@@ -72,7 +72,11 @@ pub(crate) fn run() {
 
 async fn measure(consumers: Consumers, mode: Mode) {
     let (builder, _poller) = add_procfs(add_tiers_1_and_2(Bus::builder()));
-    let bus = builder.mode(mode).clock(TestClock::default()).build();
+    let bus = builder
+        .mode(mode)
+        .clock(TestClock::default())
+        .build()
+        .unwrap();
     let used = cpu::time();
     let mut tasks = Vec::new();
     if consumers.metrics_manager {
@@ -128,7 +132,7 @@ async fn measure(consumers: Consumers, mode: Mode) {
 async fn stream(bus: Bus, metric: &'static str, interval: Option<Duration>) {
     let options = interval.map(every).unwrap_or_default();
     let mut subscription = bus.subscribe_any(metric, options).unwrap();
-    while subscription.recv().await.is_some() {}
+    while subscription.recv().await.is_ok() {}
 }
 
 /// Takes all hardware every five minutes, as the hardware manager does, and

@@ -1,26 +1,36 @@
-use std::time::Duration;
+//! How lifecycle events come to the bus.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
-    bus::Publisher,
+    bus::WeakPublisher,
     collector::procfs::ProcessPoller,
     metric::ProcessEvent,
     source::{Sources, ebpf::EventSink},
 };
 
 /// Hands the events of the eBPF programs to the bus.
-pub(super) struct Sink(pub(super) Publisher<ProcessEvent>);
+pub(super) struct Sink(pub(super) WeakPublisher<ProcessEvent>);
 
 impl EventSink for Sink {
     fn is_wanted(&self) -> bool {
-        self.0.is_wanted()
+        self.0.upgrade().is_some_and(|bus| bus.is_wanted())
     }
 
     fn publish(&self, event: ProcessEvent) {
-        self.0.publish(event);
+        if let Some(bus) = self.0.upgrade() {
+            bus.publish(event);
+        }
     }
 
     fn lost(&self, count: u64) {
-        self.0.lost(count);
+        if let Some(bus) = self.0.upgrade() {
+            bus.lost(count);
+        }
     }
 }
 
@@ -30,45 +40,61 @@ const POLL: Duration = Duration::from_secs(1);
 /// the processes that is due at that time has ended, and the poller takes what
 /// it saw, so that no process is looked at twice.
 const AFTER_TICK: Duration = Duration::from_millis(250);
-/// How often it is asked whether somebody does.
-const ASK: Duration = Duration::from_millis(250);
+/// The longest wait after polls that failed.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
-/// Publishes the events that a poller finds, while somebody wants them, for
-/// as long as the runtime lives.
-pub(super) fn poll(
+/// Publishes the events that a poller finds, while somebody wants them. It
+/// waits without a timer while nobody does, does not keep the bus alive, and
+/// ends with it. A poll that fails or panics is made again later and later.
+pub(super) async fn poll(
     mut poller: ProcessPoller,
     sources: Sources,
-    publisher: Publisher<ProcessEvent>,
+    publisher: WeakPublisher<ProcessEvent>,
 ) {
-    tokio::spawn(async move {
-        loop {
-            if !publisher.is_wanted() {
-                tokio::time::sleep(ASK).await;
-                continue;
-            }
-            let tick = sources.tick();
-            let polled = tokio::task::spawn_blocking(move || {
-                let events = poller.poll(&tick);
-                (poller, events)
-            });
-            let Ok((returned, events)) = polled.await else {
-                publisher.unavailable("looking at the processes ended in a panic");
-                return;
-            };
-            poller = returned;
-            match events {
-                Ok(events) => {
-                    for event in events {
-                        publisher.publish(event);
-                    }
+    let mut failures = 0;
+    while publisher.wanted().await {
+        let tick = sources.tick();
+        let polled = tokio::task::spawn_blocking(move || {
+            // What a panic leaves behind in the poller is at worst a process
+            // that it does not know yet.
+            let events = catch_unwind(AssertUnwindSafe(|| poller.poll(&tick)));
+            (poller, events)
+        });
+        // The runtime is ending.
+        let Ok((returned, events)) = polled.await else {
+            return;
+        };
+        poller = returned;
+        let Some(bus) = publisher.upgrade() else {
+            return;
+        };
+        let failure: Option<Arc<str>> = match events {
+            Ok(Ok(events)) => {
+                for event in events {
+                    bus.publish(event);
                 }
-                Err(error) => publisher.unavailable(&error.to_string()),
+                None
             }
-            let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-            let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
-            tokio::time::sleep(until_next_poll(now)).await;
+            Ok(Err(error)) => Some(error.to_string().into()),
+            Err(_) => Some("looking at the processes panicked".into()),
+        };
+        failures = if failure.is_some() { failures + 1 } else { 0 };
+        if let Some(reason) = failure {
+            bus.unavailable(&reason);
         }
-    });
+        drop(bus);
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
+        tokio::time::sleep(until_next_poll(now) + backoff(failures)).await;
+    }
+}
+
+/// How much longer to wait after so many failures in a row.
+fn backoff(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        failures => POLL.saturating_mul(1 << failures.min(16)).min(LONGEST_WAIT),
+    }
 }
 
 /// How long it is from a time on the monotonic clock to the next poll.
@@ -90,5 +116,11 @@ mod tests {
         assert_eq!(until(7_250), 1_000);
         assert_eq!(until(7_999), 251);
         assert_eq!(until(0), 250);
+    }
+
+    #[test]
+    fn polls_that_fail_become_rare() {
+        let waits = [0, 1, 2, 9, u32::MAX].map(|failures| backoff(failures).as_secs());
+        assert_eq!(waits, [0, 2, 4, 300, 300]);
     }
 }

@@ -3,6 +3,7 @@
 
 mod absent;
 mod backend;
+mod builder;
 mod events;
 mod plan;
 mod report;
@@ -10,37 +11,23 @@ mod report;
 use std::path::PathBuf;
 
 pub use backend::{BackendChoice, Fallback};
+pub use builder::AgentBuilder;
 pub use report::{MetricRow, StartReport};
 
 use crate::{
-    bus::{Bus, Mode, SubscribeError},
-    config::Config,
-    metric::{ProcessEvent, Reading as _},
+    bus::{BuildError, Bus, SubscribeError},
+    metric::{ProcessEvent, Reading as _, UnknownMetric},
     source::{
         Sources,
-        ebpf::{EventStream, LoadError, LoadOptions, Scheduler},
+        ebpf::{LoadError, Scheduler},
     },
 };
 use backend::Accounting;
 use plan::Plan;
 
-/// What an agent is made of.
-#[derive(Clone, Debug)]
-pub struct AgentOptions {
-    /// How CPUs and processes are accounted.
-    pub backend: BackendChoice,
-    /// The directory under which `proc` and `sys` are: `/` on a live host.
-    pub root: PathBuf,
-    /// The metrics that are not collected.
-    pub disabled: Vec<&'static str>,
-    /// How the eBPF programs are loaded.
-    pub ebpf: LoadOptions,
-    /// How much consumers share.
-    pub mode: Mode,
-}
-
 /// The agent cannot start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The eBPF backend was asked for, and is not to be had.
     #[error("the eBPF backend cannot start: {0}; or choose --backend procfs")]
@@ -57,73 +44,67 @@ pub enum StartError {
         .0.display()
     )]
     NoProc(PathBuf),
+    /// A metric that was named does not exist.
+    #[error(transparent)]
+    UnknownMetric(#[from] UnknownMetric),
+    /// The bus cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
     /// The bus ended while it was put together.
     #[error(transparent)]
     Bus(#[from] SubscribeError),
 }
 
-/// A bus with every collector on it, and what makes it run.
+/// A bus with every collector on it, and what it was put together from.
+///
+/// What the bus needs lives as long as the bus: dropping the agent while a
+/// clone of its [`Bus`], or a subscription, is held ends nothing. The programs
+/// are detached when the last of them is dropped.
 #[derive(Debug)]
 pub struct Agent {
     bus: Bus,
     report: StartReport,
-    /// Dropping the last clone of it detaches the programs.
     scheduler: Option<Scheduler>,
-    /// Lifecycle events of the programs, on their way to the bus.
-    _events: Option<EventStream>,
-}
-
-impl AgentOptions {
-    /// What the configuration says, over a tree.
-    pub fn new(config: &Config, root: PathBuf) -> Self {
-        let disabled = config.metrics.iter();
-        Self {
-            backend: config.backend.value,
-            root,
-            disabled: disabled
-                .filter(|(_, metric)| !metric.enabled.value)
-                .map(|(name, _)| *name)
-                .collect(),
-            ebpf: LoadOptions::default(),
-            mode: Mode::Bus,
-        }
-    }
 }
 
 impl Agent {
-    /// Loads the programs if they can be had, and starts a bus on the current
-    /// tokio runtime. Nothing is collected before somebody asks. Blocks for
-    /// some tens of milliseconds.
-    ///
-    /// # Errors
-    ///
-    /// When the backend that was asked for is not to be had, or when there is
-    /// no `/proc`.
-    pub fn start(options: AgentOptions) -> Result<Self, StartError> {
+    /// Makes an agent.
+    pub fn builder() -> AgentBuilder {
+        AgentBuilder::default()
+    }
+
+    fn start(options: AgentBuilder) -> Result<Self, StartError> {
+        options.check_names()?;
         let sources = Sources::rooted(options.root);
         let proc = sources.root().join("proc");
         if !proc.is_dir() {
             return Err(StartError::NoProc(proc));
         }
         let accounting = backend::choose(options.backend, &sources, &options.ebpf)?;
-        let plan = Plan::new(sources.clone(), options.disabled);
+        let plan = Plan::new(sources.clone(), options.disabled, options.own);
         let (plan, poller) = plan.with_all(&accounting);
         let has_events = plan.has(&ProcessEvent::METRIC);
-        let (builder, metrics) = plan.finish();
-        let bus = builder.mode(options.mode).build();
+        let (mut builder, metrics) = plan.finish();
+        for (metric, pace) in options.paces {
+            if metrics.iter().any(|row| row.metric.name == metric) {
+                builder = builder.pace(metric, pace);
+            }
+        }
+        let bus = builder.mode(options.mode).build()?;
         let report = StartReport::new(&accounting, metrics);
         let scheduler = match accounting {
             Accounting::Ebpf(scheduler) => Some(scheduler),
             Accounting::Procfs(_) => None,
         };
-        let mut stream = None;
         if has_events {
-            let publisher = bus.publisher::<ProcessEvent>()?;
+            let publisher = bus.publisher::<ProcessEvent>()?.downgrade();
             match (&scheduler, poller) {
                 (Some(scheduler), _) => {
-                    stream = Some(scheduler.send_events_to(events::Sink(publisher)));
+                    bus.attach(scheduler.send_events_to(events::Sink(publisher)));
                 }
-                (None, Some(poller)) => events::poll(poller, sources, publisher),
+                (None, Some(poller)) => {
+                    drop(tokio::spawn(events::poll(poller, sources, publisher)));
+                }
                 (None, None) => {}
             }
         }
@@ -131,7 +112,6 @@ impl Agent {
             bus,
             report,
             scheduler,
-            _events: stream,
         })
     }
 

@@ -1,4 +1,4 @@
-use super::{MetricRow, absent::Absent, backend::Accounting};
+use super::{MetricRow, absent::Absent, backend::Accounting, builder::OwnCollector};
 use crate::{
     bus::{Bus, BusBuilder},
     collector::{
@@ -13,17 +13,33 @@ use crate::{
 /// The collectors of a bus, as they are put on it.
 pub(super) struct Plan {
     builder: BusBuilder,
-    disabled: Vec<&'static str>,
+    disabled: Vec<String>,
+    /// Metrics whose collector is another's.
+    replaced: Vec<&'static str>,
     rows: Vec<MetricRow>,
 }
 
 impl Plan {
-    pub(super) fn new(sources: Sources, disabled: Vec<&'static str>) -> Self {
-        Self {
+    pub(super) fn new(sources: Sources, disabled: Vec<String>, own: Vec<OwnCollector>) -> Self {
+        let mut plan = Self {
             builder: Bus::builder().sources(sources),
             disabled,
+            replaced: Vec::new(),
             rows: Vec::new(),
+        };
+        for own in own {
+            if plan.has(own.metric) {
+                plan.rows.push(MetricRow {
+                    metric: own.metric,
+                    backend: Some(own.backend),
+                    sources: own.sources,
+                    absent: None,
+                });
+                plan.builder = (own.add)(plan.builder);
+            }
+            plan.replaced.push(own.metric.name);
         }
+        plan
     }
 
     /// Every metric that there is: each has a collector, a producer, or a
@@ -56,9 +72,10 @@ impl Plan {
         (self.builder, rows)
     }
 
-    /// Whether the configuration leaves a metric on.
+    /// Whether the metric is on, and the agent is who yields it.
     pub(super) fn has(&self, metric: &MetricInfo) -> bool {
-        !self.disabled.contains(&metric.name)
+        !self.disabled.iter().any(|name| name == metric.name)
+            && !self.replaced.contains(&metric.name)
     }
 
     fn absent<R: Reading>(mut self, reason: String) -> Self {

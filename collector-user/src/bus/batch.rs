@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     collections::VecDeque,
+    fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -31,13 +32,14 @@ const STALL: u64 = Duration::from_millis(20).as_nanos() as u64;
 /// costs more than reading a file. Each heavy one has a thread of its own, and
 /// when one stalls, another thread takes the rest over. A metric is in flight
 /// at most once, so there are never more threads than metrics.
-#[derive(Debug)]
 pub(super) struct Batch {
     core: Arc<Core>,
     /// `None` if nothing is shared: then each collection has its own.
     tick: Option<Tick>,
     now: u64,
     queue: Mutex<Queue>,
+    /// The clock of a test stands still as long as this batch lives.
+    _held: Option<Box<dyn Any + Send + Sync>>,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,7 @@ pub(super) struct Job {
 }
 
 /// A collection that has ended.
-pub(super) struct Ended {
+pub(super) struct Concluded {
     pub(super) flight: u64,
     pub(super) outcome: Outcome,
     pub(super) taken: Taken,
@@ -102,10 +104,14 @@ impl Batch {
                 jobs: jobs.into(),
                 moved: now,
             }),
+            _held: core.clock.hold(),
         });
         core.note_batch(&batch, ticks);
         for _ in 0..threads {
-            batch.send_thread();
+            if let Err(error) = batch.send_thread() {
+                batch.give_up(&error, at);
+                break;
+            }
         }
     }
 
@@ -118,19 +124,41 @@ impl Batch {
         }
         if queue.moved + STALL <= now {
             queue.moved = now;
-            self.send_thread();
+            // Where there is no thread, the one that stalls goes on.
+            let _ = self.send_thread();
         }
         Some(queue.moved + STALL)
     }
 
-    fn send_thread(self: &Arc<Self>) {
+    fn send_thread(self: &Arc<Self>) -> io::Result<()> {
         let batch = Arc::clone(self);
-        drop(self.core.runtime.spawn_blocking(move || batch.run()));
+        self.core.workers.run(Box::new(move || batch.run()))
+    }
+
+    /// There is no thread for the jobs that wait, and there will be none.
+    fn give_up(&self, error: &io::Error, at: Timestamp) {
+        let jobs = std::mem::take(&mut lock(&self.queue).jobs);
+        for job in jobs {
+            let failed = Concluded {
+                flight: job.flight,
+                outcome: Outcome::Error(CollectError::other(format_args!(
+                    "cannot make a thread for the collection: {error}"
+                ))),
+                taken: Taken::at(at),
+                took: Duration::ZERO,
+                last: true,
+            };
+            let topic = &self.core.topics[job.topic];
+            self.core.finish(topic, failed, Recipients::DueAt(self.now));
+        }
     }
 
     fn run(&self) {
+        // The time line and the clocks of tests are told by the runtime.
+        let _entered = self.core.runtime.enter();
         while let Some(job) = self.next_job() {
             let topic = &self.core.topics[job.topic];
+            self.core.begin(topic, job.flight);
             let mut each = job.each.iter().copied();
             loop {
                 let place = each.next();
@@ -146,7 +174,7 @@ impl Batch {
                 let Some((outcome, taken)) = self.collect(job.topic) else {
                     break;
                 };
-                let ended = Ended {
+                let ended = Concluded {
                     flight: job.flight,
                     outcome,
                     taken,
@@ -207,12 +235,24 @@ impl Topic {
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    match text {
+    match panic_text(panic) {
         Some(text) => format!("the collector panicked: {text}"),
         None => "the collector panicked".to_owned(),
+    }
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
     }
 }

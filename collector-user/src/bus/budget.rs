@@ -1,8 +1,8 @@
-//! How much the cached readings may take together.
+//! How much the readings that the bus keeps may take together.
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use super::{core::Core, sync::lock};
@@ -12,13 +12,34 @@ use crate::metric::AnyReading;
 /// ten thousand processes, several times over.
 pub(super) const DEFAULT: usize = 32 << 20;
 
-/// How much the cached readings may take together, and would take uncut.
+/// How much of a queue stays when the budget is used up.
+const QUEUE_IN_NEED: usize = 1 << 20;
+
+/// How much the readings that the bus keeps may take together: those in the
+/// cache, and those that wait in queues.
 #[derive(Debug)]
 pub(super) struct Budget {
     pub(super) bytes: usize,
     /// The uncut size of the last reading of each metric, by its place.
     wanted: Mutex<Vec<usize>>,
+    /// The sum of `wanted`.
+    cached: AtomicUsize,
+    /// The bytes of the readings that wait in queues, each counted once.
+    queued: Arc<AtomicUsize>,
     cuts: AtomicU64,
+}
+
+/// The bytes that a reading takes while it waits in a queue.
+#[derive(Debug)]
+pub(super) struct Held {
+    bytes: usize,
+    queued: Arc<AtomicUsize>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.queued.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Budget {
@@ -26,6 +47,8 @@ impl Budget {
         Self {
             bytes,
             wanted: Mutex::new(vec![0; metrics]),
+            cached: AtomicUsize::new(0),
+            queued: Arc::default(),
             cuts: AtomicU64::new(0),
         }
     }
@@ -35,12 +58,39 @@ impl Budget {
         self.cuts.load(Ordering::Relaxed)
     }
 
+    /// The bytes of the readings that wait in queues.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Counts a reading of so many bytes, which waits in queues until the last
+    /// of them drops this.
+    pub(super) fn hold(&self, bytes: usize) -> Arc<Held> {
+        self.queued.fetch_add(bytes, Ordering::Relaxed);
+        Arc::new(Held {
+            bytes,
+            queued: Arc::clone(&self.queued),
+        })
+    }
+
+    /// How many bytes may wait in one queue: little, when the budget is used up.
+    pub(super) fn queue_bytes(&self) -> usize {
+        let cached = self.cached.load(Ordering::Relaxed);
+        if cached.saturating_add(self.queued_bytes()) > self.bytes {
+            QUEUE_IN_NEED.min(self.bytes)
+        } else {
+            usize::MAX
+        }
+    }
+
     /// Notes the uncut size of a reading. The answer is the size to which each
     /// reading must be cut, if all do not fit.
     fn note(&self, place: usize, bytes: usize) -> Option<usize> {
         let mut wanted = lock(&self.wanted);
         wanted[place] = bytes;
-        if wanted.iter().sum::<usize>() <= self.bytes {
+        let sum = wanted.iter().sum::<usize>();
+        self.cached.store(sum.min(self.bytes), Ordering::Relaxed);
+        if sum <= self.bytes {
             return None;
         }
         Some(share(&wanted, self.bytes))
@@ -75,9 +125,19 @@ impl Core {
             if other == place {
                 continue;
             }
+            let cached = {
+                let state = lock(&topic.state);
+                let cached = state.cached.as_ref();
+                cached.and_then(|cached| cached.sample.data.clone())
+            };
+            // The list is cut without the lock, which the scheduler takes.
+            let Some(data) = cached else { continue };
+            let Some(cut) = self.cut(&data, limit) else {
+                continue;
+            };
             if let Some(cached) = &mut lock(&topic.state).cached
-                && let Some(data) = &cached.sample.data
-                && let Some(cut) = self.cut(data, limit)
+                && let Some(now) = &cached.sample.data
+                && Arc::ptr_eq(now, &data)
             {
                 cached.bytes = cut.total_bytes();
                 cached.sample.data = Some(cut);

@@ -1,6 +1,10 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use super::{budget, core::Core, handle::Bus, modes::Mode, scheduler, topic::Topic};
+use tokio::runtime::Handle;
+
+use super::{
+    budget, core::Core, handle::Bus, modes::Mode, options, scheduler, sync::lock, topic::Topic,
+};
 use crate::{
     collector::Collector,
     metric::{Backend, Reading},
@@ -16,6 +20,7 @@ pub struct BusBuilder {
     clock: Arc<dyn Clock>,
     host: Option<Arc<str>>,
     topics: Vec<Topic>,
+    paces: Vec<(String, Duration)>,
 }
 
 impl Default for BusBuilder {
@@ -27,6 +32,7 @@ impl Default for BusBuilder {
             clock: Arc::new(SystemClock),
             host: None,
             topics: Vec::new(),
+            paces: Vec::new(),
         }
     }
 }
@@ -72,7 +78,7 @@ impl BusBuilder {
         }
     }
 
-    /// Adds a collector. A metric has one collector or one producer: the last one added.
+    /// Adds a collector. A metric has one collector or one producer.
     #[must_use]
     pub fn collector<C: Collector>(self, collector: C) -> Self {
         self.topic(Topic::collected(collector))
@@ -84,21 +90,38 @@ impl BusBuilder {
         self.topic(Topic::published::<R>(backend))
     }
 
+    /// The pace of a metric: the interval of subscriptions that give none, and
+    /// the greatest age in snapshots that say none. It is that of its tier
+    /// unless set, and not below the floor of the collector.
+    #[must_use]
+    pub fn pace(mut self, metric: impl Into<String>, interval: Duration) -> Self {
+        self.paces.push((metric.into(), interval));
+        self
+    }
+
     fn topic(mut self, topic: Topic) -> Self {
-        self.topics
-            .retain(|other| other.info.name != topic.info.name);
         self.topics.push(topic);
         self
     }
 
-    /// Starts the bus on the current tokio runtime.
+    /// Starts the bus on the current tokio runtime, which must have its timer
+    /// enabled ([`enable_time`](tokio::runtime::Builder::enable_time)). The
+    /// bus makes its own threads for collections when they are needed.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// When called outside of a tokio runtime.
-    pub fn build(mut self) -> Bus {
+    /// When there is no runtime, or one without a timer; when two collectors
+    /// or producers have the same metric, or one has no name; when a pace is
+    /// that of no metric, or is out of range.
+    pub fn build(mut self) -> Result<Bus, BuildError> {
+        let runtime = Handle::try_current().map_err(|_error| BuildError::NoRuntime)?;
+        if !has_timer() {
+            return Err(BuildError::NoTimer);
+        }
         self.topics
             .sort_by_key(|topic| (topic.info.tier, topic.info.name));
+        check_names(&self.topics)?;
+        set_paces(&mut self.topics, self.paces)?;
         let host = match self.host {
             Some(host) => host,
             None => host_of(&self.sources),
@@ -109,13 +132,84 @@ impl BusBuilder {
             self.cache_bytes,
             self.sources,
             self.clock,
-            tokio::runtime::Handle::current(),
+            runtime,
             host,
         ));
-        let changed = Arc::clone(&core.changed);
-        tokio::spawn(scheduler::run(Arc::downgrade(&core), changed));
-        Bus::new(core)
+        scheduler::start(&core);
+        Ok(Bus::new(core))
     }
+}
+
+/// A bus cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// It was not called on a tokio runtime.
+    #[error("there is no tokio runtime: call it inside `block_on`, or after `Handle::enter`")]
+    NoRuntime,
+    /// The runtime has no timer.
+    #[error("the tokio runtime has no timer: build it with `enable_time` or `enable_all`")]
+    NoTimer,
+    /// A metric has no name.
+    #[error("a metric has an empty name")]
+    NoName,
+    /// Two collectors or producers yield the same metric.
+    #[error("the metric {0:?} has more than one collector or producer")]
+    Doubled(&'static str),
+    /// A pace was set for a metric that is not on the bus.
+    #[error("a pace is set for {name:?}, which is not on the bus; there are {}", known.join(", "))]
+    UnknownMetric {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<&'static str>,
+    },
+    /// A pace is out of the valid range of intervals.
+    #[error("the pace {pace:?} of {metric} is not between 1 ms and 1 day")]
+    BadPace {
+        /// The metric.
+        metric: &'static str,
+        /// The interval.
+        pace: Duration,
+    },
+}
+
+/// Whether the current runtime has a timer. Tokio tells by a panic only.
+fn has_timer() -> bool {
+    std::panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
+}
+
+fn check_names(topics: &[Topic]) -> Result<(), BuildError> {
+    let mut names = BTreeSet::new();
+    for topic in topics {
+        if topic.info.name.is_empty() {
+            return Err(BuildError::NoName);
+        }
+        if !names.insert(topic.info.name) {
+            return Err(BuildError::Doubled(topic.info.name));
+        }
+    }
+    Ok(())
+}
+
+fn set_paces(topics: &mut [Topic], paces: Vec<(String, Duration)>) -> Result<(), BuildError> {
+    for (name, pace) in paces {
+        let Some(at) = topics.iter().position(|topic| topic.info.name == name) else {
+            return Err(BuildError::UnknownMetric {
+                name,
+                known: topics.iter().map(|topic| topic.info.name).collect(),
+            });
+        };
+        let topic = &mut topics[at];
+        if !options::VALID_INTERVALS.contains(&pace) {
+            return Err(BuildError::BadPace {
+                metric: topic.info.name,
+                pace,
+            });
+        }
+        topic.pace = (pace.as_nanos() as u64).max(lock(&topic.state).schedule.floor());
+    }
+    Ok(())
 }
 
 /// The name of the host that a tree is of: for the live one, the node name of

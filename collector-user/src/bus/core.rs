@@ -1,23 +1,26 @@
 //! What all handles of one bus share.
 
 use std::{
+    any::Any,
     fmt,
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use tokio::sync::Notify;
 
 use super::{
-    batch::{Batch, Ended, Job, Outcome},
+    Ended,
+    batch::{Batch, Concluded, Job, Outcome},
     budget::Budget,
     modes::Mode,
     options::SubscribeError,
     sync::lock,
     timeline::Timeline,
     topic::{Flight, Recipients, State, Topic, YieldedBy},
+    workers::Workers,
 };
 use crate::source::{Clock, Sources, Timestamp};
 
@@ -31,14 +34,23 @@ pub(super) struct Core {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timeline: Timeline,
     pub(super) runtime: tokio::runtime::Handle,
+    pub(super) workers: Workers,
     pub(super) host: Arc<str>,
     /// Tells the scheduler to look again.
     pub(super) changed: Arc<Notify>,
     /// No collection begins any more.
     pub(super) closing: AtomicBool,
-    /// No sample is published any more.
-    pub(super) closed: AtomicBool,
     pub(super) ticks: AtomicU64,
+    /// When the scheduler last looked at what is due, on `CLOCK_BOOTTIME`; 0 if
+    /// it has not yet.
+    pub(super) last_step_ns: AtomicU64,
+    /// Handles of the bus, with which publishers can be made.
+    pub(super) handles: AtomicUsize,
+    /// Why nothing is collected any more, and who waits for that.
+    end: Mutex<Option<Ended>>,
+    has_ended: Notify,
+    /// What lives as long as the bus does.
+    attached: Mutex<Vec<Box<dyn Any + Send>>>,
     batches: Mutex<Vec<Weak<Batch>>>,
 }
 
@@ -60,11 +72,16 @@ impl Core {
             timeline: Timeline::starting_at(clock.now().monotonic_ns),
             clock,
             runtime,
+            workers: Workers::new(),
             host,
             changed: Arc::new(Notify::new()),
             closing: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
             ticks: AtomicU64::new(0),
+            last_step_ns: AtomicU64::new(0),
+            handles: AtomicUsize::new(0),
+            end: Mutex::new(None),
+            has_ended: Notify::new(),
+            attached: Mutex::default(),
             batches: Mutex::new(Vec::new()),
         }
     }
@@ -89,17 +106,18 @@ impl Core {
         at: Timestamp,
         now: u64,
     ) -> Option<Job> {
-        let YieldedBy::Collector(collected) = &self.topics[place].yielded_by else {
+        if matches!(self.topics[place].yielded_by, YieldedBy::Producer) {
             return None;
-        };
+        }
         if state.flight.is_some() || self.closing.load(Ordering::SeqCst) {
             return None;
         }
         state.flights += 1;
         state.flight = Some(Flight {
             number: state.flights,
-            deadline: now + collected.deadline.as_nanos() as u64,
-            began: at,
+            asked: now,
+            asked_at: at,
+            began: None,
             hung: false,
         });
         state.schedule.started(now);
@@ -111,8 +129,20 @@ impl Core {
         })
     }
 
+    /// A thread begins a collection. One that has waited for a thread longer
+    /// than it may take was told as such, and has all its time now.
+    pub(super) fn begin(&self, topic: &Topic, flight: u64) {
+        let mut state = lock(&topic.state);
+        if let Some(own) = state.flight.as_mut().filter(|own| own.number == flight) {
+            own.began = Some(self.timeline.now_ns());
+            if std::mem::take(&mut own.hung) {
+                self.changed.notify_one();
+            }
+        }
+    }
+
     /// A collection has ended.
-    pub(super) fn finish(&self, topic: &Topic, ended: Ended, to: Recipients) {
+    pub(super) fn finish(&self, topic: &Topic, ended: Concluded, to: Recipients) {
         let mut state = lock(&topic.state);
         let Some(flight) = state.flight.filter(|flight| flight.number == ended.flight) else {
             return;
@@ -132,7 +162,7 @@ impl Core {
             );
         } else {
             state.prune(topic, self.timeline.now_ns());
-            state.conclude(topic, ended, to);
+            state.conclude(topic, ended, to, &self.budget);
         }
         drop(state);
         topic.ended.notify_waiters();
@@ -167,17 +197,75 @@ impl Core {
         for topic in &self.topics {
             topic.wait_until(|state| !state.in_flight()).await;
         }
+        self.end(&Ended::ShutDown);
+        // What produces events lives no longer than anybody can receive them.
+        let attached = std::mem::take(&mut *lock(&self.attached));
+        drop(attached);
+    }
+
+    /// Nothing is collected any more. What is published goes on, unless the
+    /// bus was shut down.
+    pub(super) fn end(&self, why: &Ended) {
+        self.closing.store(true, Ordering::SeqCst);
         for topic in &self.topics {
-            let mut state = lock(&topic.state);
-            state.shut_down = true;
-            state.subscribers.end();
+            let collected = matches!(topic.yielded_by, YieldedBy::Collector(_));
+            if collected || *why == Ended::ShutDown {
+                topic.end(why);
+            }
         }
-        self.closed.store(true, Ordering::SeqCst);
+        lock(&self.end).get_or_insert_with(|| why.clone());
+        self.has_ended.notify_waiters();
         self.changed.notify_one();
+    }
+
+    /// Why nothing is collected any more; `None` while the bus runs.
+    pub(super) fn ended(&self) -> Option<Ended> {
+        lock(&self.end).clone()
+    }
+
+    /// Waits until nothing is collected any more.
+    pub(super) async fn wait_for_end(&self) -> Ended {
+        loop {
+            let ended = self.has_ended.notified();
+            let mut ended = std::pin::pin!(ended);
+            ended.as_mut().enable();
+            if let Some(why) = self.ended() {
+                return why;
+            }
+            ended.await;
+        }
+    }
+
+    /// Keeps something for as long as the bus lives and was not shut down.
+    pub(super) fn attach(&self, attached: Box<dyn Any + Send>) {
+        if self.ended() != Some(Ended::ShutDown) {
+            lock(&self.attached).push(attached);
+        }
+    }
+
+    /// A handle of the bus or a publisher of a topic has gone. Where nobody can
+    /// publish any more, the subscribers are told.
+    pub(super) fn end_if_abandoned(&self, topic: &Topic) {
+        if matches!(topic.yielded_by, YieldedBy::Producer)
+            && self.handles.load(Ordering::SeqCst) == 0
+            && topic.publishers.load(Ordering::SeqCst) == 0
+        {
+            topic.end(&Ended::ProducerGone);
+        }
     }
 }
 
 impl Topic {
+    /// No more samples will come. What told so first stays the reason.
+    fn end(&self, why: &Ended) {
+        let mut state = lock(&self.state);
+        state.end.get_or_insert_with(|| why.clone());
+        state.subscribers.end(why);
+        drop(state);
+        self.ended.notify_waiters();
+        self.wanted.notify_waiters();
+    }
+
     /// Waits for something that becomes true when a collection ends or is
     /// found to hang.
     pub(super) async fn wait_until(&self, mut done: impl FnMut(&State) -> bool) {
@@ -195,17 +283,17 @@ impl Topic {
 
 impl State {
     /// Tells the subscribers how a collection ended.
-    fn conclude(&mut self, topic: &Topic, ended: Ended, to: Recipients) {
+    fn conclude(&mut self, topic: &Topic, ended: Concluded, to: Recipients, budget: &Budget) {
         match ended.outcome {
-            Outcome::Reading(reading) => self.succeed(topic, reading, ended.taken, to),
+            Outcome::Reading(reading) => self.succeed(topic, reading, ended.taken, to, budget),
             Outcome::Error(error) => {
                 self.counters.failures += 1;
-                self.fail(topic, &error.to_string(), ended.taken.at, to);
+                self.fail(topic, &error.to_string(), ended.taken.at, to, budget);
             }
             Outcome::Panic(reason) => {
                 self.counters.failures += 1;
                 self.counters.panics += 1;
-                self.fail(topic, &reason, ended.taken.at, to);
+                self.fail(topic, &reason, ended.taken.at, to, budget);
             }
         }
     }
@@ -235,25 +323,43 @@ impl State {
 
     /// Calls a collection hung if it has passed its deadline. It keeps its
     /// thread until it returns, and until then no other is begun.
-    pub(super) fn check_deadline(&mut self, topic: &Topic, now: u64) {
-        let YieldedBy::Collector(collected) = &topic.yielded_by else {
-            return;
-        };
-        let Some(flight) = &mut self.flight else {
-            return;
-        };
-        if flight.hung || flight.deadline > now {
+    pub(super) fn check_deadline(&mut self, topic: &Topic, now: u64, budget: &Budget) {
+        if self
+            .next_deadline(topic)
+            .is_none_or(|deadline| deadline > now)
+        {
             return;
         }
+        let (Some(flight), YieldedBy::Collector(collected)) = (&mut self.flight, &topic.yielded_by)
+        else {
+            return;
+        };
         flight.hung = true;
-        let at = flight.began;
-        self.counters.hung += 1;
-        let reason = format!(
-            "the collection has not ended after {:?}",
-            collected.deadline
-        );
-        self.fail(topic, &reason, at, Recipients::DueAt(now));
+        let reason = if flight.began.is_some() {
+            self.counters.hung += 1;
+            format!(
+                "the collection has not ended after {:?}",
+                collected.deadline
+            )
+        } else {
+            self.counters.not_started += 1;
+            format!(
+                "the collection has not begun after {:?}: no thread could be made for it",
+                collected.deadline
+            )
+        };
+        let at = flight.asked_at;
+        self.fail(topic, &reason, at, Recipients::DueAt(now), budget);
         topic.ended.notify_waiters();
+    }
+
+    /// When the collection that is under way will have passed its deadline.
+    pub(super) fn next_deadline(&self, topic: &Topic) -> Option<u64> {
+        let YieldedBy::Collector(collected) = &topic.yielded_by else {
+            return None;
+        };
+        let flight = self.flight.filter(|flight| !flight.hung)?;
+        Some(flight.deadline(collected.deadline))
     }
 
     /// Whether a collection is under way that may still end in time.
@@ -273,6 +379,9 @@ pub(super) fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 impl Drop for Core {
     fn drop(&mut self) {
         self.changed.notify_one();
+        for topic in &self.topics {
+            topic.wanted.notify_waiters();
+        }
     }
 }
 

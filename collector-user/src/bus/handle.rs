@@ -1,6 +1,10 @@
-use std::{any::TypeId, sync::Arc};
+use std::{
+    any::TypeId,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::{
+    Ended,
     builder::BusBuilder,
     core::Core,
     options::{SubscribeError, SubscribeOptions},
@@ -15,14 +19,32 @@ use crate::metric::{MetricInfo, Reading};
 /// Owns the collectors. Cheap to clone: clones are the same bus.
 ///
 /// The bus lives as long as somebody holds it, a subscription to it, or a
-/// publisher.
-#[derive(Clone, Debug)]
+/// publisher. Subscriptions to a metric that is published end when all handles
+/// and all publishers of the metric were dropped.
+#[derive(Debug)]
 pub struct Bus {
     core: Arc<Core>,
 }
 
+impl Clone for Bus {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.core))
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        if self.core.handles.fetch_sub(1, Ordering::SeqCst) == 1 {
+            for topic in &self.core.topics {
+                self.core.end_if_abandoned(topic);
+            }
+        }
+    }
+}
+
 impl Bus {
     pub(super) fn new(core: Arc<Core>) -> Self {
+        core.handles.fetch_add(1, Ordering::SeqCst);
         Self { core }
     }
 
@@ -44,8 +66,8 @@ impl Bus {
     ///
     /// # Errors
     ///
-    /// When the metric is not on this bus, the interval cannot be meant, or
-    /// the bus has been shut down.
+    /// When the metric is not on this bus, an option is out of its range, or
+    /// the bus has ended.
     pub fn subscribe<R: Reading>(
         &self,
         options: SubscribeOptions,
@@ -76,7 +98,7 @@ impl Bus {
     ///
     /// # Errors
     ///
-    /// When a name is not that of a metric, or the bus has been shut down.
+    /// When a name is not that of a metric, or the bus has ended.
     pub async fn snapshot(&self, request: SnapshotRequest) -> Result<Snapshot, SubscribeError> {
         snapshot::take(&self.core, request).await
     }
@@ -101,12 +123,31 @@ impl Bus {
 
     /// Ends every collection and subscription. Samples that were taken can still be received.
     ///
-    /// Waits for the collections that are under way, but not for one that
-    /// hangs. A hung one keeps its thread of tokio's blocking pool, for which
-    /// a runtime waits when it is dropped; end it with
-    /// [`shutdown_background`](tokio::runtime::Runtime::shutdown_background).
+    /// Waits for the collections that are under way, each until its deadline. A
+    /// collection that hangs keeps its thread, which is the bus' own: neither
+    /// the runtime nor the end of the process waits for it. What is
+    /// [attached](Self::attach) is dropped.
     pub async fn shutdown(&self) {
         self.core.shut_down().await;
+    }
+
+    /// Why nothing is collected any more; `None` while the bus runs. It ends by
+    /// [`shutdown`](Self::shutdown), with its runtime, or if its scheduler
+    /// panics.
+    pub fn ended(&self) -> Option<Ended> {
+        self.core.ended()
+    }
+
+    /// Waits until nothing is collected any more, and says why. Who runs a bus
+    /// for others waits for this, so as not to go on without it.
+    pub async fn wait_for_end(&self) -> Ended {
+        self.core.wait_for_end().await
+    }
+
+    /// Keeps something for as long as the bus lives and is not shut down: what
+    /// publishes on it with a [`WeakPublisher`](super::WeakPublisher).
+    pub fn attach<T: Send + 'static>(&self, attached: T) {
+        self.core.attach(Box::new(attached));
     }
 
     /// The place of a metric, found by type: a reading of another type that

@@ -4,100 +4,157 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     num::NonZeroUsize,
     task::{Context, Poll, Waker},
 };
 
-use super::sync::{Mutex, lock};
+use super::{
+    metric::Missed,
+    sync::{Mutex, lock},
+};
 
 /// Where the samples of one subscriber wait. Putting one in never waits for
 /// the subscriber: when it is full, the oldest goes.
 #[derive(Debug)]
-pub(super) struct Mailbox<T> {
-    inner: Mutex<Inner<T>>,
+pub(super) struct Mailbox<T, E> {
+    inner: Mutex<Inner<T, E>>,
+    limit: Limit,
+}
+
+/// How much may wait in a mailbox. The newest always may, whatever its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub(super) count: NonZeroUsize,
+    pub(super) bytes: usize,
 }
 
 #[derive(Debug)]
-struct Inner<T> {
-    waiting: VecDeque<Taken<T>>,
-    limit: NonZeroUsize,
-    /// How many were lost after the newest that waits.
-    missed: u64,
+struct Inner<T, E> {
+    waiting: VecDeque<Waiting<T>>,
+    /// The bytes of all that wait.
+    bytes: usize,
+    /// What was lost after the newest that waits.
+    missed: Missed,
     reader: Option<Waker>,
-    state: State,
+    state: State<E>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+#[derive(Debug)]
+struct Waiting<T> {
+    item: T,
+    bytes: usize,
+    /// What was lost before it.
+    missed: Missed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State<E> {
     Open,
     /// Nothing more will come; what waits can still be taken.
-    Ended,
+    Ended(E),
     /// Nobody will take anything any more.
     Closed,
 }
 
-/// One sample, as it waits and is taken out.
+/// What was taken out of a mailbox.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Taken<T> {
-    pub(super) item: T,
-    /// How many were lost before it.
-    pub(super) missed: u64,
+pub(super) enum Taken<T, E> {
+    /// One sample, and what was lost before it.
+    Item { item: T, missed: Missed },
+    /// So many were lost, and nothing has come after them yet.
+    Gap(Missed),
+    /// Nothing more will come; `None` if the mailbox was closed.
+    End(Option<E>),
 }
 
-impl<T> Mailbox<T> {
-    pub(super) fn new(limit: NonZeroUsize) -> Self {
+impl<T, E: Clone> Mailbox<T, E> {
+    pub(super) fn new(limit: Limit) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 // Most subscribers want one sample, so one must not cost four.
-                waiting: VecDeque::with_capacity(usize::from(limit == NonZeroUsize::MIN)),
-                limit,
-                missed: 0,
+                waiting: VecDeque::with_capacity(usize::from(limit.count == NonZeroUsize::MIN)),
+                bytes: 0,
+                missed: Missed::NONE,
                 reader: None,
                 state: State::Open,
             }),
+            limit,
         }
     }
 
-    /// Puts one in, and says how many were lost by that.
-    pub(super) fn put(&self, item: T) -> u64 {
-        let (lost, reader) = {
+    /// How much may wait.
+    pub(super) fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    /// Puts one of so many bytes in, before which so much was missed, and says
+    /// how many were pushed out by that. No more than `max_bytes` wait then,
+    /// if that is less than the limit of the mailbox.
+    pub(super) fn put(&self, item: T, bytes: usize, missed: Missed, max_bytes: usize) -> u64 {
+        let max_bytes = max_bytes.min(self.limit.bytes);
+        let mut pushed_out = Vec::new();
+        let reader = {
             let mut inner = lock(&self.inner);
-            if inner.state != State::Open {
+            if !matches!(inner.state, State::Open) {
                 return 0;
             }
-            let lost = if inner.waiting.len() >= inner.limit.get() {
-                inner.waiting.pop_front()
-            } else {
-                None
-            };
-            let missed = std::mem::take(&mut inner.missed);
-            inner.waiting.push_back(Taken { item, missed });
-            if let (Some(lost), Some(oldest)) = (&lost, inner.waiting.front_mut()) {
-                oldest.missed += lost.missed + 1;
+            inner.missed += missed;
+            let mut lost = Missed::NONE;
+            while let Some(oldest) = inner.waiting.front() {
+                let is_full = inner.waiting.len() >= self.limit.count.get()
+                    || inner.bytes.saturating_add(bytes) > max_bytes;
+                if !is_full {
+                    break;
+                }
+                inner.bytes = inner.bytes.saturating_sub(oldest.bytes);
+                if let Some(oldest) = inner.waiting.pop_front() {
+                    lost += oldest.missed;
+                    lost += Missed::by_subscriber(1);
+                    pushed_out.push(oldest);
+                }
             }
-            (lost, inner.reader.take())
+            let missed = mem::take(&mut inner.missed);
+            inner.bytes += bytes;
+            inner.waiting.push_back(Waiting {
+                item,
+                bytes,
+                missed,
+            });
+            if let Some(oldest) = inner.waiting.front_mut() {
+                oldest.missed += lost;
+            }
+            inner.reader.take()
         };
         // Waking, and dropping what may be the last use of a reading, are done
         // without the lock.
         if let Some(reader) = reader {
             reader.wake();
         }
-        u64::from(lost.is_some())
+        pushed_out.len() as u64
     }
 
-    /// Says that so many were lost before they could be put in.
-    pub(super) fn miss(&self, count: u64) {
-        lock(&self.inner).missed += count;
-    }
-
-    /// Takes the oldest out, waiting for it; `None` when nothing more will come.
-    pub(super) fn poll_take(&self, context: &mut Context<'_>) -> Poll<Option<Taken<T>>> {
-        let mut inner = lock(&self.inner);
-        if let Some(taken) = inner.waiting.pop_front() {
-            return Poll::Ready(Some(taken));
+    /// Notes that so much was lost before it could be put in. A subscriber that
+    /// waits is told at once: nothing may come after it for long.
+    pub(super) fn miss(&self, missed: Missed) {
+        if missed.is_none() {
+            return;
         }
-        if inner.state != State::Open {
-            return Poll::Ready(None);
+        let reader = {
+            let mut inner = lock(&self.inner);
+            inner.missed += missed;
+            inner.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Takes the oldest out, waiting for it.
+    pub(super) fn poll_take(&self, context: &mut Context<'_>) -> Poll<Taken<T, E>> {
+        let mut inner = lock(&self.inner);
+        if let Some(taken) = inner.take() {
+            return Poll::Ready(taken);
         }
         match &mut inner.reader {
             Some(reader) => reader.clone_from(context.waker()),
@@ -106,29 +163,54 @@ impl<T> Mailbox<T> {
         Poll::Pending
     }
 
-    /// Nothing more will come.
-    pub(super) fn end(&self) {
-        self.leave_open(State::Ended);
+    /// Takes the oldest out, if there is anything to be told.
+    pub(super) fn try_take(&self) -> Option<Taken<T, E>> {
+        lock(&self.inner).take()
     }
 
-    /// Nobody will take anything any more: what waits is dropped.
-    pub(super) fn close(&self) {
-        let _dropped_unlocked = self.leave_open(State::Closed);
-    }
-
-    fn leave_open(&self, state: State) -> VecDeque<Taken<T>> {
-        let (dropped, reader) = {
+    /// Nothing more will come. An end that was told before stays.
+    pub(super) fn end(&self, why: E) {
+        let reader = {
             let mut inner = lock(&self.inner);
-            inner.state = state;
-            let dropped = match state {
-                State::Closed => std::mem::take(&mut inner.waiting),
-                State::Open | State::Ended => VecDeque::new(),
-            };
-            (dropped, inner.reader.take())
+            if matches!(inner.state, State::Open) {
+                inner.state = State::Ended(why);
+            }
+            inner.reader.take()
         };
         if let Some(reader) = reader {
             reader.wake();
         }
-        dropped
+    }
+
+    /// Nobody will take anything any more: what waits is dropped.
+    pub(super) fn close(&self) {
+        let _dropped_unlocked = {
+            let mut inner = lock(&self.inner);
+            inner.state = State::Closed;
+            inner.bytes = 0;
+            (mem::take(&mut inner.waiting), inner.reader.take())
+        };
+    }
+}
+
+impl<T, E: Clone> Inner<T, E> {
+    fn take(&mut self) -> Option<Taken<T, E>> {
+        if let Some(Waiting {
+            item,
+            bytes,
+            missed,
+        }) = self.waiting.pop_front()
+        {
+            self.bytes = self.bytes.saturating_sub(bytes);
+            return Some(Taken::Item { item, missed });
+        }
+        if !self.missed.is_none() {
+            return Some(Taken::Gap(mem::take(&mut self.missed)));
+        }
+        match &self.state {
+            State::Open => None,
+            State::Ended(why) => Some(Taken::End(Some(why.clone()))),
+            State::Closed => Some(Taken::End(None)),
+        }
     }
 }

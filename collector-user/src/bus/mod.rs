@@ -12,13 +12,13 @@
 //! use collector::{bus::{Bus, every}, metric::CpuStats, source::Sources};
 //!
 //! # async fn example(collector: impl collector::collector::Collector<Reading = CpuStats>)
-//! # -> Result<(), collector::bus::SubscribeError> {
+//! # -> Result<(), Box<dyn std::error::Error>> {
 //! let bus = Bus::builder()
 //!     .sources(Sources::live())
 //!     .collector(collector)
-//!     .build();
+//!     .build()?;
 //! let mut cpus = bus.subscribe::<CpuStats>(every(Duration::from_secs(1)))?;
-//! while let Some(sample) = cpus.recv().await {
+//! while let Ok(sample) = cpus.recv().await {
 //!     println!("{:?}", sample.data);
 //! }
 //! # Ok(())
@@ -29,6 +29,7 @@ mod batch;
 mod budget;
 mod builder;
 mod core;
+mod end;
 mod handle;
 mod mailbox;
 mod modes;
@@ -45,16 +46,20 @@ mod taken;
 pub mod testing;
 mod timeline;
 mod topic;
+mod workers;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::source::{Clock, SystemClock, Timestamp};
-pub use builder::BusBuilder;
+// The file of the mailbox is also compiled into the test that runs it under loom.
+use crate::metric;
+pub use builder::{BuildError, BusBuilder};
+pub use end::{Ended, RecvError};
 pub use handle::Bus;
 pub use modes::Mode;
 pub use options::{Delivery, SubscribeError, SubscribeOptions, every};
-pub use publisher::Publisher;
+pub use publisher::{Publisher, WeakPublisher};
 pub use snapshot::{Snapshot, SnapshotRequest};
 pub use status::{BusStatus, Counters, Health, MetricStatus, Origin};
 pub use subscription::{AnySubscription, Subscription};

@@ -3,6 +3,7 @@
 use super::{
     batch::Job,
     core::Core,
+    subscribers::Delivery,
     topic::{Recipients, State, YieldedBy},
 };
 use crate::source::Timestamp;
@@ -51,7 +52,9 @@ pub(super) fn on_demand(
     };
     if let Some(sample) = fresh {
         let before = state.counters.deliveries;
-        state.deliver(&sample, Recipients::DueAt(now));
+        let bytes = state.cached.as_ref().map_or(0, |cached| cached.bytes);
+        let delivery = Delivery::new(&sample, bytes, &core.budget);
+        state.deliver(delivery, Recipients::DueAt(now));
         state.counters.cache_hits += state.counters.deliveries - before;
         return (None, state.subscribers.next_due());
     }

@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Weak, atomic::Ordering};
 
+use tokio::sync::Notify;
+
 use super::{
-    batch::{Batch, Job},
+    Ended,
+    batch::{Batch, Job, panic_text},
     core::{Core, earlier},
     modes::{self, Mode},
     sync::lock,
@@ -11,14 +14,55 @@ use super::{
 };
 use crate::source::Timestamp;
 
-/// Runs until the bus was shut down, or its last handle has gone.
-pub(super) async fn run(core: Weak<Core>, changed: Arc<tokio::sync::Notify>) {
+/// Starts the scheduler on a runtime, and what tells the subscribers of its
+/// end, however it ends.
+pub(super) fn start(core: &Arc<Core>) {
+    let scheduler = core
+        .runtime
+        .spawn(run(Arc::downgrade(core), Arc::clone(&core.changed)));
+    let end = TellsEnd {
+        core: Arc::downgrade(core),
+        why: Ended::RuntimeGone,
+    };
+    core.runtime.spawn(supervise(scheduler, end));
+}
+
+/// Ends the subscriptions of a bus when it is dropped.
+struct TellsEnd {
+    core: Weak<Core>,
+    why: Ended,
+}
+
+impl Drop for TellsEnd {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.upgrade()
+            && core.ended().is_none()
+        {
+            core.end(&self.why);
+        }
+    }
+}
+
+/// Waits for the end of the scheduler. A runtime that ends drops this task, and
+/// that drops what tells the end.
+async fn supervise(scheduler: tokio::task::JoinHandle<()>, mut end: TellsEnd) {
+    if let Err(error) = scheduler.await
+        && let Ok(panic) = error.try_into_panic()
+    {
+        let text = panic_text(panic.as_ref()).unwrap_or("no message");
+        tracing::error!(text, "the scheduler of the bus panicked");
+        end.why = Ended::SchedulerPanicked(text.into());
+    }
+}
+
+/// Runs until the bus has ended, or its last handle has gone.
+async fn run(core: Weak<Core>, changed: Arc<Notify>) {
     loop {
         let wake_at = {
             let Some(core) = core.upgrade() else {
                 return;
             };
-            if core.closed.load(Ordering::SeqCst) {
+            if core.ended().is_some() {
                 return;
             }
             step(&core).map(|at| core.timeline.instant(at))
@@ -44,7 +88,7 @@ fn step(core: &Arc<Core>) -> Option<u64> {
     for (place, topic) in core.topics.iter().enumerate() {
         let mut state = lock(&topic.state);
         state.prune(topic, now);
-        state.check_deadline(topic, now);
+        state.check_deadline(topic, now, &core.budget);
         let (job, again) = match core.mode {
             Mode::Bus => when_due(core, place, &mut state, at, now),
             Mode::Cache => modes::on_demand(core, place, &mut state, at, now),
@@ -52,11 +96,11 @@ fn step(core: &Arc<Core>) -> Option<u64> {
         };
         jobs.extend(job);
         next = earlier(next, again);
-        if let Some(flight) = state.flight.filter(|flight| !flight.hung) {
-            next = earlier(next, Some(flight.deadline));
-        }
+        next = earlier(next, state.next_deadline(topic));
     }
     Batch::launch(core, jobs, at, now);
+    core.last_step_ns
+        .store(at.boottime_ns.max(1), Ordering::Relaxed);
     earlier(next, core.unstall(now))
 }
 

@@ -5,6 +5,7 @@ use std::{
 };
 
 use super::{
+    Ended,
     batch::{Batch, Job},
     core::Core,
     modes::Mode,
@@ -13,7 +14,7 @@ use super::{
     topic::{Cached, State, Topic, YieldedBy},
 };
 use crate::{
-    metric::{AnySample, Kind, Sample, Status},
+    metric::{AnySample, Kind, Missed, Sample, Status},
     source::Timestamp,
 };
 
@@ -22,9 +23,41 @@ use crate::{
 pub struct SnapshotRequest {
     /// The metrics; `None` is all whose kind is state.
     pub metrics: Option<Vec<String>>,
-    /// How old a reading may be; `None` is the interval of its tier. A metric
-    /// is not collected below its floor, however young it shall be.
+    /// How old a reading may be; `None` is the pace that was configured for the
+    /// metric, by default that of its tier. Zero is a new reading, see
+    /// [`fresh`](Self::fresh). A metric is not collected below its floor,
+    /// however young it shall be: a reading of that age is new.
     pub max_age: Option<Duration>,
+}
+
+impl SnapshotRequest {
+    /// All metrics whose kind is state.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// These metrics.
+    pub fn of<S: Into<String>>(metrics: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            metrics: Some(metrics.into_iter().map(Into::into).collect()),
+            max_age: None,
+        }
+    }
+
+    /// Readings that are made for this snapshot.
+    #[must_use]
+    pub fn fresh(self) -> Self {
+        self.max_age(Duration::ZERO)
+    }
+
+    /// Readings that are no older than this.
+    #[must_use]
+    pub fn max_age(self, max_age: Duration) -> Self {
+        Self {
+            max_age: Some(max_age),
+            ..self
+        }
+    }
 }
 
 /// Many metrics at once, each with its own time and status.
@@ -54,7 +87,7 @@ pub(super) async fn take(
 ) -> Result<Snapshot, SubscribeError> {
     let places = places(core, request.metrics.as_deref())?;
     if core.closing.load(Ordering::SeqCst) {
-        return Err(SubscribeError::ShutDown);
+        return Err(core.ended().unwrap_or(Ended::ShutDown).into());
     }
     let now = core.timeline.now_ns();
     let at = core.clock.now();
@@ -65,20 +98,19 @@ pub(super) async fn take(
         if core.mode == Mode::Independent {
             topic.wait_until(|state| !state.in_flight()).await;
         }
-        let max_age = request.max_age.map_or_else(
-            || topic.default_interval_ns(),
-            |max_age| max_age.as_nanos() as u64,
-        );
+        let max_age = request
+            .max_age
+            .map_or_else(|| topic.pace, |max_age| max_age.as_nanos() as u64);
         let (how, job) = ask(core, place, max_age, at, now);
         jobs.extend(job);
-        wanted.push((topic, max_age, how));
+        wanted.push((topic, how));
     }
     Batch::launch(core, jobs, at, now);
     // The scheduler looks after the deadlines.
     core.changed.notify_one();
 
     let mut metrics = BTreeMap::new();
-    for (topic, max_age, how) in wanted {
+    for (topic, how) in wanted {
         let sample = match how {
             Wanted::Ready(sample) => sample,
             Wanted::Flight(number) => {
@@ -87,8 +119,11 @@ pub(super) async fn take(
                         .flight
                         .is_some_and(|flight| flight.number == number && !flight.hung)
                 };
-                topic.wait_until(|state| !under_way(state)).await;
-                topic.answer(&lock(&topic.state), core.clock.now(), max_age)
+                topic
+                    .wait_until(|state| state.end.is_some() || !under_way(state))
+                    .await;
+                // What the collection gave is as new as can be had.
+                topic.answer(&lock(&topic.state), core.clock.now(), u64::MAX)
             }
         };
         metrics.insert(topic.info.name, sample);
@@ -124,7 +159,10 @@ fn ask(core: &Core, place: usize, max_age: u64, at: Timestamp, now: u64) -> (Wan
     let job = may_start.then(|| core.take_off(place, &mut state, at, now));
     match job.flatten() {
         Some(job) => (Wanted::Flight(job.flight), Some(job)),
-        None => (Wanted::Ready(topic.answer(&state, at, max_age)), None),
+        None => {
+            let max_age = max_age.max(state.schedule.floor());
+            (Wanted::Ready(topic.answer(&state, at, max_age)), None)
+        }
     }
 }
 
@@ -168,7 +206,7 @@ impl Topic {
                 monotonic_ns: now.monotonic_ns,
                 window: Duration::ZERO,
                 sequence: state.sequence,
-                missed: 0,
+                missed: Missed::NONE,
                 data: None,
             },
         }

@@ -33,6 +33,14 @@ pub struct BusStatus {
     pub cache_budget_bytes: usize,
     /// Readings that were cut to fit.
     pub cache_cuts: u64,
+    /// The bytes of the readings that wait in queues, each counted once. They
+    /// count against the budget too.
+    pub queued_bytes: usize,
+    /// Why nothing is collected any more; `None` while the bus runs.
+    pub ended: Option<String>,
+    /// How long ago the scheduler last looked at what is due; `None` before
+    /// its first time. It looks whenever something is due.
+    pub scheduler_age_ns: Option<u64>,
     /// What reading has cost.
     pub sources: SourceStats,
     /// Threads that are blocked now in a read of a file of a process, which
@@ -75,6 +83,13 @@ pub struct MetricStatus {
     pub subscriptions: usize,
     /// The interval at which it is collected; `None` if nobody wants it.
     pub pace_ns: Option<u64>,
+    /// The interval of who gives none, and the greatest age in a snapshot.
+    pub default_interval_ns: u64,
+    /// The shortest interval at which it is collected.
+    pub floor_ns: u64,
+    /// How long ago the last sample was made, also if it says that there is no
+    /// reading; `None` if there was none yet.
+    pub sample_age_ns: Option<u64>,
     /// The age of the cached reading.
     pub cache_age_ns: Option<u64>,
     /// The bytes of the cached reading.
@@ -108,6 +123,9 @@ pub enum Health {
     Failing,
     /// A collection has passed its deadline and still runs.
     Hung,
+    /// A collection waits for a thread, longer than it may take.
+    #[serde(rename = "not started")]
+    NotStarted,
 }
 
 /// What is counted of one metric since the start.
@@ -125,6 +143,8 @@ pub struct Counters {
     pub panics: u64,
     /// Collections that passed their deadline.
     pub hung: u64,
+    /// Collections for which there was no thread before their deadline.
+    pub not_started: u64,
     /// Due times at which nothing was collected: the bus came too late, or the
     /// collection before still ran.
     pub skipped: u64,
@@ -168,6 +188,8 @@ pub(super) fn of(core: &Core) -> BusStatus {
         .iter()
         .map(|topic| metric(core, topic))
         .collect();
+    let last_step = core.last_step_ns.load(Ordering::Relaxed);
+    let last_step = (last_step > 0).then_some(last_step);
     BusStatus {
         mode: core.mode,
         ticks: core.ticks.load(Ordering::Relaxed),
@@ -175,6 +197,9 @@ pub(super) fn of(core: &Core) -> BusStatus {
         cache_bytes: metrics.iter().map(|metric| metric.cache_bytes).sum(),
         cache_budget_bytes: core.budget.bytes,
         cache_cuts: core.budget.cuts(),
+        queued_bytes: core.budget.queued_bytes(),
+        ended: core.ended().map(|why| why.to_string()),
+        scheduler_age_ns: last_step.map(|at| core.clock.now().boottime_ns.saturating_sub(at)),
         sources: core.sources.stats(),
         blocked_reads: core.sources.blocked_reads(),
         late_reads: core.sources.late_reads(),
@@ -205,6 +230,11 @@ fn metric(core: &Core, topic: &Topic) -> MetricStatus {
         failures_in_a_row: state.schedule.failures(),
         subscriptions: state.subscribers.len(),
         pace_ns: state.schedule.pace(),
+        default_interval_ns: topic.pace,
+        floor_ns: state.schedule.floor(),
+        sample_age_ns: state
+            .last_sample_ns
+            .map(|at| core.clock.now().boottime_ns.saturating_sub(at)),
         cache_age_ns: cached.map(|cached| cached.age_ns(core.clock.now())),
         cache_bytes: cached.map_or(0, |cached| cached.bytes),
         sequence: state.sequence,

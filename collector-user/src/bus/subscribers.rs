@@ -2,8 +2,24 @@
 
 use std::sync::Arc;
 
-use super::{mailbox::Mailbox, schedule::multiple_after};
-use crate::metric::AnySample;
+use super::{
+    Ended,
+    budget::{Budget, Held},
+    mailbox::Mailbox,
+    schedule::multiple_after,
+};
+use crate::metric::{AnySample, Missed};
+
+/// The samples of one subscriber that wait.
+pub(super) type Inbox = Mailbox<Queued, Ended>;
+
+/// A sample that waits.
+#[derive(Clone, Debug)]
+pub(super) struct Queued {
+    pub(super) sample: AnySample,
+    /// What its reading takes of the budget while it waits in a queue.
+    pub(super) _held: Option<Arc<Held>>,
+}
 
 /// The subscribers of one metric.
 #[derive(Debug, Default)]
@@ -14,7 +30,7 @@ pub(super) struct Subscribers {
 
 #[derive(Debug)]
 struct Entry {
-    mailbox: Arc<Mailbox<AnySample>>,
+    mailbox: Arc<Inbox>,
     claim: Claim,
 }
 
@@ -46,9 +62,46 @@ pub(super) struct Delivered {
     pub(super) lost: u64,
 }
 
+/// A sample on its way to the subscribers of its metric.
+pub(super) struct Delivery<'a> {
+    pub(super) sample: &'a AnySample,
+    /// The bytes of its reading.
+    pub(super) bytes: usize,
+    pub(super) budget: &'a Budget,
+    /// Made for the first queue that the sample waits in.
+    held: Option<Arc<Held>>,
+}
+
+impl<'a> Delivery<'a> {
+    pub(super) fn new(sample: &'a AnySample, bytes: usize, budget: &'a Budget) -> Self {
+        Self {
+            sample,
+            bytes,
+            budget,
+            held: None,
+        }
+    }
+
+    /// Puts the sample into a mailbox, and says how many it pushed out.
+    pub(super) fn put_into(&mut self, mailbox: &Inbox, missed: Missed) -> u64 {
+        let is_queue = mailbox.limit().count.get() > 1;
+        let held = is_queue.then(|| {
+            let held = self
+                .held
+                .get_or_insert_with(|| self.budget.hold(self.bytes));
+            Arc::clone(held)
+        });
+        let queued = Queued {
+            sample: self.sample.clone(),
+            _held: held,
+        };
+        mailbox.put(queued, self.bytes, missed, self.budget.queue_bytes())
+    }
+}
+
 impl Subscribers {
     /// Adds one and says where it is.
-    pub(super) fn add(&mut self, mailbox: Arc<Mailbox<AnySample>>, claim: Claim) -> usize {
+    pub(super) fn add(&mut self, mailbox: Arc<Inbox>, claim: Claim) -> usize {
         let entry = Some(Entry { mailbox, claim });
         if let Some(place) = self.free.pop() {
             self.entries[place] = entry;
@@ -100,51 +153,66 @@ impl Subscribers {
         all.map(|entry| entry.claim.due).min()
     }
 
-    /// Delivers a sample that was taken at `now` to all who are due.
-    pub(super) fn deliver(&mut self, sample: &AnySample, now: u64) -> Delivered {
+    /// Delivers a sample that was due at `now` to all who are due.
+    pub(super) fn deliver(&mut self, mut delivery: Delivery<'_>, now: u64) -> Delivered {
         let mut delivered = Delivered::default();
         for entry in self.entries.iter_mut().flatten() {
             if entry.claim.due <= now {
-                entry.deliver(sample, now, &mut delivered);
+                entry.deliver(&mut delivery, now, &mut delivered);
             }
         }
         delivered
     }
 
     /// Delivers a sample to one who is due.
-    pub(super) fn deliver_to(&mut self, place: usize, sample: &AnySample, now: u64) -> Delivered {
+    pub(super) fn deliver_to(
+        &mut self,
+        place: usize,
+        mut delivery: Delivery<'_>,
+        now: u64,
+    ) -> Delivered {
         let mut delivered = Delivered::default();
         if let Some(Some(entry)) = self.entries.get_mut(place) {
-            entry.deliver(sample, now, &mut delivered);
+            entry.deliver(&mut delivery, now, &mut delivered);
         }
         delivered
     }
 
-    /// Says to all that so many samples were lost on the way to the bus.
-    pub(super) fn miss(&self, count: u64) {
+    /// Says to all that so much was lost on the way to the bus.
+    pub(super) fn miss(&self, missed: Missed) {
         for entry in self.entries.iter().flatten() {
-            entry.mailbox.miss(count);
+            entry.mailbox.miss(missed);
         }
     }
 
     /// Says to all that no more samples will come.
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&mut self, why: &Ended) {
         for entry in self.entries.drain(..).flatten() {
-            entry.mailbox.end();
+            entry.mailbox.end(why.clone());
         }
         self.free.clear();
     }
 }
 
 impl Entry {
-    fn deliver(&mut self, sample: &AnySample, now: u64, delivered: &mut Delivered) {
+    fn deliver(&mut self, delivery: &mut Delivery<'_>, now: u64, delivered: &mut Delivered) {
+        let skipped = self.claim.skipped_at(now);
         self.claim.advance(now);
-        delivered.lost += self.mailbox.put(sample.clone());
+        delivered.lost += delivery.put_into(&self.mailbox, Missed::skipped(skipped));
         delivered.samples += 1;
     }
 }
 
 impl Claim {
+    /// How many due times have passed without a sample, if one is delivered
+    /// now.
+    fn skipped_at(&self, now: u64) -> u64 {
+        match self.rhythm {
+            Rhythm::Aligned if self.due > 0 => now.saturating_sub(self.due) / self.interval,
+            Rhythm::Aligned | Rhythm::All | Rhythm::Own => 0,
+        }
+    }
+
     /// The subscriber has had a sample.
     pub(super) fn advance(&mut self, now: u64) {
         self.due = match self.rhythm {

@@ -14,7 +14,8 @@
 //! let bus = Bus::builder()
 //!     .clock(TestClock::default())
 //!     .collector(collector)
-//!     .build();
+//!     .build()
+//!     .unwrap();
 //! let mut cpus = bus.subscribe::<CpuStats>(every(Duration::from_secs(1))).unwrap();
 //! for _ in 0..3 {
 //!     cpus.recv().await.unwrap();
@@ -27,6 +28,7 @@
 //! follows it, and it does not run on while a collection is under way.
 
 use std::{
+    any::Any,
     fmt,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -88,6 +90,17 @@ impl Clock for TestClock {
             monotonic_ns,
             boottime_ns: monotonic_ns + suspended.as_nanos() as u64,
         }
+    }
+
+    /// A paused clock of tokio is moved on when its runtime has nothing to do,
+    /// but not while a task of its blocking pool runs: so one waits there.
+    fn hold(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        let (held, holds) = tokio::sync::oneshot::channel::<()>();
+        let runtime = tokio::runtime::Handle::try_current().ok()?;
+        drop(runtime.spawn_blocking(move || {
+            let _ = holds.blocking_recv();
+        }));
+        Some(Box::new(held))
     }
 }
 

@@ -3,21 +3,23 @@
 use std::{
     any::TypeId,
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicUsize},
     time::{Duration, SystemTime},
 };
 
 use tokio::sync::Notify;
 
 use super::{
+    Ended,
+    budget::Budget,
     schedule::Schedule,
     status::{Counters, Health, Origin},
-    subscribers::Subscribers,
+    subscribers::{Delivery, Subscribers},
     taken::Taken,
 };
 use crate::{
     collector::{CollectError, Collector, Cost},
-    metric::{AnyReading, AnySample, Backend, MetricInfo, Reading, Sample, Status},
+    metric::{AnyReading, AnySample, Backend, MetricInfo, Missed, Reading, Sample, Status},
     source::{Tick, Timestamp},
 };
 
@@ -35,6 +37,12 @@ pub(super) struct Topic {
     pub(super) given_up: Mutex<Vec<usize>>,
     /// Told when a collection has ended, or was found to hang.
     pub(super) ended: Notify,
+    /// Told when somebody subscribes.
+    pub(super) wanted: Arc<Notify>,
+    /// The publishers of the metric.
+    pub(super) publishers: AtomicUsize,
+    /// The interval of who gives none, and the greatest age in a snapshot.
+    pub(super) pace: u64,
 }
 
 /// Who yields the readings of a metric.
@@ -77,7 +85,11 @@ pub(super) struct State {
     pub(super) flights: u64,
     pub(super) sequence: u64,
     pub(super) counters: Counters,
-    pub(super) shut_down: bool,
+    /// When the last sample was delivered or would have been, on
+    /// `CLOCK_BOOTTIME`.
+    pub(super) last_sample_ns: Option<u64>,
+    /// Why no more samples will come.
+    pub(super) end: Option<Ended>,
 }
 
 /// The last good reading.
@@ -120,10 +132,21 @@ impl Recipients {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
     pub(super) number: u64,
-    /// When it is called hung.
-    pub(super) deadline: u64,
-    pub(super) began: Timestamp,
+    /// When a thread was asked to begin it, and which time that is on samples.
+    pub(super) asked: u64,
+    pub(super) asked_at: Timestamp,
+    /// When a thread began it.
+    pub(super) began: Option<u64>,
+    /// It has passed its deadline.
     pub(super) hung: bool,
+}
+
+impl Flight {
+    /// When it has taken longer than it may, to begin or to end.
+    pub(super) fn deadline(&self, deadline: Duration) -> u64 {
+        let since = self.began.unwrap_or(self.asked);
+        since.saturating_add(deadline.as_nanos() as u64)
+    }
 }
 
 impl Topic {
@@ -159,15 +182,15 @@ impl Topic {
                 flights: 0,
                 sequence: 0,
                 counters: Counters::default(),
-                shut_down: false,
+                last_sample_ns: None,
+                end: None,
             }),
             given_up: Mutex::new(Vec::new()),
             ended: Notify::new(),
+            wanted: Arc::default(),
+            publishers: AtomicUsize::new(0),
+            pace: R::METRIC.tier.default_interval().as_nanos() as u64,
         }
-    }
-
-    pub(super) fn default_interval_ns(&self) -> u64 {
-        self.info.tier.default_interval().as_nanos() as u64
     }
 
     pub(super) fn origin(&self) -> Origin {
@@ -192,8 +215,23 @@ impl Topic {
             monotonic_ns: taken.at.monotonic_ns,
             window: taken.window,
             sequence,
-            missed: 0,
+            missed: Missed::NONE,
             data: Some(reading),
+        }
+    }
+
+    /// A sample that only tells what was missed.
+    pub(super) fn gap(&self, state: &State, missed: Missed, at: Timestamp) -> AnySample {
+        Sample {
+            metric: self.info,
+            backend: Some(self.backend),
+            status: Status::Ok,
+            taken_at: at.wall,
+            monotonic_ns: at.monotonic_ns,
+            window: Duration::ZERO,
+            sequence: state.sequence,
+            missed,
+            data: None,
         }
     }
 
@@ -210,7 +248,7 @@ impl Topic {
             monotonic_ns: failing.tried.monotonic_ns,
             window: Duration::ZERO,
             sequence: failing.sequence,
-            missed: 0,
+            missed: Missed::NONE,
             data: None,
         }
     }
@@ -224,6 +262,7 @@ impl State {
         reading: Arc<dyn AnyReading>,
         taken: Taken,
         to: Recipients,
+        budget: &Budget,
     ) {
         self.sequence += 1;
         self.schedule.succeeded();
@@ -232,7 +271,8 @@ impl State {
         }
         let bytes = reading.total_bytes();
         let sample = topic.sample(reading, taken, self.sequence);
-        self.deliver(&sample, to);
+        self.last_sample_ns = Some(taken.at.boottime_ns);
+        self.deliver(Delivery::new(&sample, bytes, budget), to);
         self.cached = Some(Cached {
             sample,
             boottime_ns: taken.at.boottime_ns,
@@ -241,7 +281,14 @@ impl State {
     }
 
     /// Notes and delivers that there is no reading.
-    pub(super) fn fail(&mut self, topic: &Topic, reason: &str, at: Timestamp, to: Recipients) {
+    pub(super) fn fail(
+        &mut self,
+        topic: &Topic,
+        reason: &str,
+        at: Timestamp,
+        to: Recipients,
+        budget: &Budget,
+    ) {
         self.sequence += 1;
         self.schedule.failed(to.now());
         let since = if let Some(failing) = &self.failing {
@@ -262,13 +309,14 @@ impl State {
         };
         let sample = topic.unavailable(&failing);
         self.failing = Some(failing);
-        self.deliver(&sample, to);
+        self.last_sample_ns = Some(at.boottime_ns);
+        self.deliver(Delivery::new(&sample, 0, budget), to);
     }
 
-    pub(super) fn deliver(&mut self, sample: &AnySample, to: Recipients) {
+    pub(super) fn deliver(&mut self, delivery: Delivery<'_>, to: Recipients) {
         let delivered = match to {
-            Recipients::DueAt(now) => self.subscribers.deliver(sample, now),
-            Recipients::One { place, now } => self.subscribers.deliver_to(place, sample, now),
+            Recipients::DueAt(now) => self.subscribers.deliver(delivery, now),
+            Recipients::One { place, now } => self.subscribers.deliver_to(place, delivery, now),
         };
         self.counters.deliveries += delivered.samples;
         self.counters.dropped += delivered.lost;
@@ -276,7 +324,8 @@ impl State {
 
     pub(super) fn health(&self) -> Health {
         match (&self.flight, &self.failing) {
-            (Some(flight), _) if flight.hung => Health::Hung,
+            (Some(flight), _) if flight.hung && flight.began.is_some() => Health::Hung,
+            (Some(flight), _) if flight.hung => Health::NotStarted,
             (_, Some(_)) => Health::Failing,
             (_, None) if self.cached.is_some() => Health::Ok,
             _ => Health::Unknown,

@@ -70,8 +70,10 @@ impl From<UnknownMetric> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Ebpf(_) | StartError::Bus(_) => Self::failed(error),
-            StartError::EbpfOfTree(_) | StartError::NoProc(_) => Self::Usage(error.to_string()),
+            StartError::EbpfOfTree(_) | StartError::NoProc(_) | StartError::UnknownMetric(_) => {
+                Self::Usage(error.to_string())
+            }
+            error => Self::failed(error),
         }
     }
 }

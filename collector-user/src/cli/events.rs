@@ -1,7 +1,7 @@
-use std::{io::Write as _, num::NonZeroUsize, process::ExitCode};
+use std::{io::Write as _, process::ExitCode};
 
 use collector::{
-    bus::{Delivery, SubscribeOptions},
+    bus::SubscribeOptions,
     metric::{MetricInfo, ProcessEvent, Reading, Sample, Status},
 };
 
@@ -17,7 +17,7 @@ const METRIC: &MetricInfo = &ProcessEvent::METRIC;
 
 /// How many events may wait to be printed. At 100 bytes each this is below a
 /// megabyte, and a second of a thousand processes each.
-const WAITING: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
+const WAITING: usize = 8192;
 
 /// Processes that begin, execute another program, or end.
 pub(super) fn events(start: &Start, args: &EventsArgs) -> Result<ExitCode, Failure> {
@@ -25,10 +25,7 @@ pub(super) fn events(start: &Start, args: &EventsArgs) -> Result<ExitCode, Failu
     start::block_on(async {
         let mut stop = StopSignals::listen()?;
         let agent = start.agent()?;
-        let options = SubscribeOptions {
-            interval: None,
-            delivery: Delivery::Queue(WAITING),
-        };
+        let options = SubscribeOptions::default().queue(WAITING);
         let subscription = agent.bus().subscribe::<ProcessEvent>(options);
         let mut subscription = subscription.map_err(Failure::failed)?;
         let end = args
@@ -49,14 +46,14 @@ pub(super) fn events(start: &Start, args: &EventsArgs) -> Result<ExitCode, Failu
                 sample = subscription.recv() => sample,
             };
             match sample {
-                Some(sample) => list.show(&sample)?,
-                None => break,
+                Ok(sample) => list.show(&sample)?,
+                Err(_) => break,
             }
         }
         let lost = agent.events_lost();
         agent.stop().await;
         // Those that came in time are shown, also if they were not read in time.
-        while let Some(sample) = subscription.recv().await {
+        while let Ok(sample) = subscription.recv().await {
             list.show(&sample)?;
         }
         // What was lost after the last event that was shown, no sample tells.
@@ -92,9 +89,13 @@ impl List {
     }
 
     fn show(&mut self, sample: &Sample<ProcessEvent>) -> Result<(), Failure> {
-        self.missed += sample.missed;
+        self.missed += sample.missed.total();
         if self.format == Format::Json {
             return self.out.json_line(sample);
+        }
+        if !sample.missed.is_none() {
+            writeln!(self.out, "… {}", sample.missed)?;
+            self.out.flush()?;
         }
         match (&sample.data, &sample.status) {
             (Some(event), _) => {

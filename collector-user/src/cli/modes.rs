@@ -76,7 +76,7 @@ async fn measure(
     let (before, cpu_before) = (bus.status(), cpu_ms());
     let _metrics = MetricsManager::start(bus, |metric| metric.tier.default_interval())
         .map_err(Failure::failed)?;
-    let _hardware = HardwareManager::start(bus, Tier::Hardware.default_interval());
+    let _hardware = HardwareManager::start(bus);
     let mut subscribers = JoinSet::new();
     for number in 0..SUBSCRIBERS {
         for metric in bus.metrics() {
@@ -116,7 +116,7 @@ async fn measure(
 async fn follow(bus: Bus, metric: &'static str, interval: Duration) {
     // A metric that is not there has no samples to be followed.
     if let Ok(mut subscription) = bus.subscribe_any(metric, every(interval)) {
-        while subscription.recv().await.is_some() {}
+        while subscription.recv().await.is_ok() {}
     }
 }
 

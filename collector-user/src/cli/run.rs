@@ -4,7 +4,6 @@ use collector::{
     agent::Agent,
     export::{Server, prometheus::Exporter},
     manager::{HardwareManager, MetricsManager},
-    metric::Tier,
 };
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -43,8 +42,7 @@ async fn agent(start: &Start) -> Result<ExitCode, Failure> {
     }
     let metrics = MetricsManager::start(agent.bus(), |metric| config.pace(metric).duration());
     let metrics = metrics.map_err(Failure::failed)?;
-    let pace = config.tiers.of(Tier::Hardware).value.duration();
-    let _hardware = HardwareManager::start(agent.bus(), pace);
+    let _hardware = HardwareManager::start(agent.bus());
 
     let (stopping, stopped) = watch::channel(false);
     let mut serving = server.map(|server| {

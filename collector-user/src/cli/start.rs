@@ -1,10 +1,11 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use collector::{
-    agent::{Agent, AgentOptions},
+    agent::Agent,
     bus::Mode,
     config::Config,
     metric::{MetricInfo, UnknownMetric, find},
+    source::ebpf::LoadOptions,
 };
 use tokio::{
     runtime::Builder,
@@ -58,11 +59,11 @@ impl Start {
 
     /// As [`agent`](Self::agent), with another way for consumers to share.
     pub(super) fn agent_in(&self, mode: Mode) -> Result<Agent, Failure> {
-        let mut options = AgentOptions::new(&self.config, self.root.clone());
-        options.mode = mode;
+        let mut ebpf = LoadOptions::default();
         // For those who work on the programs: see `cargo xtask build-ebpf --help`.
-        options.ebpf.object = std::env::var_os("COLLECTOR_EBPF_OBJECT").map(PathBuf::from);
-        Ok(Agent::start(options)?)
+        ebpf.object = std::env::var_os("COLLECTOR_EBPF_OBJECT").map(PathBuf::from);
+        let agent = self.config.agent().root(self.root.clone());
+        Ok(agent.ebpf(ebpf).mode(mode).start()?)
     }
 }
 

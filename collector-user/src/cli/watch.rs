@@ -1,7 +1,7 @@
-use std::{collections::BTreeMap, io::Write as _, num::NonZeroUsize, process::ExitCode};
+use std::{collections::BTreeMap, io::Write as _, process::ExitCode};
 
 use collector::{
-    bus::{Bus, Delivery, SubscribeOptions},
+    bus::{Bus, every},
     metric::{AnySample, Kind, MetricInfo},
 };
 use tokio::sync::mpsc;
@@ -15,7 +15,7 @@ use super::{
 };
 
 /// How many events may wait to be shown.
-const EVENTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
+const EVENTS: usize = 8192;
 
 /// Metrics again and again.
 pub(super) fn watch(start: &Start, args: &WatchArgs) -> Result<ExitCode, Failure> {
@@ -53,19 +53,16 @@ fn forward(
     args: &WatchArgs,
     sender: mpsc::Sender<AnySample>,
 ) -> Result<(), Failure> {
-    let options = SubscribeOptions {
-        interval: Some(args.interval.duration()),
-        delivery: match metric.kind {
-            Kind::State => Delivery::Latest,
-            Kind::Event => Delivery::Queue(EVENTS),
-        },
-    };
+    let mut options = every(args.interval.duration());
+    if metric.kind == Kind::Event {
+        options = options.queue(EVENTS);
+    }
     let subscription = bus.subscribe_any(metric.name, options);
     let mut subscription = subscription.map_err(Failure::failed)?;
     let mut left = args.count;
     tokio::spawn(async move {
         while left != Some(0) {
-            let Some(sample) = subscription.recv().await else {
+            let Ok(sample) = subscription.recv().await else {
                 break;
             };
             if sender.send(sample).await.is_err() {

@@ -17,7 +17,7 @@ pub use interval::{Interval, IntervalError};
 pub use setting::{LogFormat, Origin, Setting};
 
 use crate::{
-    agent::BackendChoice,
+    agent::{Agent, AgentBuilder, BackendChoice},
     metric::{CATALOG, MetricInfo, Tier},
 };
 
@@ -109,6 +109,19 @@ impl Config {
     pub fn pace(&self, metric: &MetricInfo) -> Interval {
         let own = self.metrics.get(metric.name).and_then(|m| m.interval.value);
         own.unwrap_or(self.tiers.of(metric.tier).value)
+    }
+
+    /// An agent as the configuration has it.
+    pub fn agent(&self) -> AgentBuilder {
+        let mut agent = Agent::builder().backend(self.backend.value);
+        for metric in CATALOG {
+            agent = if self.is_enabled(metric) {
+                agent.pace(metric.name, self.pace(metric).duration())
+            } else {
+                agent.disable(metric.name)
+            };
+        }
+        agent
     }
 
     /// Whether a metric is collected at all.

@@ -24,13 +24,13 @@ pub struct HardwareManager {
 }
 
 impl HardwareManager {
-    /// Takes snapshots at this pace, the first at once, until the bus is shut
-    /// down.
-    pub fn start(bus: &Bus, pace: Duration) -> Self {
+    /// Takes snapshots at the fastest pace that the bus has for a metric of
+    /// tier 1, the first at once, until the bus ends.
+    pub fn start(bus: &Bus) -> Self {
         let manager = Self {
             last: Arc::default(),
         };
-        tokio::spawn(manager.clone().run(bus.clone(), pace));
+        tokio::spawn(manager.clone().run(bus.clone()));
         manager
     }
 
@@ -42,24 +42,22 @@ impl HardwareManager {
             .clone()
     }
 
-    async fn run(self, bus: Bus, pace: Duration) {
-        let metrics = bus.metrics().into_iter();
-        let names: Vec<String> = metrics
+    async fn run(self, bus: Bus) {
+        let metrics = bus.status().metrics.into_iter();
+        let metrics: Vec<_> = metrics
             .filter(|metric| metric.tier == Tier::Hardware)
-            .map(|metric| metric.name.to_owned())
             .collect();
-        if names.is_empty() {
+        let names: Vec<_> = metrics.iter().map(|metric| metric.name).collect();
+        let paces = metrics.iter().map(|metric| metric.default_interval_ns);
+        let Some(pace) = paces.min().map(Duration::from_nanos) else {
             return;
-        }
+        };
         let mut ticks = tokio::time::interval(pace);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut known: BTreeMap<&'static str, Value> = BTreeMap::new();
         loop {
             ticks.tick().await;
-            let request = SnapshotRequest {
-                metrics: Some(names.clone()),
-                max_age: None,
-            };
+            let request = SnapshotRequest::of(names.iter().copied());
             let Ok(snapshot) = bus.snapshot(request).await else {
                 return;
             };

@@ -71,7 +71,7 @@ impl MetricsManager {
 }
 
 async fn keep(mut subscription: AnySubscription, latest: Latest) {
-    while let Some(sample) = subscription.recv().await {
+    while let Ok(sample) = subscription.recv().await {
         latest
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -121,7 +121,8 @@ mod tests {
         let bus = Bus::builder()
             .collector(Gives(CpuStats::default()))
             .collector(Fails)
-            .build();
+            .build()
+            .unwrap();
         let manager = MetricsManager::start(&bus, |_| Duration::from_secs(1)).unwrap();
         assert_eq!(manager.awaited(), ["load_avg", "cpu_stats"]);
         let complete = async {

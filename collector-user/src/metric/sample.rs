@@ -2,7 +2,7 @@ use std::{any::Any, sync::Arc, time::Duration, time::SystemTime};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
-use super::{AnyReading, Backend, MetricInfo, Reading};
+use super::{AnyReading, Backend, MetricInfo, Missed, Reading};
 
 /// Whether the reading of a sample can be relied on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +49,12 @@ pub struct Sample<R: ?Sized> {
     /// The number of this sample among those of its metric. It grows by one
     /// with each collection, also those that failed.
     pub sequence: u64,
-    /// How many samples this subscriber should have had between the one
-    /// before and this one, but did not get.
-    pub missed: u64,
-    /// The reading, shared with all who received it.
+    /// The samples that this subscriber should have had between the one before
+    /// and this one, but did not get.
+    pub missed: Missed,
+    /// The reading, shared with all who received it. A sample whose status is
+    /// [`Status::Ok`] and that has none only tells what was missed, after
+    /// which nothing has come yet.
     pub data: Option<Arc<R>>,
 }
 
@@ -151,7 +153,7 @@ impl Serialize for AnySample {
             Status::Ok => 0,
             Status::Stale { .. } | Status::Unavailable { .. } => 2,
         };
-        let mut out = serializer.serialize_struct("Sample", 10 + extra)?;
+        let mut out = serializer.serialize_struct("Sample", 11 + extra)?;
         out.serialize_field("metric", self.metric.name)?;
         out.serialize_field("tier", &self.metric.tier)?;
         out.serialize_field("backend", &self.backend)?;
@@ -172,7 +174,8 @@ impl Serialize for AnySample {
         out.serialize_field("monotonic_ns", &self.monotonic_ns)?;
         out.serialize_field("window_ns", &(self.window.as_nanos() as u64))?;
         out.serialize_field("sequence", &self.sequence)?;
-        out.serialize_field("missed", &self.missed)?;
+        out.serialize_field("missed", &self.missed.total())?;
+        out.serialize_field("missed_by", &self.missed)?;
         out.serialize_field("data", &self.data)?;
         out.end()
     }

@@ -1,4 +1,5 @@
 use std::{
+    any::Any,
     fmt,
     time::{Duration, SystemTime},
 };
@@ -16,6 +17,13 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time now in nanoseconds on `CLOCK_MONOTONIC`.
     fn monotonic_ns(&self) -> u64 {
         self.now().monotonic_ns
+    }
+
+    /// Keeps the clock of a test from being moved on for as long as the value
+    /// lives: a bus asks for it while collections are under way. A clock that
+    /// goes by itself has nothing to hold.
+    fn hold(&self) -> Option<Box<dyn Any + Send + Sync>> {
+        None
     }
 }
 

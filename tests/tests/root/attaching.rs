@@ -112,7 +112,8 @@ async fn a_bus_put_together_of_public_parts_leaves_no_descriptor_open() {
     let bus = Bus::builder()
         .collector(ProcessStatsCollector::new(scheduler.clone()))
         .producer::<ProcessEvent>(Backend::Ebpf)
-        .build();
+        .build()
+        .expect("it is complete");
     let publisher = bus.publisher().expect("there is such a metric");
     let stream = scheduler.send_events_to(ToBus(publisher));
     assert!(bpf_descriptors() > before);
@@ -121,7 +122,7 @@ async fn a_bus_put_together_of_public_parts_leaves_no_descriptor_open() {
         .expect("there is such a metric");
     let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
     child.wait().expect("it is a child");
-    assert!(events.recv().await.is_some(), "the stream is there");
+    assert!(events.recv().await.is_ok(), "the stream is there");
     // The order in which a user drops them is the user's own.
     drop(scheduler);
     drop(events);

@@ -18,9 +18,8 @@ use std::{
 };
 
 use collector::{
-    agent::{Agent, AgentOptions, BackendChoice},
+    agent::{Agent, BackendChoice},
     bus::every,
-    config::Config,
     manager::{HardwareManager, MetricsManager},
 };
 use collector_tests::helper;
@@ -148,16 +147,16 @@ fn agent_with_ten_subscribers() {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let mut options = AgentOptions::new(&Config::default(), "/".into());
-        options.backend = backend.parse().expect("a backend");
-        let agent = Agent::start(options).expect("it starts");
+        let backend = backend.parse().expect("a backend");
+        let agent = Agent::builder().backend(backend).start();
+        let agent = agent.expect("it starts");
         let bus = agent.bus();
         tokio::time::sleep(until_between_two_ticks()).await;
         let only = env::var(METRIC).ok();
         let _managers = only.is_none().then(|| {
             (
                 MetricsManager::start(bus, |_| Duration::from_secs(1)),
-                HardwareManager::start(bus, Duration::from_secs(5)),
+                HardwareManager::start(bus),
             )
         });
         let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
@@ -166,7 +165,7 @@ fn agent_with_ten_subscribers() {
             for metric in bus.metrics().iter().filter(|metric| is_wanted(metric.name)) {
                 let subscription = bus.subscribe_any(metric.name, every(interval));
                 let mut subscription = subscription.expect("the interval is allowed");
-                tokio::spawn(async move { while subscription.recv().await.is_some() {} });
+                tokio::spawn(async move { while subscription.recv().await.is_ok() {} });
             }
         }
         tokio::time::sleep(SETTLING).await;

@@ -27,7 +27,8 @@ async fn a_reading_that_is_over_the_budget_is_cut_and_its_sums_stay_true() {
         .cache_budget(100_000)
         .collector(processes(1_000))
         .collector(MockCollector::new(|call| Ok(Hardware(call))))
-        .build();
+        .build()
+        .unwrap();
     let mut one = bus.subscribe::<ProcessStats>(every(secs(1))).unwrap();
     let sample = one.recv().await.unwrap();
     let stats = sample.data.unwrap();
@@ -48,7 +49,7 @@ async fn a_reading_that_is_over_the_budget_is_cut_and_its_sums_stay_true() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reading_within_the_budget_is_left_whole() {
-    let bus = builder().collector(processes(1_000)).build();
+    let bus = builder().collector(processes(1_000)).build().unwrap();
     let mut one = bus.subscribe::<ProcessStats>(every(secs(1))).unwrap();
     let stats = one.recv().await.unwrap().data.unwrap();
     assert_eq!((stats.processes.len(), &stats.other), (1_000, &None));

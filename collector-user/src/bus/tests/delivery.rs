@@ -1,28 +1,21 @@
-use std::{
-    num::NonZeroUsize,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use tokio_stream::StreamExt as _;
 
 use super::support::{Happening, Quick, builder, millis, pass, quick, secs, time_of, times};
 use crate::{
-    bus::{SubscribeError, SubscribeOptions, every, testing::MockCollector},
+    bus::{Ended, SubscribeError, SubscribeOptions, every, testing::MockCollector},
     metric::{Backend, Status},
 };
-
-fn three() -> NonZeroUsize {
-    NonZeroUsize::new(3).unwrap()
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_new_subscriber_gets_the_cached_sample_at_once_if_it_is_fresh() {
     let collector = quick();
     let calls = collector.calls();
-    let bus = builder().collector(collector).build();
+    let bus = builder().collector(collector).build().unwrap();
     let mut first = bus.subscribe::<Quick>(every(secs(10))).unwrap();
     times(&mut first, 1).await;
     pass(millis(2_500)).await;
@@ -33,7 +26,7 @@ async fn a_new_subscriber_gets_the_cached_sample_at_once_if_it_is_fresh() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_subscriber_for_whom_the_cache_is_too_old_causes_a_collection_at_once() {
-    let bus = builder().collector(quick()).build();
+    let bus = builder().collector(quick()).build().unwrap();
     let mut first = bus.subscribe::<Quick>(every(secs(10))).unwrap();
     times(&mut first, 1).await;
     pass(millis(2_500)).await;
@@ -47,33 +40,31 @@ async fn a_new_subscriber_for_whom_the_cache_is_too_old_causes_a_collection_at_o
 
 #[tokio::test(start_paused = true)]
 async fn the_latest_sample_replaces_those_before_it_and_says_how_many() {
-    let bus = builder().collector(quick()).build();
+    let bus = builder().collector(quick()).build().unwrap();
     let mut slow = bus.subscribe::<Quick>(every(secs(1))).unwrap();
     pass(millis(5_500)).await;
     let sample = slow.recv().await.unwrap();
-    assert_eq!((time_of(&sample), sample.missed), (secs(5), 5));
+    assert_eq!((time_of(&sample), sample.missed.total()), (secs(5), 5));
     let sample = slow.recv().await.unwrap();
-    assert_eq!((time_of(&sample), sample.missed), (secs(6), 0));
+    assert_eq!((time_of(&sample), sample.missed.total()), (secs(6), 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_drops_the_oldest_and_says_how_many() {
-    let bus = builder().collector(quick()).build();
-    let mut slow = bus
-        .subscribe::<Quick>(every(secs(1)).queue(three()))
-        .unwrap();
+    let bus = builder().collector(quick()).build().unwrap();
+    let mut slow = bus.subscribe::<Quick>(every(secs(1)).queue(3)).unwrap();
     pass(millis(5_500)).await;
     let mut got = Vec::new();
     for _ in 0..4 {
         let sample = slow.recv().await.unwrap();
-        got.push((time_of(&sample).as_secs(), sample.missed));
+        got.push((time_of(&sample).as_secs(), sample.missed.total()));
     }
     assert_eq!(got, [(3, 3), (4, 0), (5, 0), (6, 0)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_subscriber_does_not_delay_a_fast_one() {
-    let bus = builder().collector(quick()).build();
+    let bus = builder().collector(quick()).build().unwrap();
     let _never_reads = bus.subscribe::<Quick>(every(secs(1))).unwrap();
     let mut reads = bus.subscribe::<Quick>(every(secs(1))).unwrap();
     let expected: Vec<_> = (0..100).map(secs).collect();
@@ -82,7 +73,10 @@ async fn a_slow_subscriber_does_not_delay_a_fast_one() {
 
 #[tokio::test(start_paused = true)]
 async fn all_subscribers_share_one_reading() {
-    let bus = builder().producer::<Quick>(Backend::Procfs).build();
+    let bus = builder()
+        .producer::<Quick>(Backend::Procfs)
+        .build()
+        .unwrap();
     let mut all: Vec<_> = (0..1_000)
         .map(|_| bus.subscribe::<Quick>(SubscribeOptions::default()).unwrap())
         .collect();
@@ -98,13 +92,14 @@ async fn all_subscribers_share_one_reading() {
 
 #[tokio::test(start_paused = true)]
 async fn every_event_is_delivered_and_gaps_are_counted() {
-    let bus = builder().producer::<Happening>(Backend::Ebpf).build();
+    let bus = builder()
+        .producer::<Happening>(Backend::Ebpf)
+        .build()
+        .unwrap();
     let publisher = bus.publisher::<Happening>().unwrap();
     assert!(!publisher.is_wanted());
     let mut all = bus.subscribe::<Happening>(every(secs(1))).unwrap();
-    let mut few = bus
-        .subscribe::<Happening>(every(secs(1)).queue(three()))
-        .unwrap();
+    let mut few = bus.subscribe::<Happening>(every(secs(1)).queue(3)).unwrap();
     assert!(publisher.is_wanted());
     for event in 1..=10 {
         publisher.publish(Happening(event));
@@ -113,21 +108,24 @@ async fn every_event_is_delivered_and_gaps_are_counted() {
     publisher.publish(Happening(16));
     for event in 1..=10 {
         let sample = all.recv().await.unwrap();
-        assert_eq!((sample.sequence, sample.missed), (event, 0));
+        assert_eq!((sample.sequence, sample.missed.total()), (event, 0));
     }
     let sample = all.recv().await.unwrap();
-    assert_eq!((sample.sequence, sample.missed), (16, 5));
+    assert_eq!((sample.sequence, sample.missed.total()), (16, 5));
     let mut got = Vec::new();
     for _ in 0..3 {
         let sample = few.recv().await.unwrap();
-        got.push((sample.sequence, sample.missed));
+        got.push((sample.sequence, sample.missed.total()));
     }
     assert_eq!(got, [(9, 8), (10, 0), (16, 5)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_producer_can_say_that_there_is_nothing() {
-    let bus = builder().producer::<Happening>(Backend::Ebpf).build();
+    let bus = builder()
+        .producer::<Happening>(Backend::Ebpf)
+        .build()
+        .unwrap();
     bus.publisher::<Happening>()
         .unwrap()
         .unavailable("no such tracepoint");
@@ -140,33 +138,34 @@ async fn a_producer_can_say_that_there_is_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_loses_no_sample_that_was_taken() {
-    let bus = builder().collector(quick()).build();
-    let mut one = bus
-        .subscribe::<Quick>(every(secs(1)).queue(three()))
-        .unwrap();
+    let bus = builder().collector(quick()).build().unwrap();
+    let mut one = bus.subscribe::<Quick>(every(secs(1)).queue(3)).unwrap();
     pass(millis(1_500)).await;
     bus.shutdown().await;
     assert_eq!(times(&mut one, 2).await, [secs(0), secs(1)]);
-    assert!(one.recv().await.is_none());
+    assert!(one.recv().await.is_err());
     assert_eq!(
         bus.subscribe::<Quick>(every(secs(1))).unwrap_err(),
-        SubscribeError::ShutDown
+        SubscribeError::Ended(Ended::ShutDown)
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_wakes_those_who_wait() {
-    let bus = builder().producer::<Happening>(Backend::Ebpf).build();
+    let bus = builder()
+        .producer::<Happening>(Backend::Ebpf)
+        .build()
+        .unwrap();
     let mut one = bus.subscribe::<Happening>(every(secs(1))).unwrap();
     let waiting = tokio::spawn(async move { one.recv().await });
     pass(secs(1)).await;
     bus.shutdown().await;
-    assert!(waiting.await.unwrap().is_none());
+    assert!(waiting.await.unwrap().is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_subscribed_to_is_an_error() {
-    let bus = builder().collector(quick()).build();
+    let bus = builder().collector(quick()).build().unwrap();
     let error = bus.subscribe_any("cpu", every(secs(1))).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -184,7 +183,7 @@ async fn what_cannot_be_subscribed_to_is_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscription_is_a_stream() {
-    let bus = builder().collector(quick()).build();
+    let bus = builder().collector(quick()).build().unwrap();
     let typed = bus.subscribe::<Quick>(every(secs(1))).unwrap();
     let untyped = bus.subscribe_any("quick", every(secs(2))).unwrap();
     let typed: Vec<_> = typed.take(3).map(|sample| time_of(&sample)).collect().await;
@@ -192,14 +191,14 @@ async fn a_subscription_is_a_stream() {
     // The samples of one tick are delivered to one after the other.
     pass(millis(1)).await;
     let untyped: Vec<_> = untyped.take(2).collect().await;
-    assert_eq!(untyped[0].downcast::<Quick>().unwrap().missed, 1);
+    assert_eq!(untyped[0].downcast::<Quick>().unwrap().missed.total(), 1);
     assert!(untyped[0].downcast::<Happening>().is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn to_give_up_waiting_for_a_sample_loses_none() {
-    let bus = builder().collector(quick()).build();
-    let options = every(secs(1)).queue(three());
+    let bus = builder().collector(quick()).build().unwrap();
+    let options = every(secs(1)).queue(3);
     let mut one = bus.subscribe::<Quick>(options).unwrap();
     let mut got = Vec::new();
     while got.len() < 5 {
@@ -218,7 +217,7 @@ async fn the_bus_ends_with_the_last_who_holds_it() {
         drop(Arc::clone(&holds));
         Ok(Quick(call))
     });
-    let bus = builder().collector(collector).build();
+    let bus = builder().collector(collector).build().unwrap();
     let mut one = bus.subscribe::<Quick>(every(secs(1))).unwrap();
     drop(bus);
     assert_eq!(times(&mut one, 3).await, [secs(0), secs(1), secs(2)]);
@@ -229,7 +228,10 @@ async fn the_bus_ends_with_the_last_who_holds_it() {
 
 #[tokio::test(start_paused = true)]
 async fn who_reads_a_long_queue_lets_others_run_in_between() {
-    let bus = builder().producer::<Happening>(Backend::Ebpf).build();
+    let bus = builder()
+        .producer::<Happening>(Backend::Ebpf)
+        .build()
+        .unwrap();
     let publisher = bus.publisher::<Happening>().unwrap();
     let mut events = bus.subscribe::<Happening>(every(secs(1))).unwrap();
     for event in 1..=1_000 {

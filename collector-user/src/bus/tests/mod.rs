@@ -2,6 +2,7 @@
 
 mod budget;
 mod delivery;
+mod end;
 mod failure;
 mod model;
 mod modes;

@@ -8,14 +8,15 @@ async fn without_a_bus_each_subscriber_collects_for_itself() {
     let bus = builder()
         .mode(Mode::Independent)
         .collector(collector)
-        .build();
+        .build()
+        .unwrap();
     let mut one = bus.subscribe::<Quick>(every(secs(1))).unwrap();
     pass(millis(300)).await;
     let mut other = bus.subscribe::<Quick>(every(secs(2))).unwrap();
     assert_eq!(times(&mut other, 2).await, [millis(300), millis(2_300)]);
     assert_eq!(calls.count(), 3 + 2);
     let sample = one.recv().await.unwrap();
-    assert_eq!((time_of(&sample), sample.missed), (secs(2), 2));
+    assert_eq!((time_of(&sample), sample.missed.total()), (secs(2), 2));
     bus.snapshot(SnapshotRequest::default()).await.unwrap();
     assert_eq!(calls.count(), 6);
 }
@@ -27,7 +28,8 @@ async fn without_a_bus_those_who_are_due_together_collect_one_by_one() {
     let bus = builder()
         .mode(Mode::Independent)
         .collector(collector)
-        .build();
+        .build()
+        .unwrap();
     let mut all: Vec<_> = (0..10)
         .map(|_| bus.subscribe::<Quick>(every(secs(1))).unwrap())
         .collect();
@@ -35,7 +37,7 @@ async fn without_a_bus_those_who_are_due_together_collect_one_by_one() {
     assert_eq!(calls.count(), 30);
     for one in &mut all {
         let sample = one.recv().await.unwrap();
-        assert_eq!((time_of(&sample), sample.missed), (secs(2), 2));
+        assert_eq!((time_of(&sample), sample.missed.total()), (secs(2), 2));
     }
 }
 
@@ -43,14 +45,18 @@ async fn without_a_bus_those_who_are_due_together_collect_one_by_one() {
 async fn with_a_cache_only_a_young_reading_is_shared() {
     let collector = quick();
     let calls = collector.calls();
-    let bus = builder().mode(Mode::Cache).collector(collector).build();
+    let bus = builder()
+        .mode(Mode::Cache)
+        .collector(collector)
+        .build()
+        .unwrap();
     let mut one = bus.subscribe::<Quick>(every(secs(1))).unwrap();
     pass(millis(500)).await;
     let mut other = bus.subscribe::<Quick>(every(secs(1))).unwrap();
     // The second gets what the first has caused, half a second old.
     assert_eq!(times(&mut other, 3).await, [secs(0), secs(1), secs(2)]);
     let sample = one.recv().await.unwrap();
-    assert_eq!((time_of(&sample), sample.missed), (secs(2), 2));
+    assert_eq!((time_of(&sample), sample.missed.total()), (secs(2), 2));
     assert_eq!(calls.count(), 3);
 }
 
@@ -61,7 +67,8 @@ async fn without_a_bus_metrics_share_no_tick() {
             .mode(mode)
             .collector(quick())
             .collector(steady())
-            .build();
+            .build()
+            .unwrap();
         let _quick = bus.subscribe::<Quick>(every(secs(10))).unwrap();
         let _steady = bus.subscribe::<Steady>(every(secs(10))).unwrap();
         pass(secs(1)).await;

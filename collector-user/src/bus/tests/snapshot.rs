@@ -22,7 +22,8 @@ async fn a_snapshot_holds_all_state_and_no_events() {
         .collector(quick())
         .collector(steady())
         .producer::<Happening>(Backend::Ebpf)
-        .build();
+        .build()
+        .unwrap();
     let snapshot = bus.snapshot(SnapshotRequest::default()).await.unwrap();
     assert_eq!(&*snapshot.host, "test");
     assert_eq!(
@@ -36,7 +37,7 @@ async fn a_snapshot_holds_all_state_and_no_events() {
 async fn what_is_young_enough_is_not_collected_again() {
     let collector = quick();
     let calls = collector.calls();
-    let bus = builder().collector(collector).build();
+    let bus = builder().collector(collector).build().unwrap();
     for _ in 0..10 {
         bus.snapshot(of("quick")).await.unwrap();
         pass(millis(100)).await;
@@ -51,7 +52,7 @@ async fn what_is_young_enough_is_not_collected_again() {
 async fn a_thousand_concurrent_snapshots_cause_one_collection() {
     let collector = quick();
     let calls = collector.calls();
-    let bus = builder().collector(collector).build();
+    let bus = builder().collector(collector).build().unwrap();
     let all: Vec<_> = (0..1_000)
         .map(|_| {
             let bus = bus.clone();
@@ -67,7 +68,11 @@ async fn a_thousand_concurrent_snapshots_cause_one_collection() {
 #[tokio::test(start_paused = true)]
 async fn a_reading_from_before_a_suspend_is_not_fresh() {
     let clock = TestClock::starting_at(START);
-    let bus = builder().clock(clock.clone()).collector(quick()).build();
+    let bus = builder()
+        .clock(clock.clone())
+        .collector(quick())
+        .build()
+        .unwrap();
     bus.snapshot(of("quick")).await.unwrap();
     pass(millis(200)).await;
     clock.suspend(secs(8 * 3600));
@@ -79,7 +84,7 @@ async fn a_reading_from_before_a_suspend_is_not_fresh() {
 async fn what_a_subscription_brings_serves_snapshots_too() {
     let collector = MockCollector::new(|call| Ok(Hardware(call)));
     let calls = collector.calls();
-    let bus = builder().collector(collector).build();
+    let bus = builder().collector(collector).build().unwrap();
     let mut one = bus.subscribe::<Hardware>(every(secs(60))).unwrap();
     one.recv().await.unwrap();
     bus.snapshot(of("hardware")).await.unwrap();
@@ -89,7 +94,7 @@ async fn what_a_subscription_brings_serves_snapshots_too() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_never_published_is_unavailable() {
-    let bus = builder().producer::<Quick>(Backend::Ebpf).build();
+    let bus = builder().producer::<Quick>(Backend::Ebpf).build().unwrap();
     let snapshot = bus.snapshot(of("quick")).await.unwrap();
     assert!(matches!(
         snapshot.metrics["quick"].status,
@@ -99,7 +104,7 @@ async fn what_was_never_published_is_unavailable() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unknown_name_is_an_error_that_names_those_there_are() {
-    let bus = builder().collector(quick()).build();
+    let bus = builder().collector(quick()).build().unwrap();
     let error = bus.snapshot(of("quack")).await.unwrap_err();
     assert_eq!(
         error,

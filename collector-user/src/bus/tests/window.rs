@@ -40,7 +40,8 @@ async fn a_sample_has_the_time_at_which_its_sources_were_read() {
             began_ns: 1_000,
             ended_ns: 3_000_000,
         })
-        .build();
+        .build()
+        .unwrap();
     let mut quick = bus.subscribe::<Quick>(every(secs(1))).unwrap();
     let sample = quick.recv().await.unwrap();
     let tick_began = sample.data.as_ref().unwrap().0;
@@ -80,7 +81,8 @@ async fn metrics_that_share_a_read_have_the_same_window() {
         .sources(Sources::rooted(root.path().to_owned()))
         .collector(Reads(Quick))
         .collector(Reads(Steady))
-        .build();
+        .build()
+        .unwrap();
     let snapshot = bus.snapshot(crate::bus::SnapshotRequest::default());
     let snapshot = snapshot.await.unwrap();
     let (quick, steady) = (&snapshot.metrics["quick"], &snapshot.metrics["steady"]);
@@ -93,7 +95,10 @@ async fn metrics_that_share_a_read_have_the_same_window() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reading_without_reads_was_taken_during_the_call() {
-    let bus = builder().collector(super::support::quick()).build();
+    let bus = builder()
+        .collector(super::support::quick())
+        .build()
+        .unwrap();
     let mut quick = bus.subscribe::<Quick>(every(secs(1))).unwrap();
     let sample = quick.recv().await.unwrap();
     assert_eq!(super::support::time_of(&sample), secs(0));

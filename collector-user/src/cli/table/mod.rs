@@ -75,8 +75,8 @@ fn header(sample: &AnySample) -> String {
             let _ = write!(text, "  unavailable: {reason}");
         }
     }
-    if sample.missed > 0 {
-        let _ = write!(text, "  ({} missed)", sample.missed);
+    if !sample.missed.is_none() {
+        let _ = write!(text, "  ({})", sample.missed);
     }
     text
 }

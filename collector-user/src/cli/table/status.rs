@@ -56,13 +56,14 @@ fn row(metric: &MetricStatus) -> [String; 9] {
         Health::Ok => "ok",
         Health::Failing => "failing",
         Health::Hung => "hung",
+        Health::NotStarted => "not started",
     };
     [
         metric.name.to_owned(),
         metric.backend.to_string(),
         health.to_owned(),
         (counters.collections + counters.published).to_string(),
-        (counters.failures + counters.hung).to_string(),
+        (counters.failures + counters.hung + counters.not_started).to_string(),
         format::seconds(counters.last_duration_ns),
         format::seconds(counters.longest_duration_ns),
         format::bytes(metric.cache_bytes as u64),

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
     use crate::metric::{
         AnyReading, Backend, Cgroup, CpuLatency, CpuTimes, LatencyBucket, LatencyHistogram,
-        LoadAvg, MemoryStats, Preemption, Process, Reading, Sample, Status,
+        LoadAvg, MemoryStats, Missed, Preemption, Process, Reading, Sample, Status,
     };
 
     fn sample<R: Reading>(reading: R) -> (&'static str, AnySample) {
@@ -96,7 +96,7 @@ mod tests {
             monotonic_ns: 1,
             window: Duration::ZERO,
             sequence: 1,
-            missed: 0,
+            missed: Missed::NONE,
             data: Some(data),
         };
         (R::METRIC.name, sample)
