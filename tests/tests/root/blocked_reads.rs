@@ -7,9 +7,8 @@ use std::{
 };
 
 use collector::{
-    agent::{Agent, AgentOptions, BackendChoice},
+    agent::{Agent, BackendChoice},
     bus::{SnapshotRequest, every},
-    config::Config,
     metric::{ProcessStats, Status},
 };
 use collector_tests::{Child, HeldMemory, helper};
@@ -49,9 +48,8 @@ fn only_its_command_line_is_missing(backend: BackendChoice) {
         .expect("a runtime");
     let (blocked, pid) = (held.pid(), other.pid());
     runtime.block_on(async {
-        let mut options = AgentOptions::new(&Config::default(), "/".into());
-        options.backend = backend;
-        let agent = Agent::start(options).expect("it starts");
+        let agent = Agent::builder().backend(backend).start();
+        let agent = agent.expect("it starts");
         let options = every(Duration::from_secs(1));
         let mut stats = agent
             .bus()

@@ -3,9 +3,8 @@
 use std::{process::Command, thread};
 
 use collector::{
-    agent::{Agent, AgentOptions},
+    agent::Agent,
     bus::SnapshotRequest,
-    config::Config,
     source::ebpf::{LoadOptions, Scheduler},
 };
 use collector_tests::burn_cpu_ms;
@@ -125,8 +124,7 @@ fn collect_once_and_stop() {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let options = AgentOptions::new(&Config::default(), "/".into());
-        let agent = Agent::start(options).expect("it starts");
+        let agent = Agent::builder().start().expect("it starts");
         let request = SnapshotRequest::default();
         agent.bus().snapshot(request).await.expect("it is known");
         agent.stop().await;
