@@ -18,7 +18,7 @@ use collector::{
 use collector_tests::{Child, ProcTask, here_or_emulated};
 use procfs::CurrentSI as _;
 
-use crate::support::{Totals, load_and_record, look, processes, start, sum};
+use crate::support::{Totals, cpu_times, load_and_record, look, processes, start, sum};
 
 /// All switches that the CPUs counted, between two looks at what the kernel
 /// counted.
@@ -31,7 +31,7 @@ struct Switches {
 impl Switches {
     fn read(scheduler: &Scheduler) -> Self {
         let kernel_before = context_switches();
-        let cpus = scheduler.cpu_times();
+        let cpus = cpu_times(scheduler);
         let kernel_after = context_switches();
         let of = |field: fn(&CpuTimes) -> Option<u64>| sum(&cpus, field);
         Self {

@@ -9,7 +9,7 @@ use collector::{
 };
 use collector_tests::{burn_cpu_ms, emulation_slack_ns};
 
-use crate::load;
+use crate::{load, support::cpu_times};
 
 /// How often the thread runs and sleeps.
 const TIMES: u64 = 40;
@@ -91,7 +91,7 @@ fn slices_and_sleeps_of_known_length_are_in_their_buckets() {
 fn slices_are_as_many_as_the_switches_and_as_long_as_the_cpus_were_busy() {
     let scheduler = load();
     let look = || {
-        let cpus = scheduler.cpu_times();
+        let cpus = cpu_times(&scheduler);
         let sum = |field: fn(&CpuTimes) -> Option<u64>| cpus.iter().filter_map(field).sum::<u64>();
         let switches = sum(|cpu| cpu.voluntary_switches) + sum(|cpu| cpu.involuntary_switches);
         let on_cpu = total(&scheduler).on_cpu.expect("it is known");

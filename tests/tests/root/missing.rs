@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -15,6 +16,8 @@ use collector_ebpf::OFFSETS;
 use collector_tests::{Child, Recording, emulation_slack_ns};
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::support::{Moving, cpu_times};
 
 /// The count of waits that the kernel keeps: without it, wakeups are watched.
 const RUN_DELAY: &str = "task_struct.sched_info.run_delay";
@@ -49,7 +52,7 @@ fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
     let mut known = Known::new();
     add(&mut known, "process", this.expect("this process is shown"));
     add(&mut known, "exited", &reading.exited);
-    for cpu in scheduler.cpu_times() {
+    for cpu in cpu_times(&scheduler) {
         add(&mut known, "cpu", &cpu);
     }
     for cgroup in &reading.cgroups {
@@ -207,6 +210,28 @@ fn each_field_that_is_missing_turns_off_only_what_it_feeds() {
         let whole = fields.iter().filter(|(_, feeds)| !feeds.contains(" of "));
         let feeds = whole.flat_map(|(_, feeds)| words(feeds)).collect();
         assert_lost_all(&missing, &feeds, &with, &without);
+    }
+}
+
+/// Then it is asked which CPUs are online: once a tick, whoever needs it and
+/// whatever happens.
+#[test]
+fn without_the_program_that_reads_the_cpus_it_is_read_once_a_tick_which_are_online() {
+    const PATH: &str = "/sys/devices/system/cpu/online";
+    let scheduler = load(&["read_cpus"]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!scheduler.reads_cpus(), "{:?}", scheduler.report());
+    let _moving = Moving::begin();
+    let sources = Sources::live();
+    for tick in 1..=3 {
+        let tick_of_all = sources.tick();
+        for _ in 0..2 {
+            scheduler.look(&tick_of_all).expect("a reading is had");
+            scheduler.cpu_stats(&tick_of_all);
+        }
+        let stats = sources.file_stats();
+        let online = stats.iter().find(|file| &*file.path == PATH);
+        assert_eq!(online.map(|file| file.cost.reads), Some(tick), "{stats:?}");
+        thread::sleep(Duration::from_millis(100));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an agent opens and reads, seen from outside its process: `strace`
 //! records the calls of an agent with both managers and ten subscribers on all
-//! metrics for half a minute, once with each backend.
+//! metrics for half a minute, once with each backend, while processes are moved
+//! between cgroups.
 //!
 //! The kernel's own event for the call, `syscalls/sys_enter_openat`, shows the
 //! address of the path and not the path, hence `strace`. A guest has none, so
@@ -25,6 +26,8 @@ use collector::{
 use collector_tests::helper;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::support::Moving;
+
 /// The fastest interval: ticks are its multiples on the monotonic clock.
 const TICK: f64 = 1.0;
 /// How much earlier than it was a call may seem: the clocks of the agent and of
@@ -45,6 +48,7 @@ const END: &str = "/collector-test/end/";
 #[test]
 fn in_one_tick_no_file_is_opened_or_read_twice() {
     let folder = tempfile::tempdir().expect("a folder");
+    let _moving = Moving::begin();
     let runs = [BackendChoice::Ebpf, BackendChoice::Procfs].map(|backend| {
         let path = folder.path().join(backend.as_str());
         (backend, traced_agent(backend, None, &path), path)
@@ -77,6 +81,7 @@ fn in_one_tick_no_file_is_opened_or_read_twice() {
 #[test]
 fn cpu_stats_by_the_programs_opens_and_reads_no_file() {
     let folder = tempfile::tempdir().expect("a folder");
+    let _moving = Moving::begin();
     let path = folder.path().join("cpu_stats");
     let child = traced_agent(BackendChoice::Ebpf, Some("cpu_stats"), &path);
     let output = child.wait_with_output().expect("it is a child");

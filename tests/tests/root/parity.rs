@@ -10,7 +10,7 @@ use collector::{
 };
 use collector_tests::{Child, cpu_clock_step_ns, emulation_slack_ns, helper};
 
-use crate::load;
+use crate::{load, support::cpu_times};
 
 /// What `/proc` tells times to: a clock tick.
 const TICK_NS: u64 = 10_000_000;
@@ -200,7 +200,7 @@ fn the_busy_time_of_the_cpus_is_that_of_proc_stat() {
             proc.softirq_ns,
         ]);
         let told = busy + sum(&[proc.idle_ns, proc.iowait_ns, proc.steal_ns]);
-        let counted = scheduler.cpu_times();
+        let counted = cpu_times(&scheduler);
         let switches: u64 = counted.iter().filter_map(|cpu| cpu.busy_ns).sum();
         let passed = std::time::Instant::now();
         (busy, switches, told, passed, counted.len() as u32)

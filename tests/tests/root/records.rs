@@ -13,7 +13,8 @@ use collector_tests::{
 };
 
 use crate::support::{
-    assert_charged_as_wait4_says, assert_close, end_of, load_with, look, process, processes,
+    assert_charged_as_wait4_says, assert_close, cpu_times, end_of, load_with, look, process,
+    processes,
 };
 
 #[test]
@@ -26,7 +27,7 @@ fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before(
     });
     let recorder = Recording::of(&scheduler);
     let unattributed = || -> u64 {
-        let cpus = scheduler.cpu_times();
+        let cpus = cpu_times(&scheduler);
         cpus.iter().filter_map(|cpu| cpu.unattributed_ns).sum()
     };
     assert_eq!(scheduler.threads_dropped(), 0);

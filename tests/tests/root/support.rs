@@ -1,6 +1,13 @@
 //! What many of these tests do.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use collector::{
     metric::{CpuTimes, ExitEvent, Process, ProcessStats},
@@ -9,7 +16,9 @@ use collector::{
         ebpf::{LoadOptions, Scheduler},
     },
 };
-use collector_tests::{Child, ProcTask, Recording, Usage, emulation_slack_ns, helper, wait_until};
+use collector_tests::{
+    Child, ProcTask, Recording, TestCgroup, Usage, emulation_slack_ns, helper, wait_until,
+};
 
 /// The programs, loaded and attached.
 pub(crate) fn load() -> Scheduler {
@@ -59,6 +68,11 @@ pub(crate) fn process(scheduler: &Scheduler, pid: u32) -> Process {
     found
         .unwrap_or_else(|| panic!("process {pid} is not shown"))
         .clone()
+}
+
+/// What the programs know of each CPU.
+pub(crate) fn cpu_times(scheduler: &Scheduler) -> Vec<CpuTimes> {
+    scheduler.cpu_times(&Sources::live().tick())
 }
 
 /// What a clock tick of `/proc` is, and no timer tick is longer.
@@ -148,6 +162,49 @@ pub(crate) fn assert_charged_with_ended_threads(exit: &ExitEvent, usage: &Usage,
         0.0,
         TICK_NS + ends,
     );
+}
+
+/// A process that is moved to and fro between two cgroups, some fifty times a
+/// second, until this is dropped.
+pub(crate) struct Moving {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Moving {
+    pub(crate) fn begin() -> Self {
+        let cgroups = ["moving-1", "moving-2"]
+            .map(|name| TestCgroup::version_2(name).expect("root may make one"));
+        let child = start("burn_for_ever");
+        child.signal(libc::SIGSTOP);
+        let stop = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            // The child is gone before its cgroups are.
+            let (cgroups, child) = (cgroups, child);
+            while !is_over.load(Ordering::Relaxed) {
+                for cgroup in &cgroups {
+                    cgroup.take(child.pid()).expect("root may move it");
+                    thread::sleep(Duration::from_millis(20));
+                }
+            }
+        });
+        Self {
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(
+            matches!(ended, Some(Ok(()))) || thread::panicking(),
+            "it was moved until the end"
+        );
+    }
 }
 
 /// What all processes used, alive and gone, and what all CPUs did, as of one

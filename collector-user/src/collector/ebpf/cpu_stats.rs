@@ -9,9 +9,10 @@ use crate::{
 ///
 /// Tier 3. Runs a program that copies the kernel's own counters, and reads the
 /// maps `CPU_TIMES` and `CPUS`; opens no file. Where the program cannot be
-/// had, it reads `/proc/stat` instead, and the report of the programs says
-/// why. Needs the rights of [`Scheduler::load`]; without them the procfs
-/// collector of the same metric leaves what only the programs know empty.
+/// had, it reads `/proc/stat` and which CPUs are online instead, and the report
+/// of the programs says why. Needs the rights of [`Scheduler::load`]; without
+/// them the procfs collector of the same metric leaves what only the programs
+/// know empty.
 #[derive(Debug)]
 pub struct CpuStatsCollector {
     scheduler: Scheduler,
@@ -35,12 +36,16 @@ impl Collector for CpuStatsCollector {
         if self.scheduler.reads_cpus() {
             &["BPF map CPU_TIMES", "BPF map CPUS"]
         } else {
-            &["/proc/stat", "BPF map CPUS"]
+            &[
+                "/proc/stat",
+                "/sys/devices/system/cpu/online",
+                "BPF map CPUS",
+            ]
         }
     }
 
     fn collect(&mut self, tick: &Tick) -> Result<CpuStats, CollectError> {
-        let (kernel, counted) = self.scheduler.cpu_stats();
+        let (kernel, counted) = self.scheduler.cpu_stats(tick);
         let mut reading = match kernel {
             Some(reading) => reading,
             None => tick.parse("/proc/stat", proc_stat::parse)?.cpu_stats,

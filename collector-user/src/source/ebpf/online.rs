@@ -1,6 +1,4 @@
-use std::{fs::File, os::unix::fs::FileExt as _};
-
-use crate::source::sysfs::parse_cpu_list;
+use crate::source::{Tick, sysfs::parse_cpu_list};
 
 /// Which CPUs tell of their switches.
 ///
@@ -10,8 +8,7 @@ use crate::source::sysfs::parse_cpu_list;
 /// all the time.
 #[derive(Debug)]
 pub(super) struct OnlineCpus {
-    /// Kept open: to read it again is one system call.
-    file: Option<File>,
+    /// In rising order.
     online: Vec<u32>,
     /// What a CPU had noted when it was found offline.
     stale: Vec<Option<u64>>,
@@ -19,34 +16,25 @@ pub(super) struct OnlineCpus {
 
 impl OnlineCpus {
     pub(super) fn new(cpus: u32) -> Self {
-        let mut all = Self {
-            file: File::open("/sys/devices/system/cpu/online").ok(),
-            online: Vec::new(),
+        Self {
+            online: (0..cpus).collect(),
             stale: vec![None; cpus as usize],
-        };
-        all.read();
-        all
+        }
     }
 
-    /// Reads which CPUs are online now. Where that is not told, all are.
-    pub(super) fn read(&mut self) {
-        // A file of /sys is a page at the most.
-        let mut buffer = [0; 4 << 10];
-        let list = self
-            .file
-            .as_ref()
-            .and_then(|file| file.read_at(&mut buffer, 0).ok())
-            .and_then(|length| parse_cpu_list(buffer.get(..length)?).ok())
-            .filter(|list| !list.is_empty());
-        self.online = list.unwrap_or_else(|| (0..self.stale.len() as u32).collect());
+    /// Reads which CPUs are online now.
+    pub(super) fn read(&mut self, tick: &Tick) {
+        let list = tick.parse("/sys/devices/system/cpu/online", parse_cpu_list);
+        self.set(list.unwrap_or_default());
     }
 
-    /// Takes over which CPUs the program `read_cpus` found online, in rising
-    /// order; nothing if it found none.
-    pub(super) fn take(&mut self, online: impl Iterator<Item = u32>) -> bool {
+    /// Sets which CPUs are online, in rising order. If none is named, all are.
+    pub(super) fn set(&mut self, online: impl IntoIterator<Item = u32>) {
         self.online.clear();
         self.online.extend(online);
-        !self.online.is_empty()
+        if self.online.is_empty() {
+            self.online.extend(0..self.stale.len() as u32);
+        }
     }
 
     /// Whether what a CPU has noted since some time is still so.
@@ -66,31 +54,43 @@ impl OnlineCpus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Sources;
 
     #[test]
     fn a_cpu_that_is_back_is_current_from_its_first_switch() {
-        let mut cpus = OnlineCpus {
-            file: None,
-            online: vec![0, 1],
-            stale: vec![None; 2],
-        };
+        let mut cpus = OnlineCpus::new(2);
+        cpus.set([0, 1]);
         assert!(cpus.is_current(1, 10));
-        cpus.online = vec![0];
+        cpus.set([0]);
         assert!(!cpus.is_current(1, 12));
         assert!(cpus.is_current(0, 12));
-        cpus.online = vec![0, 1];
+        cpus.set([0, 1]);
         assert!(!cpus.is_current(1, 12));
         assert!(cpus.is_current(1, 15));
     }
 
     #[test]
     fn where_it_is_not_told_all_cpus_are_online() {
-        let mut cpus = OnlineCpus {
-            file: None,
-            online: Vec::new(),
-            stale: vec![None; 3],
-        };
-        cpus.read();
+        let root = tempfile::tempdir().unwrap();
+        let tick = Sources::rooted(root.path().to_owned()).tick();
+        let mut cpus = OnlineCpus::new(3);
+        cpus.read(&tick);
         assert!((0..3).all(|cpu| cpus.is_current(cpu, 1)));
+    }
+
+    #[test]
+    fn the_list_is_read_once_a_tick() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("sys/devices/system/cpu");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("online"), "0,2\n").unwrap();
+        let sources = Sources::rooted(root.path().to_owned());
+        let tick = sources.tick();
+        let mut cpus = OnlineCpus::new(3);
+        for _ in 0..3 {
+            cpus.read(&tick);
+        }
+        assert!(cpus.is_current(0, 1) && !cpus.is_current(1, 1) && cpus.is_current(2, 1));
+        assert_eq!(sources.stats().reads, 1);
     }
 }

@@ -136,7 +136,7 @@ impl Scheduler {
         self.look_up(tick);
         shared.handing_on(|state, events| {
             state.read_cpus();
-            let (look, latest) = state.look(now_ns(), SystemTime::now());
+            let (look, latest) = state.look(now_ns(), SystemTime::now(), tick);
             events.extend(latest);
             Ok(look)
         })
@@ -146,16 +146,16 @@ impl Scheduler {
     /// that cannot be had, and `/proc/stat` is to be read. And for each CPU
     /// that has switched tasks, what the programs know of it; the other fields
     /// are empty.
-    pub fn cpu_stats(&self) -> (Option<CpuStats>, Vec<CpuTimes>) {
+    pub fn cpu_stats(&self, tick: &Tick) -> (Option<CpuStats>, Vec<CpuTimes>) {
         let mut state = self.inner.shared.state();
         state.read_cpus();
-        (state.cpu_stats(), state.cpu_times(now_ns()))
+        (state.cpu_stats(), state.cpu_times(now_ns(), tick))
     }
 
     /// For each CPU that has switched tasks: what the programs know of it.
     /// The other fields are empty.
-    pub fn cpu_times(&self) -> Vec<CpuTimes> {
-        self.cpu_stats().1
+    pub fn cpu_times(&self, tick: &Tick) -> Vec<CpuTimes> {
+        self.cpu_stats(tick).1
     }
 
     /// Whether what the kernel counts of each CPU can be read without

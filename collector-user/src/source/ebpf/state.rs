@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     metric::{CpuTimes, ProcessEvent, ProcessStats},
-    source::cgroup::Hierarchies,
+    source::{Tick, cgroup::Hierarchies},
 };
 
 mod cpus;
@@ -139,11 +139,16 @@ impl State {
 
     /// Processes and CPUs at one time, and the events that were found on the
     /// way.
-    pub(super) fn look(&mut self, now_ns: u64, wall: SystemTime) -> (Look, Vec<ProcessEvent>) {
+    pub(super) fn look(
+        &mut self,
+        now_ns: u64,
+        wall: SystemTime,
+        tick: &Tick,
+    ) -> (Look, Vec<ProcessEvent>) {
         // First who is running, with what each had used before it got its CPU;
         // then all that changed. So a thread that leaves its CPU in between is
         // found by its record, and its time in flight is left out.
-        let slices = self.slices(now_ns);
+        let slices = self.slices(now_ns, tick);
         self.running.clear();
         for slice in &slices {
             if let Holder::Thread(thread) = &slice.holder {

@@ -6,7 +6,10 @@ use super::{
     State,
     slices::{Holder, Slice},
 };
-use crate::metric::{CpuStats, CpuTimes};
+use crate::{
+    metric::{CpuStats, CpuTimes},
+    source::Tick,
+};
 
 /// What was told of a CPU last. What is in flight is an estimate, and a switch
 /// that is found to have been hidden takes it back; but totals never shrink.
@@ -56,8 +59,8 @@ impl State {
     }
 
     /// What the programs know of each CPU.
-    pub(in crate::source::ebpf) fn cpu_times(&mut self, now_ns: u64) -> Vec<CpuTimes> {
-        let slices = self.slices(now_ns);
+    pub(in crate::source::ebpf) fn cpu_times(&mut self, now_ns: u64, tick: &Tick) -> Vec<CpuTimes> {
+        let slices = self.slices(now_ns, tick);
         self.rows(&slices, now_ns)
     }
 

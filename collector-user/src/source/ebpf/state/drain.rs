@@ -68,9 +68,9 @@ impl State {
             .iter()
             .any(|record| matches!(record, EventRecord::CgroupMove(_)))
         {
-            // A CPU that was not there at the last look is not to be taken for
-            // one that is offline.
-            self.online.read();
+            // What an offline CPU noted last may be among these: its stopper
+            // thread, which is bound to the CPU and so cannot be moved
+            // (`cgroup_procs_write_start` of `kernel/cgroup/cgroup.c`).
             let running = (0..self.cpus.len()).filter_map(|index| {
                 let Holder::Thread(thread) = self.slice(index)?.holder else {
                     return None;

@@ -9,6 +9,7 @@ use super::{
     },
     State,
 };
+use crate::source::Tick;
 
 /// What a CPU did, and who has it now.
 pub(super) struct Slice {
@@ -49,17 +50,19 @@ pub(super) struct Current {
 
 impl State {
     /// What each CPU does.
-    pub(super) fn slices(&mut self, now_ns: u64) -> Vec<Slice> {
-        let is_told = match &self.cpu_reader {
-            Some(reader) => self.online.take(reader.online()),
-            None => false,
-        };
-        if !is_told {
-            self.online.read();
+    pub(super) fn slices(&mut self, now_ns: u64, tick: &Tick) -> Vec<Slice> {
+        match &self.cpu_reader {
+            Some(reader) => self.online.set(reader.online()),
+            None => self.online.read(tick),
         }
         let mut slices: Vec<Slice> = (0..self.cpus.len())
             .filter_map(|cpu| self.slice(cpu))
             .collect();
+        for slice in &mut slices {
+            if !self.online.is_current(slice.cpu, slice.counters.since_ns) {
+                slice.holder = Holder::Unknown;
+            }
+        }
         let behind_ns = behind_ns(slices.iter().map(|slice| slice.counters));
         for slice in &mut slices {
             if let Holder::Thread(thread) = &mut slice.holder {
@@ -101,9 +104,9 @@ impl State {
         });
     }
 
-    /// What a CPU did and who has it, both from before the same switch. One
-    /// that does not tell of its switches has nobody that is known.
-    pub(super) fn slice(&mut self, cpu: u32) -> Option<Slice> {
+    /// What a CPU did and who has it, both from before the same switch; of a
+    /// CPU that is offline, who had it last.
+    pub(super) fn slice(&self, cpu: u32) -> Option<Slice> {
         let mut slice = Slice {
             cpu,
             counters: self.cpus.counters(cpu)?,
@@ -115,9 +118,7 @@ impl State {
             let holder = self.holder(cpu, &slice.counters);
             let again = self.cpus.counters(cpu)?;
             if again.since_ns == slice.counters.since_ns && again.task == slice.counters.task {
-                if self.online.is_current(cpu, again.since_ns) {
-                    slice.holder = holder;
-                }
+                slice.holder = holder;
                 break;
             }
             slice.counters = again;
