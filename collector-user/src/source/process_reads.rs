@@ -71,6 +71,11 @@ where
         ));
     }
 
+    /// Whether a read of files of this process has not returned yet.
+    pub(crate) fn is_outstanding(&self, key: &K) -> bool {
+        self.outstanding.contains(key)
+    }
+
     /// Does what is queued, and takes the results: those that came in time, and
     /// those that come late from an earlier call.
     pub(crate) fn finish(&mut self, sources: &Sources) -> Vec<(K, T)> {

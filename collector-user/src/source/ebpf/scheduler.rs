@@ -208,7 +208,7 @@ impl Scheduler {
             // Somebody else does it now.
             Err(TryLockError::WouldBlock) => return,
         };
-        let wanted = self.inner.shared.state().wanted();
+        let wanted = self.inner.shared.state().wanted(tick);
         let found = look_ups.find(tick, wanted);
         self.inner.shared.state().looked_up(found);
     }

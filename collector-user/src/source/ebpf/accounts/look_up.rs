@@ -1,10 +1,13 @@
 //! What only `/proc` tells.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use super::super::account::Key;
+use super::super::account::{Key, Located};
 use super::{Accounts, changed, trim};
 use crate::source::cgroup::Usage;
+
+/// How many processes are looked up in `/proc` at one tick.
+const LOOK_UPS_A_TICK: usize = 512;
 
 /// A process of which something is to be looked up in `/proc`: what is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +34,30 @@ pub(crate) struct Details {
 }
 
 impl Accounts {
+    /// The processes of which something is to be looked up now, the youngest
+    /// first. Those that were looked up in this tick, which are in `done`, are
+    /// left for the next one: of a process that is moved all the time the same
+    /// files would be read again and again.
+    pub(crate) fn wanted(&mut self, done: &mut HashSet<Key>) -> Vec<LookUp> {
+        let mut wanted = Vec::new();
+        let mut again = HashSet::new();
+        while done.len() < LOOK_UPS_A_TICK
+            && let Some(next) = self.next_look_up()
+        {
+            if done.insert(next.key) {
+                wanted.push(next);
+            } else {
+                again.insert(next.key);
+            }
+        }
+        self.to_look_up
+            .extend(again.into_iter().map(Located::nowhere));
+        wanted
+    }
+
     /// The youngest process that is still there and of which something is to
     /// be looked up in `/proc`.
-    pub(crate) fn next_look_up(&mut self) -> Option<LookUp> {
+    pub(super) fn next_look_up(&mut self) -> Option<LookUp> {
         while let Some(located) = self
             .to_look_up
             .pop()

@@ -1,4 +1,7 @@
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashSet,
+    time::{Duration, SystemTime},
+};
 
 use collector_ebpf::{
     EventHeader, KERNEL_THREAD, NO_THREAD, THREAD_LIVE, TaskEntry, ThreadEndEvent, UNSEEN,
@@ -588,6 +591,22 @@ fn a_thread_that_ends_during_a_pass_has_read_its_bytes_once() {
         (process.read_bytes, process.write_bytes),
         (Some(1_200), Some(12))
     );
+}
+
+#[test]
+fn a_process_that_is_moved_all_the_time_is_looked_up_once_a_tick() {
+    let mut accounts = accounts();
+    accounts.update(0, &thread(10, 10, 100));
+    let mut done = HashSet::new();
+    let moves = |from: u64| (from..from + 3).map(|id| moved(id, 10 * id, 100)).collect();
+    settle(&mut accounts, moves(7));
+    let wanted = accounts.wanted(&mut done);
+    assert_eq!(wanted.len(), 1, "{wanted:?}");
+    assert!(wanted[0].cgroup && wanted[0].key.pid == 10);
+    settle(&mut accounts, moves(20));
+    assert_eq!(accounts.wanted(&mut done), [], "it is the same tick");
+    let wanted = accounts.wanted(&mut HashSet::new());
+    assert_eq!(wanted.len(), 1, "{wanted:?}");
 }
 
 #[test]
