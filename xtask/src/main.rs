@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod ebpf;
 mod lint;
+mod noise;
 mod retry;
 mod run;
 mod setup;

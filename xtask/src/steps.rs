@@ -1,5 +1,8 @@
 //! Several checks, one after the other, and what came of each.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -15,6 +18,12 @@ pub(crate) enum Outcome {
     NotRun(String),
 }
 
+/// A step that can be taken beside others.
+pub(crate) struct Step<'a> {
+    pub(crate) name: String,
+    pub(crate) take: Box<dyn FnOnce() -> Result<Outcome> + Send + 'a>,
+}
+
 /// The steps that were taken.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
@@ -27,6 +36,28 @@ struct Row {
     outcome: Outcome,
     error: Option<String>,
     time: Duration,
+}
+
+impl Row {
+    /// Takes a step.
+    fn of(name: String, step: impl FnOnce() -> Result<Outcome>) -> Self {
+        println!("\n== {name}");
+        let start = Instant::now();
+        let (outcome, error) = match step() {
+            Ok(outcome) => (outcome, None),
+            Err(error) => {
+                let error = format!("{error:#}");
+                println!("error: {name}: {error}");
+                (Outcome::Ran(Tally::FAILED, String::new()), Some(error))
+            }
+        };
+        Self {
+            name,
+            outcome,
+            error,
+            time: start.elapsed(),
+        }
+    }
 }
 
 impl Steps {
@@ -44,23 +75,29 @@ impl Steps {
 
     /// Takes a step. One that fails does not keep the next from being taken.
     pub(crate) fn step(&mut self, name: impl Into<String>, step: impl FnOnce() -> Result<Outcome>) {
-        let name = name.into();
-        println!("\n== {name}");
-        let start = Instant::now();
-        let (outcome, error) = match step() {
-            Ok(outcome) => (outcome, None),
-            Err(error) => {
-                let error = format!("{error:#}");
-                println!("error: {error}");
-                (Outcome::Ran(Tally::FAILED, String::new()), Some(error))
-            }
+        self.rows.push(Row::of(name.into(), step));
+    }
+
+    /// Takes steps of which so many go on at once. What they print is mixed, line
+    /// by line.
+    pub(crate) fn together(&mut self, at_once: usize, steps: Vec<Step<'_>>) {
+        let mut rows: Vec<Option<Row>> = steps.iter().map(|_| None).collect();
+        let waiting: VecDeque<_> = rows.iter_mut().zip(steps).collect();
+        let waiting = Mutex::new(waiting);
+        let next = || {
+            let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.pop_front()
         };
-        self.rows.push(Row {
-            name,
-            outcome,
-            error,
-            time: start.elapsed(),
+        thread::scope(|scope| {
+            for _ in 0..at_once.max(1) {
+                scope.spawn(|| {
+                    while let Some((row, step)) = next() {
+                        *row = Some(Row::of(step.name, step.take));
+                    }
+                });
+            }
         });
+        self.rows.extend(rows.into_iter().flatten());
     }
 
     /// Prints what came of each step, and then how many tests passed and failed
@@ -104,5 +141,36 @@ impl Steps {
             bail!("failed: {}", failed.join(", "));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::{Outcome, Step, Steps, Tally};
+
+    #[test]
+    fn steps_are_taken_at_once_and_are_told_in_their_order() {
+        let barrier = Barrier::new(2);
+        let two_began = &barrier;
+        let step = |name: &str, tally: Tally| Step {
+            name: name.to_owned(),
+            take: Box::new(move || {
+                two_began.wait();
+                Ok(Outcome::Ran(tally, String::new()))
+            }),
+        };
+        let mut steps = Steps::default();
+        let failed = Tally {
+            passed: 2,
+            failed: 3,
+        };
+        let all = ["one", "two", "three", "four"];
+        let all = all.map(|name| step(name, if name == "two" { failed } else { Tally::PASSED }));
+        steps.together(2, all.into());
+        let names: Vec<&str> = steps.rows.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(names, ["one", "two", "three", "four"]);
+        assert_eq!(steps.finish().unwrap_err().to_string(), "failed: two");
     }
 }

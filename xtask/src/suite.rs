@@ -28,6 +28,8 @@ pub(crate) struct Suite {
     pub(crate) root_tests: PathBuf,
     /// The first process of a guest.
     pub(crate) init: PathBuf,
+    /// What tests run beside.
+    pub(crate) noise: PathBuf,
     /// All other tests.
     others: Vec<TestProgram>,
 }
@@ -85,7 +87,7 @@ impl Suite {
     /// Reads cargo's messages, one JSON object a line:
     /// <https://doc.rust-lang.org/cargo/reference/external-tools.html>.
     fn from_messages(architecture: Architecture, messages: &str) -> Result<Self> {
-        let (mut collector, mut root_tests, mut init) = (None, None, None);
+        let (mut collector, mut root_tests, mut init, mut noise) = (None, None, None, None);
         let mut others = Vec::new();
         for line in messages.lines() {
             let message: Value = serde_json::from_str(line).context("cargo wrote no JSON")?;
@@ -99,6 +101,7 @@ impl Suite {
                 (true, "test", "root") => root_tests = Some(path),
                 (false, "bin", "collector") => collector = Some(path),
                 (false, "bin", "init") => init = Some(path),
+                (false, "bin", "noise") => noise = Some(path),
                 (true, _, _) => {
                     let manifest = message["manifest_path"].as_str().unwrap_or_default();
                     let package = Path::new(manifest).parent().unwrap_or(Path::new("."));
@@ -115,6 +118,7 @@ impl Suite {
             collector: collector.context("the build gave no `collector`")?,
             root_tests: root_tests.context("the build gave no test `root`")?,
             init: init.context("the build gave no `init`")?,
+            noise: noise.context("the build gave no `noise`")?,
             others,
         })
     }
@@ -199,6 +203,7 @@ mod tests {
             message(false, "bin", "collector"),
             message(true, "bin", "collector"),
             message(false, "bin", "init"),
+            message(false, "bin", "noise"),
             message(true, "test", "root"),
             message(true, "lib", "collector"),
             r#"{"reason":"build-finished","success":true}"#.to_owned(),

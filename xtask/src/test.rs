@@ -8,18 +8,19 @@ use crate::ebpf::BuildEbpf;
 use crate::setup::{self, Purpose};
 use crate::steps::{Outcome, Steps};
 use crate::suite::Suite;
-use crate::vm::TestVm;
-use crate::{command, lint};
+use crate::vm::{self, TestVm};
+use crate::{command, lint, noise};
 
 /// Runs all checks and tests, and says what came of each.
 ///
 /// Brings the tools that are missing (see `setup`), then checks format, lints,
-/// documentation and the committed eBPF object, and runs the unit tests, the
-/// tests on this host's kernel, and the same in virtual machines on five kernels,
-/// from 5.10 to the newest to be had, and on the newest of arm64. Needs root, and
-/// Debian or Ubuntu or what `setup` names.
+/// documentation and the committed eBPF object, and runs the unit tests and the
+/// tests on this host's kernel, both beside noise: processes, threads, moves
+/// between cgroups and more. Then the same in virtual machines on five kernels,
+/// from 5.10 to the newest to be had, and on the newest of arm64, as many at once as
+/// there are processors. Needs root, and Debian or Ubuntu or what `setup` names.
 ///
-/// Takes about three quarters of an hour on two processors in a fresh clone.
+/// Takes about half an hour on two processors in a fresh clone.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Test {
@@ -60,42 +61,49 @@ impl Test {
         });
         let suite = suite.as_ref().context("the tests do not build");
         let built = || suite.as_ref().map_err(|error| anyhow::anyhow!("{error}"));
-        steps.tests("unit tests", || built()?.run_unit());
-        steps.tests("tests on this host", || built()?.run_root());
-        let not_run = match &suite {
-            _ if self.no_vm => Err("left out by --no-vm"),
-            Err(_) => Err("the tests do not build"),
-            Ok(suite) => Ok(suite),
-        };
-        match not_run {
-            Ok(suite) => {
-                TestVm::default_series().take_steps(suite, &mut steps);
-                take_steps_elsewhere(&mut steps);
-            }
-            Err(reason) => {
-                steps.step("virtual machines", || {
-                    Ok(Outcome::NotRun(reason.to_owned()))
-                });
-            }
+        steps.step("unit tests beside noise", || {
+            let suite = built()?;
+            noise::beside(&suite.noise, || suite.run_unit())
+        });
+        steps.step("host tests beside noise", || {
+            let suite = built()?;
+            noise::beside(&suite.noise, || suite.run_root())
+        });
+        match &suite {
+            _ if self.no_vm => not_run(&mut steps, "left out by --no-vm"),
+            Err(_) => not_run(&mut steps, "the tests do not build"),
+            Ok(suite) => in_guests(suite, &mut steps),
         }
         steps.finish()
     }
 }
 
-/// The tests in virtual machines of the architecture that is not this machine's.
-fn take_steps_elsewhere(steps: &mut Steps) {
+fn not_run(steps: &mut Steps, reason: &str) {
+    steps.step("virtual machines", || {
+        Ok(Outcome::NotRun(reason.to_owned()))
+    });
+}
+
+/// The tests in virtual machines, also of the architecture that is not this
+/// machine's.
+fn in_guests(own: &Suite, steps: &mut Steps) {
     let architectures = Architecture::value_variants();
+    let mut elsewhere = Vec::new();
     for architecture in architectures
         .iter()
         .filter(|architecture| !architecture.is_of_this_machine())
     {
-        let mut suite = None;
         steps.check(format!("build of the tests for {architecture}"), || {
-            suite = Some(Suite::build_root_tests(*architecture)?);
+            elsewhere.push(Suite::build_root_tests(*architecture)?);
             Ok(())
         });
-        if let Some(suite) = &suite {
-            TestVm::elsewhere(*architecture).take_steps(suite, steps);
-        }
     }
+    // Those that are emulated on every machine take longest: they begin first.
+    let elsewhere = elsewhere
+        .iter()
+        .flat_map(|suite| TestVm::elsewhere(suite.architecture).steps(suite));
+    let guests = elsewhere
+        .chain(TestVm::default_series().steps(own))
+        .collect();
+    steps.together(vm::at_once(), guests);
 }

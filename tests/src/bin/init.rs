@@ -3,22 +3,24 @@
 //!
 //! `xtask` writes the file system that this finds, and reads the line.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use collector::source::sysfs::parse_cpu_list;
 use rustix::mount::{MountFlags, mount};
-use rustix::process::{Pid, WaitOptions, wait};
+use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use rustix::system::{RebootCommand, reboot};
 use rustix::termios::tcdrain;
 
-/// The name of the accelerator, the number of possible CPUs, then an argument of
-/// the tests on each line.
+/// The name of the accelerator, the number of possible CPUs, `noise` if the tests
+/// are to run beside that, then an argument of the tests on each line.
 const ARGUMENTS: &str = "/etc/tests.arguments";
 const TESTS: &str = "/bin/tests";
 const COLLECTOR: &str = "/bin/collector";
+const NOISE: &str = "/bin/noise";
 
 /// Kind and place of each file system. Those above others come first.
 const MOUNTS: [(&str, &str); 8] = [
@@ -63,6 +65,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = arguments.lines();
     let accelerator = arguments.next().unwrap_or_default();
     check_cpus(arguments.next().unwrap_or_default())?;
+    let is_noisy = arguments.next() == Some("noise");
 
     // The agent listens on the loopback interface.
     let up = Command::new("/bin/ip")
@@ -73,7 +76,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
 
     examine()?;
-    let child = Command::new(TESTS)
+    // It goes on until its standard input ends.
+    let noise = is_noisy.then(|| Command::new(NOISE).stdin(Stdio::piped()).spawn());
+    let noise = noise.transpose()?;
+    let tests = Command::new(TESTS)
         .args(arguments)
         .current_dir("/tmp")
         .env("COLLECTOR_BIN", COLLECTOR)
@@ -82,7 +88,16 @@ fn run() -> Result<(), Box<dyn Error>> {
         .env("PATH", "/bin")
         .env("RUST_BACKTRACE", "1")
         .spawn()?;
-    wait_for(Pid::from_child(&child))
+    let mut ended = HashMap::new();
+    wait_for("tests", &tests, &mut ended)?;
+    let Some(mut noise) = noise else {
+        return Ok(());
+    };
+    if ended.contains_key(&Pid::from_child(&noise)) {
+        return Err("the noise ended before the tests".into());
+    }
+    drop(noise.stdin.take());
+    wait_for("noise", &noise, &mut ended)
 }
 
 /// Whether as many CPUs are possible as `wanted`: not each machine and kernel
@@ -108,18 +123,24 @@ fn examine() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Waits for the tests, and for every process that is left to this one.
-fn wait_for(tests: Pid) -> Result<(), Box<dyn Error>> {
+/// Waits for a child, and for every process that is left to this one, and keeps how
+/// each ended.
+fn wait_for(
+    what: &str,
+    child: &Child,
+    ended: &mut HashMap<Pid, WaitStatus>,
+) -> Result<(), Box<dyn Error>> {
+    let pid = Pid::from_child(child);
     loop {
-        match wait(WaitOptions::empty())? {
-            Some((pid, status)) if pid == tests => {
-                return match (status.exit_status(), status.terminating_signal()) {
-                    (Some(0), _) => Ok(()),
-                    (Some(code), _) => Err(format!("the tests ended with status {code}").into()),
-                    (None, signal) => Err(format!("the tests were killed: {signal:?}").into()),
-                };
-            }
-            Some(_) | None => {}
+        if let Some(status) = ended.get(&pid) {
+            return match (status.exit_status(), status.terminating_signal()) {
+                (Some(0), _) => Ok(()),
+                (Some(code), _) => Err(format!("the {what} ended with status {code}").into()),
+                (None, signal) => Err(format!("the {what} were killed: {signal:?}").into()),
+            };
+        }
+        if let Some((pid, status)) = wait(WaitOptions::empty())? {
+            ended.entry(pid).or_insert(status);
         }
     }
 }

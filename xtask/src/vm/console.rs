@@ -53,21 +53,21 @@ impl fmt::Display for NotBooted {
     }
 }
 
-/// Follows the console of `machine` until it powers off, showing each line if
-/// `echo` says so.
+/// Follows the console of `machine` until it powers off, showing each line after
+/// `label` if there is one.
 ///
 /// # Errors
 /// When a test failed without being counted, when there was not exactly one verdict, when the
 /// kernel panicked, or when a limit was reached; with the end of the console,
 /// and with [`NotBooted`] if that is so. The machine is gone in each case.
-pub(crate) fn follow(machine: &mut Child, limits: Limits, echo: bool) -> Result<Report> {
+pub(crate) fn follow(machine: &mut Child, limits: Limits, label: Option<&str>) -> Result<Report> {
     let output = machine
         .stdout
         .take()
         .context("the machine has no console")?;
     let (sender, receiver) = mpsc::channel();
     let reader = thread::spawn(move || read(output, &sender));
-    let mut console = Console::new(echo);
+    let mut console = Console::new(label);
     let result = console.drain(&receiver, limits);
     if result.is_err() {
         // It may be gone already.
@@ -101,7 +101,7 @@ fn read(mut output: impl Read, sender: &mpsc::Sender<Vec<u8>>) {
 
 #[derive(Debug)]
 struct Console {
-    echo: bool,
+    label: Option<String>,
     /// The line that has not ended yet.
     line: Vec<u8>,
     tail: VecDeque<String>,
@@ -112,9 +112,9 @@ struct Console {
 }
 
 impl Console {
-    fn new(echo: bool) -> Self {
+    fn new(label: Option<&str>) -> Self {
         Self {
-            echo,
+            label: label.map(str::to_owned),
             line: Vec::new(),
             tail: VecDeque::new(),
             verdicts: Vec::new(),
@@ -179,8 +179,8 @@ impl Console {
         }
         self.report.tally.read(&line);
         self.report.doctor.read(&line);
-        if self.echo {
-            println!("  | {line}");
+        if let Some(label) = &self.label {
+            println!("{label:>12} | {line}");
         }
         if self.tail.len() == TAIL {
             self.tail.pop_front();
@@ -232,7 +232,7 @@ mod tests {
             total: Duration::from_secs(20),
             silence: Duration::from_secs(1),
         };
-        follow(&mut machine, limits, false)
+        follow(&mut machine, limits, None)
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Accelerator {
             silence: patience,
         };
         let proof = start(kernel, initramfs, Self::Kvm, CPUS_ON, Stdio::null())
-            .and_then(|mut machine| console::follow(&mut machine, limits, false));
+            .and_then(|mut machine| console::follow(&mut machine, limits, None));
         let [kvm, tcg] = proofs;
         let (accelerator, text) = if proof.is_ok() { kvm } else { tcg };
         println!("guests run with {} here", accelerator.name());

@@ -11,14 +11,17 @@ mod series;
 
 use std::fs::{self, File};
 use std::io::BufWriter;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::architecture::Architecture;
-use crate::steps::{Outcome, Steps};
+use crate::steps::{Outcome, Step, Steps};
 use crate::suite::Suite;
 use crate::{command, workspace};
 pub(crate) use busybox::check as check_busybox;
@@ -46,9 +49,14 @@ use series::Wanted;
 /// Kernels are fetched from Debian's packages and kept in the user's cache
 /// folder. Needs QEMU 9 or later and busybox, and for another architecture than
 /// this machine's a compiler that links for it: `cargo xtask setup --for test`
-/// brings all. With KVM takes a minute for each kernel, without it several.
+/// brings all. As many guests as there are CPUs run at once. With KVM takes a
+/// minute for each kernel, without it several.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 pub(crate) struct TestVm {
     /// The architecture of the guests, if it is not that of this machine
     #[arg(long, value_enum, value_name = "ARCH")]
@@ -66,6 +74,9 @@ pub(crate) struct TestVm {
     /// How many CPUs are possible in the guest: 2 of them are on
     #[arg(long, value_name = "N", default_value_t = machine::CPUS_ON, value_parser = machine::possible_cpus())]
     possible_cpus: u32,
+    /// Run the tests beside noise: processes, threads, moves between cgroups and more
+    #[arg(long)]
+    noise: bool,
     /// For figures: build the tests optimised, as the agent is, and show what they print
     #[arg(long)]
     figures: bool,
@@ -115,6 +126,7 @@ impl TestVm {
             fetch: false,
             list: false,
             possible_cpus: machine::CPUS_ON,
+            noise: false,
             figures: false,
             filters: Vec::new(),
         }
@@ -140,27 +152,34 @@ impl TestVm {
             (false, false) => Suite::build_root_tests(architecture)?,
         };
         let mut steps = Steps::default();
-        self.take_steps(&suite, &mut steps);
+        steps.together(at_once(), self.steps(&suite));
         steps.finish()
     }
 
     /// Runs tests that are built already: a step for each kernel.
-    pub(crate) fn take_steps(&self, suite: &Suite, steps: &mut Steps) {
-        let mut guests = Guests::new(suite, self.possible_cpus, self.arguments());
-        for wanted in &self.kernels {
-            let architecture = suite.architecture;
-            let name = if architecture.is_of_this_machine() {
-                format!("kernel {wanted}")
+    pub(crate) fn steps<'suite>(&self, suite: &'suite Suite) -> Vec<Step<'suite>> {
+        let guests = Arc::new(Mutex::new(Guests::new(suite, self)));
+        let step = |wanted: &Wanted| {
+            let (guests, wanted) = (Arc::clone(&guests), *wanted);
+            let label = if suite.architecture.is_of_this_machine() {
+                wanted.to_string()
             } else {
-                format!("kernel {wanted}, {architecture}")
+                format!("{wanted}, {}", suite.architecture)
             };
-            steps.step(name, || {
-                let kernel = kernel::get(architecture, *wanted, self.fetch)?;
-                let report = guests.run(&kernel)?;
-                let note = format!("{}: {}", kernel.release, report.doctor);
-                Ok(Outcome::Ran(report.tally, note))
-            });
-        }
+            Step {
+                name: format!("kernel {label}"),
+                take: Box::new(move || {
+                    let guest = guests
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .prepare(wanted)?;
+                    let report = guest.run(&label)?;
+                    let note = format!("{}: {}", guest.kernel.release, report.doctor);
+                    Ok(Outcome::Ran(report.tally, note))
+                }),
+            }
+        };
+        self.kernels.iter().map(step).collect()
     }
 
     /// The arguments of the tests.
@@ -175,30 +194,49 @@ impl TestVm {
     }
 }
 
+/// How many guests run at once. Each has two CPUs, and uses a third of each, since
+/// most tests wait most of the time.
+pub(crate) fn at_once() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 /// What all guests have in common, made when the first one is run.
 struct Guests<'suite> {
     suite: &'suite Suite,
     possible_cpus: u32,
+    /// Whether to ask for the newest kernel of a series.
+    fetch: bool,
+    noise: bool,
     arguments: Vec<String>,
     ready: Option<(PathBuf, Accelerator)>,
     /// The kernels that were run.
     done: Vec<String>,
 }
 
+/// What is to be booted.
+struct Guest {
+    kernel: Kernel,
+    initramfs: PathBuf,
+    accelerator: Accelerator,
+    possible_cpus: u32,
+}
+
 impl<'suite> Guests<'suite> {
-    fn new(suite: &'suite Suite, possible_cpus: u32, arguments: Vec<String>) -> Self {
+    fn new(suite: &'suite Suite, options: &TestVm) -> Self {
         Self {
             suite,
-            possible_cpus,
-            arguments,
+            possible_cpus: options.possible_cpus,
+            fetch: options.fetch,
+            noise: options.noise,
+            arguments: options.arguments(),
             ready: None,
             done: Vec::new(),
         }
     }
 
-    /// Runs the tests on a kernel. A boot that does not get to the first
-    /// process is tried once more.
-    fn run(&mut self, kernel: &Kernel) -> Result<Report> {
+    /// Brings the kernel, and what is the same for all.
+    fn prepare(&mut self, wanted: Wanted) -> Result<Guest> {
+        let kernel = kernel::get(self.suite.architecture, wanted, self.fetch)?;
         if self.done.contains(&kernel.release) {
             bail!(
                 "{} was tested already: no other is to be had",
@@ -206,21 +244,19 @@ impl<'suite> Guests<'suite> {
             );
         }
         self.done.push(kernel.release.clone());
-        let (initramfs, accelerator) = self.prepare(kernel)?;
-        let boot = || boot(kernel, &initramfs, accelerator, self.possible_cpus);
-        match boot() {
-            Err(error) if error.downcast_ref::<NotBooted>().is_some() => {
-                println!("{error:#}\ntrying once more");
-                boot()
-            }
-            result => result,
-        }
+        let (initramfs, accelerator) = match &self.ready {
+            Some(ready) => ready.clone(),
+            None => self.ready.insert(self.write(&kernel)?).clone(),
+        };
+        Ok(Guest {
+            kernel,
+            initramfs,
+            accelerator,
+            possible_cpus: self.possible_cpus,
+        })
     }
 
-    fn prepare(&mut self, kernel: &Kernel) -> Result<(PathBuf, Accelerator)> {
-        if let Some((initramfs, accelerator)) = &self.ready {
-            return Ok((initramfs.clone(), *accelerator));
-        }
+    fn write(&self, kernel: &Kernel) -> Result<(PathBuf, Accelerator)> {
         let folder = folder(self.suite.architecture);
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let empty = folder.join("empty.cpio");
@@ -232,52 +268,63 @@ impl<'suite> Guests<'suite> {
             LEFT_OUT.join(", ")
         );
         // What the guest's first process reads: the name of the accelerator, the
-        // number of possible CPUs, then a line for each argument of the tests.
+        // number of possible CPUs, whether there is noise, then a line for each
+        // argument of the tests.
         let lines = format!(
-            "{}\n{}\n{}",
+            "{}\n{}\n{}\n{}",
             accelerator.name(),
             self.possible_cpus,
+            if self.noise { "noise" } else { "quiet" },
             self.arguments.join("\n")
         );
         write_initramfs(&full, self.suite, Some(&lines))?;
-        self.ready = Some((full.clone(), accelerator));
         Ok((full, accelerator))
     }
 }
 
-/// Runs one guest to its end. The limits are for emulation on a slow machine.
-fn boot(
-    kernel: &Kernel,
-    initramfs: &Path,
-    accelerator: Accelerator,
-    possible_cpus: u32,
-) -> Result<Report> {
-    println!(
-        "booting {} with {}, {possible_cpus} possible CPUs",
-        kernel.release,
-        accelerator.name()
-    );
-    let start = Instant::now();
-    let limits = Limits {
-        boot: Duration::from_mins(3),
-        total: Duration::from_mins(30),
-        silence: Duration::from_mins(8),
-    };
-    let mut machine = machine::start(
-        kernel,
-        initramfs,
-        accelerator,
-        possible_cpus,
-        Stdio::inherit(),
-    )?;
-    let report = console::follow(&mut machine, limits, true)?;
-    println!(
-        "{}: {}, in {} s",
-        kernel.release,
-        report.tally,
-        start.elapsed().as_secs()
-    );
-    Ok(report)
+impl Guest {
+    /// Runs it to its end. A boot that does not get to the first process is tried
+    /// once more.
+    fn run(&self, label: &str) -> Result<Report> {
+        match self.boot(label) {
+            Err(error) if error.downcast_ref::<NotBooted>().is_some() => {
+                println!("{error:#}\ntrying {label} once more");
+                self.boot(label)
+            }
+            result => result,
+        }
+    }
+
+    /// The limits are for emulation on a slow machine.
+    fn boot(&self, label: &str) -> Result<Report> {
+        println!(
+            "booting {} with {}, {} possible CPUs",
+            self.kernel.release,
+            self.accelerator.name(),
+            self.possible_cpus
+        );
+        let start = Instant::now();
+        let limits = Limits {
+            boot: Duration::from_mins(5),
+            total: Duration::from_mins(40),
+            silence: Duration::from_mins(8),
+        };
+        let mut machine = machine::start(
+            &self.kernel,
+            &self.initramfs,
+            self.accelerator,
+            self.possible_cpus,
+            Stdio::inherit(),
+        )?;
+        let report = console::follow(&mut machine, limits, Some(label))?;
+        println!(
+            "{}: {}, in {} s",
+            self.kernel.release,
+            report.tally,
+            start.elapsed().as_secs()
+        );
+        Ok(report)
+    }
 }
 
 /// Writes the guest's files. Without `arguments` there are no tests among them.
@@ -301,6 +348,7 @@ fn write_initramfs(path: &Path, suite: &Suite, arguments: Option<&str>) -> Resul
         }
         archive.program("bin/collector", &stripped(&suite.collector)?)?;
         archive.program("bin/tests", &stripped(&suite.root_tests)?)?;
+        archive.program("bin/noise", &stripped(&suite.noise)?)?;
         archive
             .file("etc/tests.arguments", arguments.as_bytes())
             .with_context(shown)?;

@@ -1,0 +1,26 @@
+//! Processes that begin and end.
+
+use std::{io, process::Command};
+
+use collector_tests::{Child, fork};
+
+/// Processes that begin together and end at once. Returns how many.
+pub(crate) fn fork_and_wait(count: usize) -> io::Result<u64> {
+    let mut children = Vec::with_capacity(count);
+    for _ in 0..count {
+        // SAFETY: the function does nothing.
+        children.push(unsafe { fork(0, None, || {}) }?);
+    }
+    for child in children {
+        child.wait()?;
+    }
+    Ok(count as u64)
+}
+
+/// Two processes that execute another program, one after the other.
+pub(crate) fn exec_and_wait() -> io::Result<u64> {
+    for _ in 0..2 {
+        Child::spawn(&mut Command::new("/bin/true"))?.wait()?;
+    }
+    Ok(2)
+}
