@@ -157,13 +157,11 @@ fn ask(core: &Core, place: usize, max_age: u64, at: Timestamp, now: u64) -> (Wan
         Mode::Independent => state.schedule.retry_from() <= now,
     };
     let job = may_start.then(|| core.take_off(place, &mut state, at, now));
-    match job.flatten() {
-        Some(job) => (Wanted::Flight(job.flight), Some(job)),
-        None => {
-            let max_age = max_age.max(state.schedule.floor());
-            (Wanted::Ready(topic.answer(&state, at, max_age)), None)
-        }
+    if let Some(job) = job.flatten() {
+        return (Wanted::Flight(job.flight), Some(job));
     }
+    let max_age = max_age.max(state.schedule.floor());
+    (Wanted::Ready(topic.answer(&state, at, max_age)), None)
 }
 
 fn places(core: &Core, names: Option<&[String]>) -> Result<Vec<usize>, SubscribeError> {

@@ -59,9 +59,12 @@ impl Start {
 
     /// As [`agent`](Self::agent), with another way for consumers to share.
     pub(super) fn agent_in(&self, mode: Mode) -> Result<Agent, Failure> {
-        let mut ebpf = LoadOptions::default();
         // For those who work on the programs: see `cargo xtask build-ebpf --help`.
-        ebpf.object = std::env::var_os("COLLECTOR_EBPF_OBJECT").map(PathBuf::from);
+        let object = std::env::var_os("COLLECTOR_EBPF_OBJECT").map(PathBuf::from);
+        let ebpf = LoadOptions {
+            object,
+            ..LoadOptions::default()
+        };
         let agent = self.config.agent().root(self.root.clone());
         Ok(agent.ebpf(ebpf).mode(mode).start()?)
     }

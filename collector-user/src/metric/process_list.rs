@@ -1,6 +1,6 @@
 use std::{fmt, ops::Index, sync::Arc};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq as _};
 
 use super::{Process, heap::OwnedBytes as _};
 use changes::Changes;
@@ -225,7 +225,12 @@ impl<'a> IntoIterator for &'a ProcessList {
 
 impl Serialize for ProcessList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter())
+        // With its length, which formats that are not self-describing need.
+        let mut rows = serializer.serialize_seq(Some(self.len))?;
+        for row in self.iter() {
+            rows.serialize_element(row)?;
+        }
+        rows.end()
     }
 }
 

@@ -12,6 +12,9 @@ use super::{
     read_threads::{Client, ReadThreads},
 };
 
+/// A read that is sent with the others of its batch.
+type QueuedRead = Box<dyn FnOnce() + Send>;
+
 /// Reads of what belongs to processes, and may block: see
 /// [`ReadThreads`](super::read_threads::ReadThreads).
 ///
@@ -19,7 +22,7 @@ use super::{
 /// process of which a read has not returned is not read again.
 pub(crate) struct ProcessReads<K, T> {
     client: Option<(ReadThreads, Client)>,
-    queued: Vec<(Option<u32>, Box<dyn FnOnce() + Send>)>,
+    queued: Vec<(Option<u32>, QueuedRead)>,
     outstanding: HashSet<K>,
     done: Arc<Mutex<Vec<(K, T)>>>,
 }

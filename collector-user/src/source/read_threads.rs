@@ -90,7 +90,7 @@ const LATE: Duration = Duration::from_millis(500);
 /// longer is waited for files of a user of whom a read was late.
 const SLOW: Duration = Duration::from_millis(20);
 /// How long such a user is not waited for.
-const DISTRUST: Duration = Duration::from_secs(60);
+const DISTRUST: Duration = Duration::from_mins(1);
 /// How many such users are remembered.
 const MAX_DISTRUSTED: usize = 1024;
 

@@ -58,7 +58,7 @@ fn only_its_command_line_is_missing(backend: BackendChoice) {
         // As many as it takes for the other's command line to be read, and two
         // more: the blocked read is not tried again.
         let mut more = 2;
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while more > 0 {
             assert!(Instant::now() < deadline, "the other has no command line");
             let sample = stats.recv().await.expect("it goes on");
@@ -100,7 +100,7 @@ fn an_agent_ends_while_a_process_keeps_its_reads_blocked() {
         .stdout(Stdio::null())
         .spawn()
         .expect("it starts");
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     let status = loop {
         if let Some(status) = agent.try_wait().expect("it is a child") {
             break status;

@@ -132,7 +132,7 @@ impl Scheduler {
         // What happened has been taken out of the ring buffer: it is handed on
         // whether or not the rest succeeds.
         let shared = &self.inner.shared;
-        shared.handing_on(|state, events| drain_and_pass(state, events))?;
+        shared.handing_on(drain_and_pass)?;
         self.look_up(tick);
         shared.handing_on(|state, events| {
             state.read_cpus();
