@@ -12,6 +12,7 @@ mod agent;
 mod cgroups;
 mod cpu_stats;
 mod gauges;
+mod held;
 mod process_stats;
 mod rows;
 mod sched_latency;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 use crate::metric::{AnySample, CpuStats, ProcessStats, SchedLatency};
 
 use cgroups::CgroupFamilies;
+use held::HeldCpus;
 use process_stats::ProcessFamilies;
 use text::Text;
 
@@ -37,6 +39,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Exporter {
     processes: ProcessFamilies,
     cgroups: CgroupFamilies,
+    cpus: HeldCpus,
 }
 
 impl Exporter {
@@ -46,6 +49,7 @@ impl Exporter {
         Self {
             processes: ProcessFamilies::new(processes),
             cgroups: CgroupFamilies::new(processes),
+            cpus: HeldCpus::default(),
         }
     }
 
@@ -55,7 +59,8 @@ impl Exporter {
         agent::encode(&mut text, samples);
         for sample in samples.values() {
             if let Some(data) = sample.downcast::<CpuStats>().and_then(|s| s.data) {
-                cpu_stats::encode(&mut text, &data);
+                self.cpus.observe(&data, sample.monotonic_ns);
+                cpu_stats::encode(&mut text, self.cpus.stats().unwrap_or(&data));
             } else if let Some(data) = sample.downcast::<ProcessStats>().and_then(|s| s.data) {
                 self.processes.encode(&mut text, &data);
                 self.cgroups.encode(&mut text, &data.cgroups);
@@ -203,6 +208,28 @@ mod tests {
             "host_load_1m",
         ] {
             assert!(seen.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn iowait_that_decreases_is_no_counter_that_begins_anew() {
+        let mut exporter = Exporter::new(1);
+        for (ticks, shown) in [
+            (548_282, "5482.82"),
+            (548_281, "5482.82"),
+            (548_290, "5482.9"),
+        ] {
+            let (name, sample) = sample(CpuStats {
+                cpus: vec![CpuTimes {
+                    cpu: Some(0),
+                    iowait_ns: Some(ticks * 10_000_000),
+                    ..CpuTimes::default()
+                }],
+                ..CpuStats::default()
+            });
+            let text = exporter.encode(&BTreeMap::from([(name, sample)]));
+            let series = "host_cpu_seconds_total{cpu=\"0\",mode=\"iowait\"}";
+            assert!(text.contains(&format!("{series} {shown}\n")), "{text}");
         }
     }
 
