@@ -10,8 +10,8 @@ use super::heap::{OwnedBytes, owned_bytes};
 pub struct Container {
     /// The container runtime, where the path names it.
     pub runtime: Option<ContainerRuntime>,
-    /// The identifier of the container: 64 hexadecimal digits. Of nested ones
-    /// the innermost.
+    /// The identifier of the container, of nested ones the innermost: mostly 64
+    /// hexadecimal digits; of LXC and systemd-nspawn its name.
     pub container_id: Option<Arc<str>>,
     /// The identifier of the Kubernetes pod, as the API server has it. Of
     /// nested ones the innermost.
@@ -33,6 +33,14 @@ pub enum ContainerRuntime {
     CriO,
     /// Podman.
     Podman,
+    /// LXC, Incus or LXD.
+    Lxc,
+    /// systemd-nspawn.
+    SystemdNspawn,
+    /// BuildKit, for a step of a build.
+    Buildkit,
+    /// Garden, of Cloud Foundry.
+    Garden,
 }
 
 impl ContainerRuntime {
@@ -43,6 +51,10 @@ impl ContainerRuntime {
             Self::Containerd => "containerd",
             Self::CriO => "cri-o",
             Self::Podman => "podman",
+            Self::Lxc => "lxc",
+            Self::SystemdNspawn => "systemd-nspawn",
+            Self::Buildkit => "buildkit",
+            Self::Garden => "garden",
         }
     }
 }

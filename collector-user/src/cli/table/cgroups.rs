@@ -83,7 +83,11 @@ fn name(row: &Cgroup) -> String {
 /// A container by its runtime and the digits that people use.
 fn short(container: &Container) -> Option<String> {
     let id = container.container_id.as_deref()?;
-    let id = id.get(..12).unwrap_or(id);
+    // Names, as those of LXC, are shown as they are.
+    let id = match id.len() {
+        64 => id.get(..12).unwrap_or(id),
+        _ => id,
+    };
     let runtime = container
         .runtime
         .map_or("container", |runtime| runtime.as_str());
@@ -130,7 +134,7 @@ mod tests {
     fn a_container_is_named_by_what_people_use() {
         let container = Container {
             runtime: Some(ContainerRuntime::CriO),
-            container_id: Some("0123456789abcdef".into()),
+            container_id: Some("0123456789abcdef".repeat(4).into()),
             ..Container::default()
         };
         let row = Cgroup {

@@ -115,6 +115,17 @@ impl Row {
         schedstat: Option<Schedstat>,
         details: bool,
     ) -> WantedFiles {
+        // Reaped while the file was read: its counters are shown as 0, and so
+        // is its parent. What was last seen of it stands.
+        if stat.threads == 0 {
+            self.is_zombie |= stat.has_ended();
+            let process = Arc::make_mut(&mut self.process);
+            process.state = stat.state;
+            if process.comm.is_empty() {
+                process.comm = Arc::clone(&stat.comm);
+            }
+            return WantedFiles::default();
+        }
         let has_run = self.has_run(schedstat);
         self.had_threads |= stat.threads > 1;
         self.is_zombie = stat.has_ended();
@@ -136,8 +147,8 @@ impl Row {
         let cpu_ns = exact.map_or(stat.user_ns.saturating_add(stat.system_ns), |s| s.cpu_ns);
         grow(&mut process.cpu_ns, cpu_ns);
         process.runqueue_ns = exact.map(|schedstat| schedstat.runqueue_ns);
-        process.minor_faults = Some(stat.minor_faults);
-        process.major_faults = Some(stat.major_faults);
+        grow(&mut process.minor_faults, stat.minor_faults);
+        grow(&mut process.major_faults, stat.major_faults);
         process.vm_bytes = Some(stat.vm_bytes);
 
         let page_bytes = tick.sources().page_size_bytes();
@@ -150,11 +161,15 @@ impl Row {
             process.involuntary_switches = status.involuntary_switches.filter(|_| single);
             process.rss_bytes = process.rss_bytes.or(status.rss_bytes);
             process.uid = status.uid.or(process.uid);
-            // A process that has ended shows neither.
-            if details && !self.is_zombie {
-                let cgroup = read(tick, stat.pid, "cgroup", |bytes| {
-                    Ok(proc_pid::parse_cgroup(bytes))
-                });
+            // Of a zombie the cgroup is that in which it exited, but version 1
+            // does not show it.
+            if details && (!self.is_zombie || process.cgroup.is_none()) {
+                let parse = if self.is_zombie {
+                    proc_pid::parse_zombie_cgroup
+                } else {
+                    proc_pid::parse_cgroup
+                };
+                let cgroup = read(tick, stat.pid, "cgroup", |bytes| Ok(parse(bytes)));
                 if replace(&mut process.cgroup, cgroup.flatten().map(Arc::from)) {
                     let path = process.cgroup.as_deref();
                     process.container = path.and_then(container_of).map(Arc::new);

@@ -49,8 +49,10 @@ pub(crate) struct Origin {
 ///
 /// A process has a cgroup of version 2 on every host, and the kernel tells its
 /// number with each fork and move. On a host with hierarchies of version 1
-/// that is mostly the root, which says nothing: then the path of
-/// `/proc/PID/cgroup` stands for the cgroup.
+/// that is mostly the root, or the unit of a container runtime whose containers
+/// are in the hierarchies of version 1 only: there the path of
+/// `/proc/PID/cgroup` is looked up for each process, and stands for the cgroup
+/// unless it is that of the number.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
     table: CgroupTable,
@@ -73,6 +75,21 @@ impl Cgroups {
         id != 0 && (id != ROOT || self.hierarchies.only_version_2)
     }
 
+    /// Whether that needs no look at `/proc`: there is no hierarchy of version
+    /// 1 in which the process may be elsewhere.
+    const fn is_certain(&self, id: u64) -> bool {
+        self.hierarchies.only_version_2 && self.tells(id)
+    }
+
+    /// Whether a path from `/proc` is that of the cgroup with this number.
+    fn agree(&self, id: u64, path: &str) -> bool {
+        if self.hierarchies.only_version_2 {
+            self.hierarchies.agree(id, path)
+        } else {
+            self.hierarchies.exists(Some(id), Some(path))
+        }
+    }
+
     /// A process has begun; `counted` is what of it has been counted.
     pub(crate) fn begin(
         &mut self,
@@ -81,7 +98,7 @@ impl Cgroups {
         origin: Option<Origin>,
         counted: &Usage,
     ) {
-        if !self.tells(id)
+        if !self.is_certain(id)
             && place.path.is_none()
             && let Some(origin) = origin
         {
@@ -92,6 +109,11 @@ impl Cgroups {
             place.container = origin.container;
             if let Some(group) = origin.group {
                 self.table.enter_row(&mut place.group, group, counted);
+            }
+            if place.path.is_some() && self.tells(id) {
+                self.are_numbered = true;
+                place.id = Some(id);
+                return;
             }
         }
         self.find(place, id, counted);
@@ -116,7 +138,7 @@ impl Cgroups {
         if id == ROOT {
             self.table.set_path(group, &"/".into());
         }
-        place.is_stale = false;
+        place.is_stale = !self.is_certain(id);
         if before != Some(id) {
             (place.path, place.container) = (None, None);
         }
@@ -129,7 +151,7 @@ impl Cgroups {
     /// been counted.
     pub(crate) fn moved(&mut self, place: &mut Place, id: u64, counted: &Usage, used: &Usage) {
         self.count(place, counted, used);
-        place.is_stale |= !self.tells(id);
+        place.is_stale |= !self.is_certain(id);
         self.find(place, id, used);
     }
 
@@ -159,12 +181,11 @@ impl Cgroups {
         self.count(place, counted, used);
         let id = place.id.unwrap_or(0);
         place.is_stale = false;
-        let group = if self.tells(id) {
-            // It may have been moved since the kernel told the number.
-            if !self.hierarchies.agree(id, &path) {
-                return;
-            }
+        let group = if self.tells(id) && self.agree(id, &path) {
             self.table.of_id(id)
+        } else if self.is_certain(id) {
+            // It has been moved since the kernel told the number.
+            return;
         } else {
             self.table.of_path(&path)
         };
@@ -181,7 +202,7 @@ impl Cgroups {
 
     /// A process may have been moved without a word, as events were lost.
     pub(crate) fn distrust(&self, place: &mut Place) {
-        place.is_stale |= !self.tells(place.id.unwrap_or(0));
+        place.is_stale |= !self.is_certain(place.id.unwrap_or(0));
     }
 
     /// What a process used up to now, of which so much has been counted.

@@ -105,11 +105,47 @@ fn on_a_hybrid_host_the_path_stands_for_the_cgroup() {
     // Moved to a cgroup of version 2, and back to its root.
     cgroups.moved(&mut child, 9, &used(9), &used(9));
     cgroups.looked_up(&mut child, "/unified".into(), &used(9), &used(9));
-    cgroups.distrust(&mut child);
     assert!(!child.needs_path());
+    cgroups.distrust(&mut child);
+    assert!(
+        child.needs_path(),
+        "it may have been moved in version 1 only"
+    );
     assert!(cgroups.are_numbered());
     cgroups.find(&mut child, 1, &used(9));
     assert!(child.needs_path());
+}
+
+#[test]
+fn on_a_hybrid_host_a_container_of_version_1_is_not_charged_to_the_daemon() {
+    let mut cgroups = cgroups(false);
+    // All three are in the cgroup of version 2 that is the daemon's.
+    let mut daemon = Place::default();
+    cgroups.begin(&mut daemon, 7, None, &used(0));
+    assert!(daemon.needs_path());
+    let unit = "/system.slice/containerd.service";
+    cgroups.looked_up(&mut daemon, unit.into(), &used(0), &used(0));
+    cgroups.count(&mut daemon, &used(0), &used(1));
+    let mut container = Place::default();
+    cgroups.begin(&mut container, 7, Some(daemon.of_child()), &used(0));
+    assert_eq!(container.path.as_deref(), Some(unit));
+    assert!(container.needs_path());
+    cgroups.looked_up(&mut container, "/docker/x".into(), &used(0), &used(0));
+    let mut child = Place::default();
+    cgroups.begin(&mut child, 7, Some(container.of_child()), &used(0));
+    assert_eq!(child.path.as_deref(), Some("/docker/x"));
+    cgroups.looked_up(&mut child, "/docker/x".into(), &used(0), &used(0));
+    for place in [&mut container, &mut child] {
+        cgroups.count(place, &used(0), &used(100));
+        assert!(!cgroups.find(place, 7, &used(100)), "nothing has changed");
+        assert_eq!(place.path.as_deref(), Some("/docker/x"));
+    }
+    let rows = rows(&mut cgroups);
+    assert!(
+        rows.contains(&(Some("/docker/x".to_owned()), 200)),
+        "{rows:?}"
+    );
+    assert!(rows.contains(&(Some(unit.to_owned()), 1)), "{rows:?}");
 }
 
 #[test]

@@ -36,8 +36,9 @@ pub fn parse(bytes: &[u8]) -> Result<LoadAvg, ParseError> {
     })
 }
 
-/// Parses `/proc/uptime`: seconds, with two digits after the point, since the
-/// machine started.
+/// Parses `/proc/uptime`: seconds since the machine started. The kernel writes
+/// two decimal places; lxcfs, which mounts a file of its own there, writes one,
+/// and others may write any number of them.
 ///
 /// # Errors
 ///
@@ -46,17 +47,21 @@ pub fn parse_uptime_ns(bytes: &[u8]) -> Result<u64, ParseError> {
     let word = parse::words(bytes)
         .next()
         .ok_or(ParseError::missing("uptime"))?;
-    let bad = || ParseError::bad("uptime", word, "seconds with two digits after the point");
-    let point = word.iter().position(|&byte| byte == b'.').ok_or_else(bad)?;
-    let (seconds, hundredths) = (&word[..point], &word[point + 1..]);
-    if hundredths.len() != 2 {
+    let bad = || ParseError::bad("uptime", word, "a number of seconds");
+    let point = word.iter().position(|&byte| byte == b'.');
+    let (seconds, decimals) = match point {
+        Some(point) => (&word[..point], &word[point + 1..]),
+        None => (word, &b""[..]),
+    };
+    if point.is_some() && decimals.is_empty() || !decimals.iter().all(u8::is_ascii_digit) {
         return Err(bad());
     }
     let seconds: u64 = parse::number(seconds).ok_or_else(bad)?;
-    let hundredths: u64 = parse::number(hundredths).ok_or_else(bad)?;
+    let places = decimals.iter().chain(std::iter::repeat(&b'0')).take(9);
+    let nanoseconds = places.fold(0, |ns, &digit| ns * 10 + u64::from(digit - b'0'));
     Ok(seconds
         .saturating_mul(1_000_000_000)
-        .saturating_add(hundredths * 10_000_000))
+        .saturating_add(nanoseconds))
 }
 
 #[cfg(test)]
@@ -86,12 +91,27 @@ mod tests {
     }
 
     #[test]
-    fn uptime_is_kept_to_the_hundredth() {
-        assert_eq!(
-            parse_uptime_ns(b"350735.47 234388.90\n"),
-            Ok(350_735_470_000_000)
-        );
-        for bad in [&b""[..], b"1", b"1.5", b".50", b"1.-5", b"x.50"] {
+    fn uptime_has_any_number_of_decimal_places() {
+        for (text, ns) in [
+            (&b"350735.47 234388.90\n"[..], 350_735_470_000_000),
+            (b"144686.0 142649.0\n", 144_686_000_000_000),
+            (b"144686 142649\n", 144_686_000_000_000),
+            (b"1.5", 1_500_000_000),
+            (b"1.123456789123", 1_123_456_789),
+            (b"18446744073709551615.99", u64::MAX),
+        ] {
+            assert_eq!(parse_uptime_ns(text), Ok(ns));
+        }
+        for bad in [
+            &b""[..],
+            b"1.",
+            b".",
+            b".50",
+            b"1.-5",
+            b"-1.5",
+            b"x.50",
+            b"1.5x",
+        ] {
             assert!(parse_uptime_ns(bad).is_err(), "{bad:?}");
         }
     }

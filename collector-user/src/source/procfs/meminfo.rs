@@ -101,6 +101,12 @@ pub fn parse(bytes: &[u8]) -> Result<MemoryStats, ParseError> {
         }
     }
     stats.total_bytes = total.ok_or(ParseError::missing("MemTotal"))?;
+    // Linux 4.4 to 5.2 show 0 without counting; where it is counted, it never
+    // is 0: <https://git.kernel.org/torvalds/c/97105f0ab7b8>.
+    stats.vmalloc_used_bytes = stats.vmalloc_used_bytes.filter(|&bytes| bytes != 0);
+    // Without huge pages of the default size there is no such line; lxcfs
+    // shows 0 instead.
+    stats.huge_page_size_bytes = stats.huge_page_size_bytes.filter(|&bytes| bytes != 0);
     Ok(stats)
 }
 
@@ -145,6 +151,13 @@ mod tests {
             "line 2: Dirty is \"lots\", not a number that fits"
         );
         assert_eq!(parse(b"").unwrap_err().to_string(), "MemTotal is missing");
+    }
+
+    #[test]
+    fn a_value_that_the_kernel_does_not_count_is_unknown() {
+        let stats = parse(b"MemTotal: 1 kB\nVmallocUsed: 0 kB\nHugepagesize: 0 kB\n").unwrap();
+        assert_eq!(stats.vmalloc_used_bytes, None);
+        assert_eq!(stats.huge_page_size_bytes, None);
     }
 
     #[test]

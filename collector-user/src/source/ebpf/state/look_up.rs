@@ -122,7 +122,11 @@ impl Others {
         let Some(stat) = stat.filter(|stat| is_of(stat, wanted.key)) else {
             return Details::default();
         };
-        let cgroup = self.cgroup.as_deref().and_then(proc_pid::parse_cgroup);
+        let cgroup = self.cgroup.as_deref().and_then(if stat.has_ended() {
+            proc_pid::parse_zombie_cgroup
+        } else {
+            proc_pid::parse_cgroup
+        });
         let page_size = rustix::param::page_size() as u64;
         Details {
             cmdline: None,

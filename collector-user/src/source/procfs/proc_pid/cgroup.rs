@@ -1,48 +1,100 @@
-use crate::source::parse;
+use crate::source::{cgroup::container_of, parse};
+
+/// What version 2 appends to the path of a zombie whose cgroup was removed:
+/// <https://docs.kernel.org/admin-guide/cgroup-v2.html#processes>.
+const DELETED: &[u8] = b" (deleted)";
 
 /// The cgroup of a process, from `/proc/PID/cgroup`: its path from the root of
 /// the hierarchy.
 ///
-/// That of version 2 if it has one there, unless that is the root while version
-/// 1 has something better to say, as on a host that uses both. Then the
-/// hierarchies of version 1 are asked, in the order in which they tell most:
-/// `name=systemd`, `cpu`, `memory`, any.
-/// <https://docs.kernel.org/admin-guide/cgroup-v2.html#processes>
+/// A line of version 1 that names a container goes before that of version 2:
+/// on a host that mounts both, a runtime with the `cgroupfs` driver moves a
+/// container into the version 1 hierarchies only, and `0::` still names the
+/// unit of the daemon. Then version 2, unless that is the root while version 1
+/// has another path. The hierarchies of version 1 are asked in the order in
+/// which they tell most: `name=systemd`, `cpu`, `memory`, any.
+/// <https://docs.kernel.org/admin-guide/cgroup-v2.html#mounting>
 ///
-/// `None` where the file is empty, as of a process that has ended, or is not
+/// `None` where the file is empty, as of a process that was reaped, or is not
 /// understood.
 pub fn parse_cgroup(bytes: &[u8]) -> Option<String> {
-    let mut best: Option<(u32, &[u8])> = None;
-    for (_, line) in parse::lines(bytes) {
-        // `ID:CONTROLLERS:PATH`; the path may hold colons.
+    let best = lines(bytes).max_by_key(Line::rank)?;
+    Some(best.path)
+}
+
+/// The cgroup of a zombie, from `/proc/PID/cgroup`.
+///
+/// The kernel shows `/` for an exiting task in every hierarchy of version 1,
+/// so only the path of version 2 is of use, and that only if it is not the
+/// root of a host that uses version 1:
+/// <https://github.com/torvalds/linux/blob/v6.12/kernel/cgroup/cgroup.c#L6338>.
+pub fn parse_zombie_cgroup(bytes: &[u8]) -> Option<String> {
+    let has_version_1 = lines(bytes).any(|line| !line.is_version_2());
+    let version_2 = lines(bytes).find(Line::is_version_2)?;
+    (!has_version_1 || version_2.path != "/").then_some(version_2.path)
+}
+
+/// One hierarchy: `ID:CONTROLLERS:PATH`.
+struct Line<'b> {
+    controllers: &'b [u8],
+    path: String,
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    parse::lines(bytes).filter_map(|(_, line)| Line::parse(line))
+}
+
+impl<'b> Line<'b> {
+    fn parse(line: &'b [u8]) -> Option<Self> {
+        // The path may hold colons.
         let mut parts = line.splitn(3, |&byte| byte == b':');
-        let (Some(id), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
-        else {
-            continue;
+        let (id, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+        parse::number::<u32>(id)?;
+        // A live cgroup whose name ends like this cannot be told from a
+        // removed one; no runtime makes such a name.
+        let path = match controllers {
+            b"" => path.strip_suffix(DELETED).unwrap_or(path),
+            _ => path,
         };
-        if parse::number::<u32>(id).is_none() || path.first() != Some(&b'/') {
-            continue;
-        }
-        let has = |name: &[u8]| controllers.split(|&byte| byte == b',').any(|c| c == name);
-        let rank = match (controllers, path) {
-            (b"", b"/") => 1,
-            (_, b"/") => 0,
-            (b"", _) => 6,
-            _ if has(b"name=systemd") => 5,
-            _ if has(b"cpu") => 4,
-            _ if has(b"memory") => 3,
-            _ => 2,
-        };
-        if best.is_none_or(|(best, _)| rank > best) {
-            best = Some((rank, path));
-        }
+        (path.first() == Some(&b'/')).then(|| Self {
+            controllers,
+            path: String::from_utf8_lossy(path).into_owned(),
+        })
     }
-    best.map(|(_, path)| String::from_utf8_lossy(path).into_owned())
+
+    const fn is_version_2(&self) -> bool {
+        self.controllers.is_empty()
+    }
+
+    fn has(&self, controller: &[u8]) -> bool {
+        let mut controllers = self.controllers.split(|&byte| byte == b',');
+        controllers.any(|known| known == controller)
+    }
+
+    /// How much the line tells: more is better, and no two hierarchies that
+    /// differ in it are in use for the same purpose.
+    fn rank(&self) -> u32 {
+        let hierarchy = match self.controllers {
+            b"" => 5,
+            _ if self.has(b"name=systemd") => 4,
+            _ if self.has(b"cpu") => 3,
+            _ if self.has(b"memory") => 2,
+            _ => 1,
+        };
+        if self.path == "/" {
+            return u32::from(self.is_version_2());
+        }
+        let names_container = !self.is_version_2()
+            && container_of(&self.path).is_some_and(|found| found.container_id.is_some());
+        hierarchy + 1 + if names_container { 10 } else { 0 }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     #[test]
     fn version_2_is_one_line() {
@@ -62,6 +114,41 @@ mod tests {
             parse_cgroup(b"4:memory:/\n1:name=systemd:/\n0::/\n").as_deref(),
             Some("/")
         );
+        assert_eq!(
+            parse_cgroup(b"4:memory:/x\n1:name=systemd:/y\n0::/z\n").as_deref(),
+            Some("/z")
+        );
+    }
+
+    #[test]
+    fn a_container_of_version_1_goes_before_the_unit_of_its_daemon() {
+        let lines = format!(
+            "11:memory:/docker/{ID}\n3:rdma:/\n1:name=systemd:/docker/{ID}\n\
+             0::/system.slice/containerd.service\n"
+        );
+        assert_eq!(
+            parse_cgroup(lines.as_bytes()),
+            Some(format!("/docker/{ID}"))
+        );
+    }
+
+    #[test]
+    fn the_cgroup_of_a_zombie_is_that_of_version_2_without_the_suffix() {
+        for parse in [parse_cgroup, parse_zombie_cgroup] {
+            assert_eq!(parse(b"0::/a (deleted)\n").as_deref(), Some("/a"));
+            assert_eq!(parse(b"0::/\n").as_deref(), Some("/"));
+        }
+        // Version 1 never shows the suffix.
+        assert_eq!(
+            parse_cgroup(b"1:cpu:/a (deleted)\n").as_deref(),
+            Some("/a (deleted)")
+        );
+        assert_eq!(parse_zombie_cgroup(b"1:cpu:/\n0::/\n"), None);
+        assert_eq!(parse_zombie_cgroup(b"1:cpu:/\n"), None);
+        assert_eq!(
+            parse_zombie_cgroup(b"1:cpu:/\n0::/a\n").as_deref(),
+            Some("/a")
+        );
     }
 
     #[test]
@@ -69,5 +156,6 @@ mod tests {
         assert_eq!(parse_cgroup(b"0::/a:b\n").as_deref(), Some("/a:b"));
         assert_eq!(parse_cgroup(b""), None);
         assert_eq!(parse_cgroup(b"\xff\xfe:::\n0:\n::\n"), None);
+        assert_eq!(parse_zombie_cgroup(b"\xff\xfe:::\n0:\n::\n"), None);
     }
 }

@@ -7,7 +7,7 @@ mod stat;
 mod status;
 
 pub use accounting::{Io, Schedstat, parse_io, parse_schedstat};
-pub use cgroup::parse_cgroup;
+pub use cgroup::{parse_cgroup, parse_zombie_cgroup};
 pub use cmdline::{Cmdline, parse_cmdline};
 pub use stat::{ExitStatus, ProgramMark, Stat, parse_stat};
 pub use status::{Status, parse_status};

@@ -17,9 +17,10 @@ use crate::{
 pub struct Stat {
     /// Its number.
     pub pid: u32,
-    /// The name of its leading thread.
+    /// The name of its thread-group leader: at most 15 bytes, without the work
+    /// that the kernel appends to the name of a worker.
     pub comm: Arc<str>,
-    /// What its leading thread does; `None` for an unknown letter.
+    /// The state of its thread-group leader; `None` for an unknown letter.
     pub state: Option<ProcessState>,
     /// Its parent; 0 if it has none in this PID namespace.
     pub ppid: u32,
@@ -33,7 +34,9 @@ pub struct Stat {
     pub user_ns: u64,
     /// Time in kernel mode, told to a clock tick: 10 ms.
     pub system_ns: u64,
-    /// How many threads it has; 0 or 1 for one that has ended.
+    /// How many threads it has: 1 for a zombie, 0 for a process that was
+    /// reaped while the file was read, of which no more than the number, the
+    /// name and the start time is known.
     pub threads: u32,
     /// When it began: nanoseconds since boot, told to a clock tick.
     pub start_time_ns: u64,
@@ -101,6 +104,10 @@ impl ExitStatus {
 /// `PF_KTHREAD`, in the flags of a task:
 /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched.h#L1697>.
 const KERNEL_THREAD: u64 = 0x0020_0000;
+/// `PF_WQ_WORKER`: a worker of a workqueue.
+const WORKQUEUE_WORKER: u64 = 0x0000_0020;
+/// `TASK_COMM_LEN`, without the NUL.
+const MAX_COMM_BYTES: usize = 15;
 
 /// Parses `/proc/PID/stat`.
 ///
@@ -142,7 +149,7 @@ pub fn parse_stat(bytes: &[u8]) -> Result<Stat, ParseError> {
     let state = ProcessState::from_letter(state[0] as char);
     let mut stat = Stat {
         pid,
-        comm: String::from_utf8_lossy(comm).into(),
+        comm: String::from_utf8_lossy(task_comm(comm, flags)).into(),
         state,
         ppid,
         kernel_thread: flags & KERNEL_THREAD != 0,
@@ -164,6 +171,35 @@ pub fn parse_stat(bytes: &[u8]) -> Result<Stat, ParseError> {
         stat.exit_status = exit_code.map(ExitStatus);
     }
     Ok(stat)
+}
+
+/// The `comm` of a task, from the name that `/proc` shows.
+///
+/// For kernel threads that is not the same: since Linux 4.18 the work that a
+/// worker is at, or was last at, is appended to its name, as `+WORK` or
+/// `-WORK`, and since 5.17 a name longer than `comm` is shown whole:
+/// `proc_task_name()` of
+/// <https://github.com/torvalds/linux/blob/v6.12/fs/proc/array.c#L101> and
+/// `wq_worker_comm()` of
+/// <https://github.com/torvalds/linux/blob/v6.12/kernel/workqueue.c#L6426>.
+fn task_comm(shown: &[u8], flags: u64) -> &[u8] {
+    const PREFIX: &[u8] = b"kworker/";
+    if flags & KERNEL_THREAD == 0 {
+        return shown;
+    }
+    let mut comm = shown;
+    if flags & WORKQUEUE_WORKER != 0
+        && let Some(name) = shown.strip_prefix(PREFIX)
+    {
+        // A rescuer is `kworker/R-` and the name of its workqueue, which may
+        // hold a hyphen; the name is cut below.
+        let is_rescuer = name.starts_with(b"R-");
+        let end = name
+            .iter()
+            .position(|&byte| byte == b'+' || byte == b'-' && !is_rescuer);
+        comm = &shown[..end.map_or(shown.len(), |end| PREFIX.len() + end)];
+    }
+    &comm[..comm.len().min(MAX_COMM_BYTES)]
 }
 
 impl Stat {
@@ -214,6 +250,34 @@ mod tests {
         let mut bytes = line("x", "S");
         bytes[4] = 0xff;
         assert_eq!(&*parse_stat(&bytes).unwrap().comm, "\u{fffd}");
+    }
+
+    #[test]
+    fn the_name_of_a_kernel_thread_is_its_comm_whatever_it_works_on() {
+        let comm = |shown: &str, flags: u64| {
+            let text = String::from_utf8(line(shown, "I")).unwrap();
+            let text = text.replace(" 4194560 ", &format!(" {flags} "));
+            parse_stat(text.as_bytes()).unwrap().comm.to_string()
+        };
+        let worker = KERNEL_THREAD | WORKQUEUE_WORKER;
+        for (shown, expected) in [
+            ("kworker/u16:4-events_power_efficient", "kworker/u16:4"),
+            ("kworker/u16:4+flush-8:0", "kworker/u16:4"),
+            ("kworker/0:1H-kblockd", "kworker/0:1H"),
+            ("kworker/0:1", "kworker/0:1"),
+            ("kworker/R-mm_percpu_wq", "kworker/R-mm_pe"),
+            ("kworker/R-a-b+c", "kworker/R-a-b"),
+            ("kworker/u1024:1024+x", "kworker/u1024:1"),
+        ] {
+            assert_eq!(comm(shown, worker), expected);
+        }
+        assert_eq!(
+            comm("rcu_tasks_rude_kthread", KERNEL_THREAD),
+            "rcu_tasks_rude_"
+        );
+        // Anybody can be called so.
+        assert_eq!(comm("kworker/0:1-x", 0), "kworker/0:1-x");
+        assert_eq!(comm("jbd2/vda1-8", KERNEL_THREAD), "jbd2/vda1-8");
     }
 
     #[test]
