@@ -117,9 +117,10 @@ fn cores_that_differ_are_told_apart() {
         (Some(1), Some(6), 6)
     );
     assert_eq!(cpus.vendor.as_deref(), Some("Arm"));
-    assert_eq!(cpus.model.as_deref(), Some("part 0xd03 r0p4"));
+    assert_eq!(cpus.model.as_deref(), Some("Cortex-A53"));
+    assert_eq!(cpus.stepping.as_deref(), Some("r0p4"));
     assert_eq!(cpus.cpus[3].model, None);
-    assert_eq!(cpus.cpus[4].model.as_deref(), Some("part 0xd08 r0p4"));
+    assert_eq!(cpus.cpus[4].model.as_deref(), Some("Cortex-A72"));
     assert_eq!(
         (cpus.cpus[0].capacity, cpus.cpus[5].capacity),
         (Some(485), Some(1024))
@@ -205,6 +206,7 @@ fn disks_are_found_with_what_they_are_made_of() {
         Some("vg0-root")
     );
     assert_eq!(disk(&disks, "sr0").removable, Some(true));
+    assert_eq!(disk(&disks, "sr0").size_bytes, None);
     assert!(disk(&disks, "loop0").backing_file.is_some());
 }
 
@@ -213,7 +215,16 @@ fn a_card_and_its_boot_part_are_disks_and_its_partitions_are_not() {
     let disks = DiskInfoCollector.collect(&tick("arm64-board")).unwrap();
     let names: Vec<&str> = disks.disks.iter().map(|disk| &*disk.name).collect();
     assert_eq!(names, ["mmcblk0", "mmcblk0boot0", "zram0"]);
-    assert_eq!(disk(&disks, "mmcblk0").partitions.len(), 2);
+    let card = disk(&disks, "mmcblk0");
+    assert_eq!(card.partitions.len(), 2);
+    assert_eq!(card.vendor.as_deref(), Some("Samsung"));
+    assert_eq!(card.model.as_deref(), Some("BJTD4R"));
+    assert_eq!(card.serial.as_deref(), Some("0x00000001"));
+    assert_eq!(
+        card.wwid.as_deref(),
+        Some("150100424a54443452000000000112a3")
+    );
+    assert_eq!(card.firmware, None);
     assert_eq!(disk(&disks, "mmcblk0").driver.as_deref(), Some("mmcblk"));
     assert_eq!(disk(&disks, "mmcblk0boot0").read_only, Some(true));
 }

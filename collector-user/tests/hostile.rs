@@ -35,6 +35,7 @@ fn parse_with_all(bytes: &[u8]) {
     let _ = proc_pid::parse_io(bytes);
     let _ = proc_pid::parse_schedstat(bytes);
     let _ = proc_pid::parse_cgroup(bytes);
+    let _ = proc_pid::parse_zombie_cgroup(bytes);
     let _ = proc_pid::parse_cmdline(bytes).joined();
     let _ = sysfs::parse_cpu_list(bytes);
     let _ = sysfs::parse_selected(bytes);
@@ -43,6 +44,9 @@ fn parse_with_all(bytes: &[u8]) {
     let _ = sysfs::parse_hexadecimal(bytes);
     let _ = sysfs::parse_pci_address(&String::from_utf8_lossy(bytes));
     let _ = sysfs::uevent_value(bytes, "DEVTYPE");
+    let _ = sysfs::parse_string_list(bytes);
+    let _ = sysfs::parse_machine_id(bytes);
+    let _ = sysfs::is_placeholder(&String::from_utf8_lossy(bytes));
 }
 
 /// The files of a tree.

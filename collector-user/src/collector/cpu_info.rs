@@ -20,8 +20,10 @@ pub struct CpuInfoCollector;
 
 const CPUS: &str = "/sys/devices/system/cpu";
 const NODES: &str = "/sys/devices/system/node";
-/// What x86 shows as the number of a cluster that it does not know.
-const NO_CLUSTER: u32 = 65_535;
+/// What stands for a number that is not known: -1 where a driver shows it
+/// without a sign, and `BAD_APICID`, of which x86 makes the numbers of packages
+/// and clusters.
+const UNKNOWN_IDS: [u32; 2] = [u32::MAX, u16::MAX as u32];
 
 impl Collector for CpuInfoCollector {
     type Reading = CpuInfo;
@@ -71,6 +73,7 @@ impl Collector for CpuInfoCollector {
         Ok(CpuInfo {
             model: names.cpus.iter().find_map(|cpu| cpu.model.clone()),
             vendor: names.cpus.iter().find_map(|cpu| cpu.vendor.clone()),
+            stepping: names.cpus.iter().find_map(|cpu| cpu.stepping.clone()),
             microcode: names.cpus.iter().find_map(|cpu| cpu.microcode.clone()),
             flags: names.flags,
             packages: known(&packages),
@@ -97,12 +100,12 @@ fn cpu(tick: &Tick, number: u32, online: bool) -> Cpu {
     let folder = format!("{CPUS}/cpu{number}");
     let frequency_hz = |which: &str| {
         let path = format!("{folder}/cpufreq/cpuinfo_{which}_freq");
-        sysfs::number::<u64>(tick, &path)?.checked_mul(1000)
+        sysfs::nonzero::<u64>(tick, &path)?.checked_mul(1000)
     };
     let mut cpu = Cpu {
         cpu: number,
         online,
-        capacity: sysfs::number(tick, &format!("{folder}/cpu_capacity")),
+        capacity: sysfs::nonzero(tick, &format!("{folder}/cpu_capacity")),
         min_frequency_hz: frequency_hz("min"),
         max_frequency_hz: frequency_hz("max"),
         ..Cpu::default()
@@ -110,10 +113,13 @@ fn cpu(tick: &Tick, number: u32, online: bool) -> Cpu {
     // The kernel takes the topology of a CPU away with it.
     if online {
         // A number that is not known is shown as -1.
-        let id = |name: &str| sysfs::number(tick, &format!("{folder}/topology/{name}"));
+        let id = |name: &str| {
+            sysfs::number(tick, &format!("{folder}/topology/{name}"))
+                .filter(|id| !UNKNOWN_IDS.contains(id))
+        };
         cpu.package_id = id("physical_package_id");
         cpu.die_id = id("die_id");
-        cpu.cluster_id = id("cluster_id").filter(|&id| id != NO_CLUSTER);
+        cpu.cluster_id = id("cluster_id");
         cpu.core_id = id("core_id");
         cpu.core_cpus = sysfs::cpu_list(tick, &format!("{folder}/topology/core_cpus_list"));
         if cpu.core_cpus.is_empty() {
@@ -171,9 +177,10 @@ fn caches(tick: &Tick, online: &BTreeSet<u32>) -> Vec<CpuCache> {
                 .or_insert_with_key(|(level, kind, cpus)| CpuCache {
                     level: *level,
                     kind: *kind,
-                    size_bytes: sysfs::parsed(tick, &attribute("size"), sysfs::parse_size_bytes),
-                    line_bytes: sysfs::number(tick, &attribute("coherency_line_size")),
-                    ways: sysfs::number(tick, &attribute("ways_of_associativity")),
+                    size_bytes: sysfs::parsed(tick, &attribute("size"), sysfs::parse_size_bytes)
+                        .filter(|&bytes| bytes != 0),
+                    line_bytes: sysfs::nonzero(tick, &attribute("coherency_line_size")),
+                    ways: sysfs::nonzero(tick, &attribute("ways_of_associativity")),
                     cpus: cpus.clone(),
                 });
         }

@@ -79,28 +79,38 @@ fn interface(tick: &Tick, name: &str) -> Option<NetworkInterface> {
         admin_up: flags.map(|flags| flags & 1 != 0),
         operstate: text("operstate"),
         carrier: sysfs::flag(tick, &at("carrier")),
-        speed_bits_per_second: sysfs::number::<u64>(tick, &at("speed"))
-            // -1, as some drivers write it.
-            .filter(|&megabits| megabits != u64::from(u32::MAX))
+        speed_bits_per_second: speed_megabits(tick, &folder)
             .and_then(|megabits| megabits.checked_mul(1_000_000)),
-        duplex: text("duplex").filter(|duplex| **duplex != *"unknown"),
+        duplex: text("duplex").filter(|duplex| matches!(&**duplex, "full" | "half")),
         driver: sysfs::link_name(tick, &at("device/driver")),
         pci_address,
         numa_node,
         rx_queues: queues("rx-"),
         tx_queues: queues("tx-"),
-        link_index: sysfs::number(tick, &at("iflink")).filter(|&link| Some(link) != index),
+        // 0 is a tunnel that is bound to no device.
+        link_index: sysfs::nonzero(tick, &at("iflink")).filter(|&link| Some(link) != index),
         master: sysfs::link_name(tick, &at("master")),
         lower: lower.map(Arc::from).collect(),
     })
+}
+
+/// The speed of a link in Mbit/s, without the values by which drivers say that
+/// there is none: `SPEED_UNKNOWN` is -1, without a sign 4,294,967,295, and was
+/// 65,535 when a speed had 16 bits; some show 0.
+fn speed_megabits(tick: &Tick, folder: &str) -> Option<u64> {
+    const UNKNOWN: [u64; 3] = [0, u16::MAX as u64, u32::MAX as u64];
+    sysfs::number(tick, &format!("{folder}/speed")).filter(|speed| !UNKNOWN.contains(speed))
 }
 
 /// What an interface is.
 ///
 /// Most drivers say it as `DEVTYPE`; loopback and tunnels have a hardware type
 /// of their own, a `tun` has its flags, and a device has a link to itself. A
-/// veth says nothing: it is an Ethernet without a device and with nothing
-/// below, that is linked to another index than its own.
+/// veth says nothing, and neither do Ethernet tunnels (gretap, erspan): all are
+/// Ethernet without a device and with nothing below, and may be linked to
+/// another index than their own. Two ends of a veth in one namespace are linked
+/// to each other, and a veth that is up has the speed that its driver gives to
+/// every veth, which no tunnel has.
 fn kind(tick: &Tick, folder: &str, entries: &Entries) -> InterfaceKind {
     /// `IFF_TAP`, in `tun_flags`.
     const TAP: u64 = 0x0002;
@@ -137,11 +147,39 @@ fn kind(tick: &Tick, folder: &str, entries: &Entries) -> InterfaceKind {
         Some(768 | 769 | 776 | 778 | 823) => return InterfaceKind::Tunnel,
         hardware => hardware == Some(1),
     };
-    let index = sysfs::number::<u32>(tick, &at("ifindex"));
-    let link = sysfs::number::<u32>(tick, &at("iflink"));
     let has_lower = entries.iter().any(|name| name.starts_with("lower_"));
-    if is_ethernet && !has_lower && link.is_some() && link != index {
+    if is_ethernet
+        && !has_lower
+        && (has_speed_of_veth(tick, folder) || is_linked_back(tick, folder))
+    {
         return InterfaceKind::Veth;
     }
     InterfaceKind::Virtual
+}
+
+/// The indexes of an interface and of the one that it is linked to, if that is
+/// another one.
+fn link(tick: &Tick, folder: &str) -> Option<(u32, u32)> {
+    let number = |name: &str| sysfs::nonzero::<u32>(tick, &format!("{folder}/{name}"));
+    let (index, link) = (number("ifindex")?, number("iflink")?);
+    (index != link).then_some((index, link))
+}
+
+/// `veth_get_link_ksettings()` of
+/// <https://github.com/torvalds/linux/blob/v6.12/drivers/net/veth.c#L130>.
+fn has_speed_of_veth(tick: &Tick, folder: &str) -> bool {
+    link(tick, folder).is_some() && speed_megabits(tick, folder) == Some(10_000)
+}
+
+/// Whether an interface of this namespace is linked to this one, as this one
+/// is to that.
+fn is_linked_back(tick: &Tick, folder: &str) -> bool {
+    let Some((index, peer)) = link(tick, folder) else {
+        return false;
+    };
+    let Ok(entries) = tick.read_dir(INTERFACES) else {
+        return false;
+    };
+    let mut others = entries.iter();
+    others.any(|name| link(tick, &format!("{INTERFACES}/{name}")) == Some((peer, index)))
 }

@@ -1,5 +1,8 @@
+mod virtualization;
+
 use std::sync::Arc;
 
+use self::virtualization::Virtualization;
 use super::{CollectError, Collector};
 use crate::{
     metric::{Hardware, SystemInfo},
@@ -12,13 +15,18 @@ use crate::{
 
 /// Reads [`SystemInfo`]. Tier 1.
 ///
-/// Needs no rights: what the firmware shows to root only, serial numbers and
-/// the UUID, is not asked for. Whatever is missing is `None`; it never fails.
+/// Needs no rights: serial numbers and the UUID, which the firmware shows to
+/// root only, are not asked for; whether an arm64 machine without a device tree
+/// is a virtual one may be known to root only. Whatever is missing is `None`,
+/// and so is what the vendor left at a placeholder; it never fails.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemInfoCollector;
 
 const DMI: &str = "/sys/class/dmi/id";
 const DEVICE_TREE: &str = "/sys/firmware/devicetree/base";
+/// `UTS_NODENAME`, the name until somebody sets one:
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/uts.h#L13>.
+const UNSET_HOSTNAME: &str = "(none)";
 
 impl Collector for SystemInfoCollector {
     type Reading = SystemInfo;
@@ -32,7 +40,14 @@ impl Collector for SystemInfoCollector {
             "/proc/sys/kernel/*",
             "/sys/class/dmi/id/*",
             "/sys/firmware/devicetree/base/*",
-            "/sys/hypervisor/type",
+            "/sys/firmware/devicetree/base/hypervisor/compatible",
+            // How a virtual machine is told.
+            "/proc/sysinfo",
+            "/proc/xen/capabilities",
+            "/sys/class/misc/*",
+            "/sys/devices/system/clocksource/clocksource0/available_clocksource",
+            "/sys/firmware/dmi/entries/0-0/raw",
+            "/sys/hypervisor/*",
         ]
     }
 
@@ -49,21 +64,23 @@ impl Collector for SystemInfoCollector {
             .read("/etc/os-release")
             .or_else(|_| tick.read("/usr/lib/os-release"));
         let hardware = hardware(tick);
-        let named = hypervisor(tick, &hardware);
-        let says_so = tick
+        let cpus = tick
             .read("/proc/cpuinfo")
-            .ok()
-            .and_then(|bytes| cpuinfo::parse(&bytes).hypervisor);
-        let virtual_machine = says_so.or(named.is_some().then_some(true));
+            .map(|bytes| cpuinfo::parse(&bytes))
+            .unwrap_or_default();
+        let kernel_release = kernel("osrelease");
+        let virtualization =
+            Virtualization::detect(tick, &cpus, &hardware, kernel_release.as_deref());
         Ok(SystemInfo {
-            hostname: kernel("hostname"),
-            machine_id: sysfs::text(tick, "/etc/machine-id"),
+            hostname: kernel("hostname").filter(|name| **name != *UNSET_HOSTNAME),
+            machine_id: sysfs::parsed(tick, "/etc/machine-id", sysfs::parse_machine_id)
+                .map(Into::into),
             boot_id: kernel("random/boot_id"),
             boot_time_s: tick
                 .parse("/proc/stat", proc_stat::parse)
                 .ok()
                 .and_then(|stat| stat.boot_time_s),
-            kernel_release: kernel("osrelease"),
+            kernel_release,
             kernel_version: kernel("version"),
             // Since Linux 6.1.
             architecture: kernel("arch").or_else(machine),
@@ -71,20 +88,18 @@ impl Collector for SystemInfoCollector {
             clock_ticks_per_second: CLOCK_TICKS_PER_SECOND,
             os: os.ok().map(|bytes| os_release::parse(&bytes)),
             hardware,
-            virtual_machine,
-            // A cloud's bare machine carries the cloud's name as well.
-            hypervisor: named.filter(|_| virtual_machine == Some(true)),
+            virtual_machine: virtualization.is_virtual_machine,
+            hypervisor: virtualization.hypervisor,
         })
     }
 }
 
 fn hardware(tick: &Tick) -> Hardware {
-    let dmi = |name: &str| {
-        sysfs::text(tick, &format!("{DMI}/{name}")).filter(|text| !is_placeholder(text))
-    };
+    let dmi = |name: &str| sysfs::firmware_text(tick, &format!("{DMI}/{name}"));
+    let model = || sysfs::firmware_text(tick, &format!("{DEVICE_TREE}/model"));
     Hardware {
         vendor: dmi("sys_vendor"),
-        product: dmi("product_name").or_else(|| sysfs::text(tick, &format!("{DEVICE_TREE}/model"))),
+        product: dmi("product_name").or_else(model),
         product_version: dmi("product_version"),
         board_vendor: dmi("board_vendor"),
         board: dmi("board_name"),
@@ -92,58 +107,4 @@ fn hardware(tick: &Tick) -> Hardware {
         firmware_version: dmi("bios_version"),
         firmware_date: dmi("bios_date"),
     }
-}
-
-/// What makers leave in the firmware when they forget to fill it in.
-fn is_placeholder(text: &str) -> bool {
-    const PLACEHOLDERS: [&str; 6] = [
-        "Default string",
-        "Not Specified",
-        "None",
-        "System Product Name",
-        "System manufacturer",
-        "To Be Filled By O.E.M.",
-    ];
-    PLACEHOLDERS
-        .iter()
-        .any(|placeholder| placeholder.eq_ignore_ascii_case(text))
-}
-
-/// How products and vendors of virtual machines begin, and what they stand for.
-const HYPERVISORS: [(&str, &str); 14] = [
-    ("Alibaba Cloud", "alibaba"),
-    ("Amazon EC2", "amazon"),
-    ("BHYVE", "bhyve"),
-    ("Bochs", "bochs"),
-    ("DigitalOcean", "digitalocean"),
-    ("Google Compute Engine", "google"),
-    ("Hetzner", "hetzner"),
-    ("KVM", "kvm"),
-    ("OpenStack", "openstack"),
-    ("Parallels", "parallels"),
-    ("QEMU", "qemu"),
-    ("VMware", "vmware"),
-    ("Virtual Machine", "hyperv"),
-    ("VirtualBox", "virtualbox"),
-];
-
-/// The name of the hypervisor, by whom it gives itself out for.
-fn hypervisor(tick: &Tick, hardware: &Hardware) -> Option<Arc<str>> {
-    if let Some(kind) = sysfs::text(tick, "/sys/hypervisor/type") {
-        return Some(kind);
-    }
-    if let Some(compatible) = sysfs::text(tick, &format!("{DEVICE_TREE}/hypervisor/compatible")) {
-        return Some(compatible);
-    }
-    let texts = [
-        &hardware.product,
-        &hardware.vendor,
-        &hardware.firmware_vendor,
-    ];
-    texts.into_iter().flatten().find_map(|text| {
-        let row = HYPERVISORS
-            .iter()
-            .find(|(prefix, _)| text.starts_with(prefix));
-        row.map(|&(_, name)| name.into())
-    })
 }

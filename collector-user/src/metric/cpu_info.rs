@@ -13,13 +13,18 @@ use super::{
 /// `cpufreq/`, `/sys/devices/system/node`, and `/proc/cpuinfo` for the names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CpuInfo {
-    /// The model of the first CPU that tells one.
+    /// The model of the first CPU that tells one; on arm64, whose kernel shows
+    /// numbers only, the name of the core.
     pub model: Option<Arc<str>>,
-    /// Who made the CPUs.
+    /// The vendor of the CPUs; on arm64 the implementer of the core.
     pub vendor: Option<Arc<str>>,
+    /// The stepping of the first CPU that tells one: `1` on x86, `r0p4` on
+    /// arm64, the revision on PowerPC and LoongArch.
+    pub stepping: Option<Arc<str>>,
     /// The version of the microcode of the first CPU; x86 only.
     pub microcode: Option<Arc<str>>,
-    /// What the first CPU can do: `flags` on x86, `Features` on arm64.
+    /// What the first CPU can do: `flags` on x86, `Features` on arm64, the
+    /// extensions in `isa` on RISC-V.
     pub flags: Vec<Arc<str>>,
     /// How many packages hold a CPU that is online.
     pub packages: Option<u32>,
@@ -79,7 +84,8 @@ pub struct CpuCache {
     pub size_bytes: Option<u64>,
     /// The size of one line.
     pub line_bytes: Option<u32>,
-    /// How many places there are for one line.
+    /// Associativity; `None` where it is not known, or the cache is fully
+    /// associative.
     pub ways: Option<u32>,
     /// The CPUs that share it.
     pub cpus: Vec<u32>,
@@ -118,6 +124,6 @@ impl Reading for CpuInfo {
     };
 
     fn heap_bytes(&self) -> usize {
-        owned_bytes!(self; model, vendor, microcode, flags, cpus, caches)
+        owned_bytes!(self; model, vendor, stepping, microcode, flags, cpus, caches)
     }
 }

@@ -9,8 +9,9 @@ use super::{
 
 /// The block devices and their partitions.
 ///
-/// Source: `/sys/block`. Loop devices without a file behind them, and RAM
-/// disks that were never used, are left out.
+/// Source: `/sys/block`. Loop devices without a backing file, RAM disks that
+/// were never used, and the hidden disks that are paths of native NVMe
+/// multipath are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskInfo {
     /// The devices, by name.
@@ -22,51 +23,55 @@ pub struct DiskInfo {
 pub struct Disk {
     /// Its name under `/dev`.
     pub name: Arc<str>,
-    /// The first part of its number.
+    /// Its major number.
     pub major: Option<u32>,
-    /// The second part of its number.
+    /// Its minor number.
     pub minor: Option<u32>,
-    /// Its size; 0 without a medium.
+    /// Its size; `None` without a medium, or before it is set up.
     pub size_bytes: Option<u64>,
-    /// Who made it.
+    /// Its vendor.
     pub vendor: Option<Arc<str>>,
-    /// What it calls itself.
+    /// Its model; of an SD or eMMC device the name of the product.
     pub model: Option<Arc<str>>,
     /// Its serial number.
     pub serial: Option<Arc<str>>,
-    /// A name of it that is like no other in the world.
+    /// World Wide Identifier (WWID); of an SD or eMMC device the register CID.
     pub wwid: Option<Arc<str>>,
     /// The version of its firmware.
     pub firmware: Option<Arc<str>>,
-    /// Whether it turns.
+    /// Whether the device is rotational (HDD).
     pub rotational: Option<bool>,
     /// Whether its medium can be taken out.
     pub removable: Option<bool>,
     /// Whether it cannot be written to.
     pub read_only: Option<bool>,
-    /// The smallest piece that can be addressed.
+    /// Logical block size: the smallest unit that can be addressed.
     pub logical_block_bytes: Option<u32>,
-    /// The smallest piece that it writes at once.
+    /// Physical block size: the smallest unit that it can write without a
+    /// read-modify-write.
     pub physical_block_bytes: Option<u32>,
     /// The I/O scheduler in use.
     pub scheduler: Option<Arc<str>>,
-    /// How many requests its queue takes.
+    /// Size of the request queue (`nr_requests`).
     pub queue_depth: Option<u32>,
     /// The driver of the device; of a virtual one there is none.
     pub driver: Option<Arc<str>>,
-    /// Where on the PCI bus it, or its controller, is: `0000:02:00.0`.
+    /// The PCI address of it or its controller: `0000:02:00.0`. Of a disk with
+    /// several paths only if they share it.
     pub pci_address: Option<Arc<str>>,
     /// The NUMA node to which its controller is attached.
     pub numa_node: Option<u32>,
-    /// The file behind a loop device.
+    /// The paths of native NVMe multipath.
+    pub paths: Vec<DiskPath>,
+    /// The backing file of a loop device.
     pub backing_file: Option<Arc<str>>,
     /// The name under `/dev/mapper`.
     pub mapper_name: Option<Arc<str>>,
     /// The level of a software RAID: `raid1`.
     pub raid_level: Option<Arc<str>>,
-    /// The devices that it is made of.
+    /// Its slaves: the devices that it is made of.
     pub made_of: Vec<Arc<str>>,
-    /// The devices that are made of it, or of one of its partitions.
+    /// Its holders, and those of its partitions, each once.
     pub held_by: Vec<Arc<str>>,
     /// Its partitions, in the order of their numbers.
     pub partitions: Vec<Partition>,
@@ -87,18 +92,35 @@ pub struct Partition {
     pub read_only: Option<bool>,
     /// The name that its partition table gives it.
     pub label: Option<Arc<str>>,
+    /// Its holders.
+    pub held_by: Vec<Arc<str>>,
+}
+
+/// One path to a disk with native NVMe multipath: a hidden disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskPath {
+    /// Its name in `/sys/block`: `nvme0c1n1`.
+    pub name: Arc<str>,
+    /// The PCI address of its controller.
+    pub pci_address: Option<Arc<str>>,
 }
 
 impl OwnedBytes for Disk {
     fn owned_bytes(&self) -> usize {
         owned_bytes!(self; name, vendor, model, serial, wwid, firmware, scheduler, driver,
-            pci_address, backing_file, mapper_name, raid_level, made_of, held_by, partitions)
+            pci_address, paths, backing_file, mapper_name, raid_level, made_of, held_by, partitions)
     }
 }
 
 impl OwnedBytes for Partition {
     fn owned_bytes(&self) -> usize {
-        owned_bytes!(self; name, label)
+        owned_bytes!(self; name, label, held_by)
+    }
+}
+
+impl OwnedBytes for DiskPath {
+    fn owned_bytes(&self) -> usize {
+        owned_bytes!(self; name, pci_address)
     }
 }
 

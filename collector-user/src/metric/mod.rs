@@ -36,7 +36,7 @@ pub use cgroup::{Cgroup, CgroupKind};
 pub use container::{Container, ContainerRuntime};
 pub use cpu_info::{CacheKind, Cpu, CpuCache, CpuInfo};
 pub use cpu_stats::{CpuStats, CpuTimes};
-pub use disk_info::{Disk, DiskInfo, Partition};
+pub use disk_info::{Disk, DiskInfo, DiskPath, Partition};
 pub use load_avg::LoadAvg;
 pub use memory_info::{HugePagePool, MemoryInfo, MemoryNode, NodeDistance};
 pub use memory_stats::MemoryStats;

@@ -28,21 +28,22 @@ pub struct NetworkInterface {
     pub kind: InterfaceKind,
     /// Its hardware address.
     pub mac: Option<Arc<str>>,
-    /// The largest packet.
+    /// MTU.
     pub mtu_bytes: Option<u32>,
-    /// Whether it was switched on.
+    /// Whether it is administratively up (`IFF_UP`).
     pub admin_up: Option<bool>,
     /// `up`, `down`, `lowerlayerdown`, `dormant`, `unknown`, …
     pub operstate: Option<Arc<str>>,
-    /// Whether there is a signal; `None` while it is switched off.
+    /// Carrier; `None` while it is administratively down.
     pub carrier: Option<bool>,
-    /// The speed of the link; `None` where there is no link, or no such thing.
+    /// The speed of the link; `None` where there is no link, or the driver does
+    /// not know it.
     pub speed_bits_per_second: Option<u64>,
-    /// `full` or `half`.
+    /// Duplex: `full` or `half`; `None` where the driver does not know it.
     pub duplex: Option<Arc<str>>,
     /// The driver of the device.
     pub driver: Option<Arc<str>>,
-    /// Where on the PCI bus it is: `0000:01:00.0`.
+    /// Its PCI address: `0000:01:00.0`.
     pub pci_address: Option<Arc<str>>,
     /// The NUMA node to which it is attached.
     pub numa_node: Option<u32>,
@@ -52,6 +53,7 @@ pub struct NetworkInterface {
     pub tx_queues: Option<u32>,
     /// The index of the interface that it is linked to: of a VLAN the one
     /// below it, of a veth the other end, which may be in another namespace.
+    /// `None` of one that is linked to none, such as an unbound tunnel.
     pub link_index: Option<u32>,
     /// The bridge or the bond that it belongs to.
     pub master: Option<Arc<str>>,
@@ -71,7 +73,7 @@ pub enum InterfaceKind {
     Wireless,
     /// Joins interfaces, as a switch does.
     Bridge,
-    /// Joins interfaces to one that is faster or safer.
+    /// Link aggregation (bonding).
     Bond,
     /// One VLAN of another interface.
     Vlan,
@@ -89,7 +91,8 @@ pub enum InterfaceKind {
     Wireguard,
     /// Another tunnel.
     Tunnel,
-    /// Anything else that is not a device.
+    /// Anything else that is not a device, such as an Ethernet tunnel (gretap),
+    /// or a veth that is down and whose other end is elsewhere.
     #[default]
     Virtual,
 }

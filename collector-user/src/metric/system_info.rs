@@ -14,11 +14,13 @@ use super::{
 /// device tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SystemInfo {
-    /// The name of the host.
+    /// The name of the host; `None` until one is set.
     pub hostname: Option<Arc<str>>,
-    /// The number that the host was given when it was installed.
+    /// The machine ID, which the host was given when it was installed: 32
+    /// hexadecimal digits. `None` where it is not set yet, or is one that no
+    /// host can have.
     pub machine_id: Option<Arc<str>>,
-    /// A number that is new at each start.
+    /// The boot ID: new at each boot.
     pub boot_id: Option<Arc<str>>,
     /// When the machine started: seconds since 1970, in UTC.
     pub boot_time_s: Option<u64>,
@@ -36,9 +38,11 @@ pub struct SystemInfo {
     pub os: Option<OperatingSystem>,
     /// What the firmware says of the machine.
     pub hardware: Hardware,
-    /// Whether this is a virtual machine; `None` where nothing tells.
+    /// Whether this is a virtual machine; `None` where nothing tells. A control
+    /// domain (dom0 of Xen, the root partition of Hyper-V) is none.
     pub virtual_machine: Option<bool>,
-    /// The hypervisor, or the cloud, as far as the firmware names it.
+    /// Of a virtual machine: the hypervisor, or the cloud, as far as anything
+    /// names it.
     pub hypervisor: Option<Arc<str>>,
 }
 
@@ -53,7 +57,8 @@ pub struct OperatingSystem {
     pub pretty_name: Option<Arc<str>>,
 }
 
-/// What the firmware says of the machine.
+/// What the firmware says of the machine; `None` where it says nothing, or has
+/// a placeholder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hardware {
     /// Who made the machine.
@@ -70,7 +75,7 @@ pub struct Hardware {
     pub firmware_vendor: Option<Arc<str>>,
     /// The version of the firmware.
     pub firmware_version: Option<Arc<str>>,
-    /// The day of the firmware, as it says.
+    /// The release date of the firmware, as it says.
     pub firmware_date: Option<Arc<str>>,
 }
 

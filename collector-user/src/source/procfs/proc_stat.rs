@@ -55,7 +55,8 @@ pub fn parse(bytes: &[u8]) -> Result<ProcStat, ParseError> {
                     total.context_switches = value();
                 }
             }
-            b"btime" => stat.boot_time_s = value(),
+            // 0 is a clock that nobody has set.
+            b"btime" => stat.boot_time_s = value().filter(|&seconds| seconds != 0),
             b"processes" => stat.cpu_stats.forks = value(),
             b"procs_running" => stat.cpu_stats.procs_running = value(),
             b"procs_blocked" => stat.cpu_stats.procs_blocked = value(),

@@ -6,9 +6,13 @@
 //! are read as "the value, if there is one".
 
 mod cpu_list;
+mod firmware;
+mod mmc;
 mod values;
 
 pub use cpu_list::parse_cpu_list;
+pub use firmware::{firmware_text, is_placeholder, parse_machine_id, parse_string_list};
+pub use mmc::mmc_manufacturer;
 pub use values::{
     parse_device_number, parse_hexadecimal, parse_pci_address, parse_selected, parse_size_bytes,
 };
@@ -29,6 +33,11 @@ pub fn text(tick: &Tick, path: &str) -> Option<Arc<str>> {
 /// else.
 pub fn number<T: std::str::FromStr>(tick: &Tick, path: &str) -> Option<T> {
     parse::number(tick.read(path).ok()?.trim_ascii())
+}
+
+/// The number in an attribute where 0 stands for "unknown".
+pub fn nonzero<T: std::str::FromStr + Default + PartialEq>(tick: &Tick, path: &str) -> Option<T> {
+    number(tick, path).filter(|number| *number != T::default())
 }
 
 /// An attribute that is 0 or 1; `None` if it cannot be read or is neither.
