@@ -176,7 +176,7 @@ impl DeviceTree {
     }
 }
 
-/// PowerPC: PowerNV is bare metal; a pSeries is a partition of PowerVM, unless
+/// PowerPC: `PowerNV` is bare metal; a `pSeries` is a partition of PowerVM, unless
 /// the device tree has named another hypervisor.
 fn power(cpus: &CpuNames, tree: &DeviceTree) -> Option<Virtualization> {
     match cpus.platform.as_deref() {
@@ -237,7 +237,6 @@ fn by_clock(tick: &Tick) -> Option<Arc<str>> {
 fn by_firmware(tick: &Tick, firmware: Option<&Firmware>) -> Virtualization {
     let vm_bit = smbios_vm_bit(tick);
     match firmware {
-        Some(vendor) if !vendor.is_cloud => Virtualization::guest(Some(vendor.name)),
         Some(vendor) if vm_bit == Some(true) || vendor.is_certain => {
             Virtualization::guest(Some(vendor.name))
         }
@@ -267,9 +266,10 @@ struct Firmware {
     name: &'static str,
     /// A cloud, which has bare machines too.
     is_cloud: bool,
-    /// A cloud whose names of products tell that this is a virtual machine.
+    /// Whether this is certainly a virtual machine: only monitors write the name,
+    /// or it is a cloud whose names of products tell that.
     is_certain: bool,
-    /// The same, for a bare machine.
+    /// Whether the names of products tell that this is a bare machine.
     is_bare: bool,
 }
 

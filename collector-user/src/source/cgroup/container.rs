@@ -87,7 +87,8 @@ fn container<'p>(part: &'p str, parent: &str) -> Option<(Option<ContainerRuntime
     // conmon watches a container of CRI-O or Podman from outside. Of other
     // prefixes, as that of an OCI runtime that was called without an engine,
     // only those of a scope are believed.
-    let is_other = runtime.is_some() || part.ends_with(".scope") && !word.contains("conmon");
+    let is_scope = name.len() < part.len();
+    let is_other = runtime.is_some() || is_scope && !word.contains("conmon");
     (is_other && is_container_id(id)).then_some((runtime, id))
 }
 
