@@ -236,15 +236,12 @@ fn by_clock(tick: &Tick) -> Option<Arc<str>> {
 /// Where there is no flag, as on arm64 and riscv.
 fn by_firmware(tick: &Tick, firmware: Option<&Firmware>) -> Virtualization {
     let vm_bit = smbios_vm_bit(tick);
-    match firmware {
-        Some(vendor) if vm_bit == Some(true) || vendor.is_certain => {
-            Virtualization::guest(Some(vendor.name))
-        }
-        // A bare machine of a cloud, or one of its virtual machines.
-        Some(vendor) if vendor.is_bare => Virtualization::bare(),
-        Some(_) => Virtualization::unknown(),
-        None if vm_bit == Some(true) => Virtualization::guest(None),
-        None => Virtualization::unknown(),
+    if vm_bit == Some(true) || firmware.is_some_and(|vendor| vendor.is_certain) {
+        Virtualization::guest(firmware.map(|vendor| vendor.name))
+    } else if firmware.is_some_and(|vendor| vendor.is_bare) {
+        Virtualization::bare()
+    } else {
+        Virtualization::unknown()
     }
 }
 
