@@ -101,7 +101,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::source::Sources;
+    use crate::{metric::ProcessState, source::Sources};
 
     /// A process of a captured tree: threads, clock ticks, and `schedstat`.
     fn write_process(root: &std::path::Path, pid: u32, threads: u32, ticks: u64, schedstat: &str) {
@@ -237,6 +237,29 @@ mod tests {
         assert_eq!(stats.exited.processes, Some(1));
         assert_eq!(stats.exited.cpu_ns, Some(35_000_001));
         assert_eq!(stats.exited.runqueue_ns, None);
+    }
+
+    #[test]
+    fn a_process_that_is_reaped_while_it_is_read_keeps_its_counters() {
+        let root = tempfile::tempdir().unwrap();
+        let mut collector = ProcfsProcessStats::new();
+        write_process(root.path(), 20, 1, 300, "3000000001 777 9\n");
+        let before = collect(&mut collector, root.path()).processes[0].clone();
+        write_process(root.path(), 20, 0, 0, "0 0 0\n");
+        let stat = root.path().join("proc/20/stat");
+        let text = fs::read_to_string(&stat).unwrap();
+        let reaped = text
+            .replace(" S 1 1 1 ", " X 0 -1 -1 ")
+            .replace(" 11 0 13 ", " 0 0 0 ");
+        assert_ne!(reaped, text);
+        fs::write(&stat, reaped).unwrap();
+        let stats = collect(&mut collector, root.path());
+        let process = &stats.processes[0];
+        assert_eq!(process.cpu_ns, before.cpu_ns);
+        assert_eq!(process.minor_faults, Some(11));
+        assert_eq!(process.ppid, Some(1));
+        assert_eq!(process.state, Some(ProcessState::Dead));
+        assert_eq!(stats.cgroups[0].cpu_ns, before.cpu_ns);
     }
 
     #[test]
