@@ -17,3 +17,4 @@ pub mod export;
 pub mod manager;
 pub mod metric;
 pub mod source;
+pub mod text;

@@ -135,7 +135,7 @@ fn a_table_shows_what_a_process_is_called_and_lets_nothing_steer_the_terminal() 
     let output = over(tree.path(), &["watch", "process_stats", "--count", "1"]);
     let text = stdout(&output);
     assert!(text.contains("COMMAND"), "{text}");
-    assert!(text.contains("init --a?[2J"), "{text}");
+    assert!(text.contains(r"init --a\x1b[2J"), "{text}");
     assert!(!text.contains('\x1b'), "{text}");
 }
 
@@ -346,13 +346,23 @@ fn a_metric_that_is_turned_off_says_so() {
 
 #[test]
 fn the_doctor_tells_a_tree_that_can_be_read_from_one_that_cannot() {
-    let tree = tree();
+    let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/vm");
     let (_folder, path) = configuration("prometheus.enabled = false\n");
     let args = ["doctor", "--format", "json", "--config", &path];
-    let output = over(tree.path(), &args);
+    let output = over(&whole, &args);
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(report["verdict"], "ok");
+
+    // Of a tree without /sys, what is missing is named.
+    let small = tree();
+    let output = over(small.path(), &args);
+    assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    let text = stdout(&output);
+    for metric in ["cpu_info", "disk_info", "network_info"] {
+        assert!(text.contains(&format!("metric {metric}")), "{text}");
+    }
+    assert!(!text.contains("metric cpu_stats"), "{text}");
 
     let empty = tempfile::tempdir().unwrap();
     let output = over(empty.path(), &args);
@@ -365,6 +375,114 @@ fn the_doctor_tells_a_tree_that_can_be_read_from_one_that_cannot() {
         .unwrap();
     assert_eq!(failed["name"], "procfs");
     assert!(failed["mend"].as_str().unwrap().contains("--root"));
+}
+
+/// Files of a tree with nothing in them.
+fn emptied(tree: &Path) {
+    for path in [
+        "proc/stat",
+        "proc/loadavg",
+        "proc/uptime",
+        "proc/meminfo",
+        "proc/1/stat",
+        "proc/sys/kernel/osrelease",
+    ] {
+        fs::write(tree.join(path), "").unwrap();
+    }
+}
+
+#[test]
+fn the_doctor_does_not_take_empty_files_for_a_host() {
+    let tree = tree();
+    emptied(tree.path());
+    let (_folder, path) = configuration("prometheus.enabled = false\n");
+    let output = over(tree.path(), &["doctor", "--config", &path]);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(!text.contains("All works."), "{text}");
+    assert!(text.contains("FAILED    procfs"), "{text}");
+    assert!(text.contains("proc/stat: "), "{text}");
+    assert!(text.contains("osrelease is \"\", not a release"), "{text}");
+}
+
+/// A tree in which nothing is what it should be: links that lead out, FIFOs,
+/// a device, a file without end, and names and texts that steer a terminal.
+fn hostile_tree() -> (TempDir, TempDir) {
+    use std::os::unix::fs::symlink;
+    let outside = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("secret");
+    fs::write(&secret, "the-secret\n").unwrap();
+    let tree = tree();
+    let at = |path: &str| tree.path().join(path);
+    fs::remove_file(at("proc/sys/kernel/hostname")).unwrap();
+    symlink(&secret, at("proc/sys/kernel/hostname")).unwrap();
+    fs::remove_file(at("proc/sys/kernel/osrelease")).unwrap();
+    let fifo = |path: &str| {
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, at(path), kind, mode, 0).unwrap();
+    };
+    fifo("proc/sys/kernel/osrelease");
+    fs::remove_file(at("proc/loadavg")).unwrap();
+    fifo("proc/loadavg");
+    fs::remove_file(at("proc/meminfo")).unwrap();
+    symlink("/dev/zero", at("proc/meminfo")).unwrap();
+    fs::File::create(at("proc/1/status"))
+        .unwrap()
+        .set_len(2 << 30)
+        .unwrap();
+    fs::write(at("proc/1/cgroup"), "0::/a\x1b[31m\u{202e}b\n").unwrap();
+    let stat = fs::read_to_string(at("proc/1/stat")).unwrap();
+    fs::write(
+        at("proc/1/stat"),
+        stat.replace("(init)", "(i\x1b]0;x\x07\n9)"),
+    )
+    .unwrap();
+    fs::write(
+        at("proc/1/cmdline"),
+        format!("\x1b[2J\n{}", "x".repeat(4 << 20)),
+    )
+    .unwrap();
+    fs::create_dir_all(at("sys/class/net/a\x1b[2J\nb\u{9b}31m")).unwrap();
+    (tree, outside)
+}
+
+#[test]
+fn nothing_of_a_hostile_tree_hangs_leads_out_or_steers_the_terminal() {
+    let (tree, _outside) = hostile_tree();
+    let (_folder, path) = configuration("prometheus.enabled = false\n");
+    for args in [
+        &["doctor"][..],
+        &["snapshot", "--format", "table"],
+        &["snapshot", "--format", "json"],
+        &["watch", "process_stats", "--count", "1"],
+        &["status"],
+    ] {
+        let mut command = collector(args);
+        command
+            .arg("--root")
+            .arg(tree.path())
+            .args(["--config", &path]);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let read = |mut pipe: Box<dyn std::io::Read>| {
+            let mut text = String::new();
+            pipe.read_to_string(&mut text).unwrap();
+            text
+        };
+        let text = read(Box::new(child.stdout.take().unwrap()));
+        let text = text + &read(Box::new(child.stderr.take().unwrap()));
+        assert!(matches!(ended(&mut child), Some(0..=2)), "{args:?}: {text}");
+        assert!(!text.contains("the-secret"), "{args:?}: {text}");
+        let steers = |c: char| c != '\n' && collector::text::is_harmful(c);
+        assert!(!text.chars().any(steers), "{args:?}: {text:?}");
+        assert!(text.len() < 100_000, "{args:?}: {} bytes", text.len());
+        // No line begins with what follows a line break of the tree.
+        let forged = |line: &str| line.starts_with("b\u{9b}") || line.starts_with("9)");
+        assert!(!text.lines().any(forged), "{args:?}: {text}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
     bus::{BuildError, Bus, SubscribeError},
     metric::{ProcessEvent, Reading as _, UnknownMetric},
     source::{
-        Sources,
+        SourceError, Sources,
         ebpf::{LoadError, Scheduler},
     },
 };
@@ -35,15 +35,12 @@ pub enum StartError {
     /// The eBPF backend was asked for together with a captured tree.
     #[error(
         "eBPF sees the running kernel only, not the tree {}: leave out --root, or choose --backend procfs",
-        .0.display()
+        crate::text::harmless(&.0.to_string_lossy())
     )]
     EbpfOfTree(PathBuf),
     /// There is nothing to be read.
-    #[error(
-        "there is no directory {}: --root takes the directory that has proc and sys in it",
-        .0.display()
-    )]
-    NoProc(PathBuf),
+    #[error("{0}: --root takes the directory that has proc and sys in it")]
+    NoProc(#[source] SourceError),
     /// A metric that was named does not exist.
     #[error(transparent)]
     UnknownMetric(#[from] UnknownMetric),
@@ -76,10 +73,7 @@ impl Agent {
     fn start(options: AgentBuilder) -> Result<Self, StartError> {
         options.check_names()?;
         let sources = Sources::rooted(options.root);
-        let proc = sources.root().join("proc");
-        if !proc.is_dir() {
-            return Err(StartError::NoProc(proc));
-        }
+        sources.check().map_err(StartError::NoProc)?;
         let accounting = backend::choose(options.backend, &sources, &options.ebpf)?;
         let plan = Plan::new(sources.clone(), options.disabled, options.own);
         let (plan, poller) = plan.with_all(&accounting);

@@ -124,7 +124,7 @@ impl BusBuilder {
         set_paces(&mut self.topics, self.paces)?;
         let host = match self.host {
             Some(host) => host,
-            None => host_of(&self.sources),
+            None => self.sources.host_name().unwrap_or_else(|| "unknown".into()),
         };
         let core = Arc::new(Core::new(
             self.topics.into(),
@@ -210,22 +210,6 @@ fn set_paces(topics: &mut [Topic], paces: Vec<(String, Duration)>) -> Result<(),
         topic.pace = (pace.as_nanos() as u64).max(lock(&topic.state).schedule.floor());
     }
     Ok(())
-}
-
-/// The name of the host that a tree is of: for the live one, the node name of
-/// `uname`, which is the same as `/proc/sys/kernel/hostname`.
-fn host_of(sources: &Sources) -> Arc<str> {
-    if sources.is_live() {
-        return rustix::system::uname().nodename().to_string_lossy().into();
-    }
-    // A captured tree is not trusted: a FIFO in the place of the file would
-    // hold up the start for ever.
-    let path = sources.root().join("proc/sys/kernel/hostname");
-    let name = std::fs::metadata(&path)
-        .ok()
-        .filter(std::fs::Metadata::is_file)
-        .and_then(|_| std::fs::read_to_string(&path).ok());
-    name.as_deref().map_or("unknown", str::trim).into()
 }
 
 impl crate::collector::CollectorSet for BusBuilder {

@@ -1,7 +1,7 @@
 use std::{fmt, io, process::ExitCode};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use collector::{agent::StartError, config::ConfigError, metric::UnknownMetric};
+use collector::{agent::StartError, config::ConfigError, metric::UnknownMetric, text::harmless};
 
 /// Why a subcommand ended before its time.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Failure {
 /// Says a sentence on standard error, as far as there is one.
 pub(super) fn complain(sentence: &str) {
     use io::Write as _;
-    let _ = writeln!(io::stderr(), "collector: {sentence}");
+    let _ = writeln!(io::stderr(), "collector: {}", harmless(sentence));
 }
 
 impl From<io::Error> for Failure {

@@ -1,6 +1,8 @@
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 
+use collector::text::is_harmful;
 use serde::Serialize;
+use serde_json::{Serializer, ser::Formatter};
 
 use super::error::Failure;
 
@@ -66,7 +68,8 @@ impl Output {
 
     /// One object on one line, at once.
     pub(super) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        serde_json::to_writer(&mut self.writer, value)?;
+        let mut json = Serializer::with_formatter(&mut self.writer, Harmless);
+        value.serialize(&mut json)?;
         self.writer.write_all(b"\n")?;
         self.writer.flush()?;
         Ok(())
@@ -95,6 +98,28 @@ impl Output {
     }
 }
 
+/// JSON in which a terminal finds nothing that steers it: what of a string would
+/// is escaped, which means the same.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, character)) = rest.char_indices().find(|(_, c)| is_harmful(*c)) {
+            writer.write_all(&rest.as_bytes()[..at])?;
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + character.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.writer.write(bytes)
@@ -102,5 +127,22 @@ impl Write for Output {
 
     fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_nothing_that_steers_a_terminal_and_means_the_same() {
+        let text = "a\x1b\u{9b}31m\n\u{202e}\u{e0041}\u{fffd}é";
+        let mut json = Vec::new();
+        let mut serializer = Serializer::with_formatter(&mut json, Harmless);
+        text.serialize(&mut serializer).unwrap();
+        let json = String::from_utf8(json).unwrap();
+        assert!(!json.chars().any(is_harmful), "{json:?}");
+        assert!(json.contains("\\u202e\\udb40\\udc41\u{fffd}é"), "{json}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 }

@@ -1,9 +1,12 @@
 use std::fmt;
 
+use super::name::name_text;
+
 /// The names in a directory, in the order in which the kernel gave them.
 ///
-/// `.` and `..` are left out, and so are names that are not UTF-8: neither
-/// `/proc` nor `/sys` has any.
+/// `.` and `..` are left out. A name may have any byte but NUL and `/`: it is
+/// the text that [`name_text`] makes of it, by which it can be opened, and
+/// which no other name has.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Entries {
     names: String,
@@ -50,8 +53,8 @@ impl Entries {
         self.ends.is_empty()
     }
 
-    pub(super) fn push(&mut self, name: &str) {
-        self.names.push_str(name);
+    pub(super) fn push(&mut self, name: &[u8]) {
+        self.names.push_str(&name_text(name));
         self.ends.push(self.names.len() as u32);
     }
 
@@ -86,7 +89,7 @@ mod tests {
     fn entries(names: &[&str]) -> Entries {
         let mut entries = Entries::default();
         for name in names {
-            entries.push(name);
+            entries.push(name.as_bytes());
         }
         entries
     }

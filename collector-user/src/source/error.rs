@@ -1,12 +1,18 @@
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use super::ParseError;
+use super::{ParseError, name::name_text};
+use crate::text::harmless;
 
 /// A source could not be read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
     /// The system call failed.
-    #[error("cannot {call} {path}: {error}")]
+    #[error("cannot {call} {}: {error}", shown(path))]
     Io {
         /// What was tried: `open`, `read`, `read directory`, `read link`.
         call: &'static str,
@@ -16,7 +22,7 @@ pub enum SourceError {
         error: Arc<io::Error>,
     },
     /// The file is there, but is not what it should be.
-    #[error("{path}: {problem}")]
+    #[error("{}: {}", shown(path), harmless(problem))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -25,7 +31,7 @@ pub enum SourceError {
     },
     /// There is something else than a file under the name: reading a FIFO or a
     /// device could wait for ever, or change what is read.
-    #[error("{path} is {found}, not a regular file")]
+    #[error("{} is {found}, not a regular file", shown(path))]
     NotAFile {
         /// The path.
         path: PathBuf,
@@ -33,13 +39,45 @@ pub enum SourceError {
         found: &'static str,
     },
     /// The file has more to say than any file of its kind should.
-    #[error("{path} has more than {limit} bytes, so the rest was not read and none of it is used")]
+    #[error(
+        "{} has more than {limit} bytes, so the rest was not read and none of it is used",
+        shown(path)
+    )]
     TooLarge {
         /// The file.
         path: PathBuf,
         /// The bound.
         limit: usize,
     },
+    /// What a tick holds is as much as it may be.
+    #[error(
+        "{} is not read: what this tick has read and holds would be more than {budget} bytes",
+        shown(path)
+    )]
+    TickFull {
+        /// The file.
+        path: PathBuf,
+        /// How much a tick may hold.
+        budget: usize,
+    },
+    /// The file is under another root than `/`, and the kernel has no way to
+    /// keep links from leading out of that.
+    #[error(
+        "cannot open {} without a link leading out of the root: openat2: {error} (it takes Linux \
+         5.6, and a container runtime whose seccomp filter allows the call)",
+        shown(path)
+    )]
+    NoOpenat2 {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel answered.
+        error: Arc<io::Error>,
+    },
+}
+
+/// A path as it is shown to people: a tree chooses its names.
+fn shown(path: &Path) -> String {
+    harmless(&name_text(path.as_os_str().as_bytes())).into_owned()
 }
 
 impl SourceError {

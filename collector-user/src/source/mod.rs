@@ -5,6 +5,7 @@
 //! parsers in [`procfs`] and [`sysfs`] are pure functions of bytes, so each can
 //! be used and tested alone.
 
+mod bound;
 pub mod cgroup;
 mod clock;
 pub mod ebpf;
@@ -12,6 +13,7 @@ mod entries;
 mod error;
 mod held;
 mod kept;
+mod name;
 mod open;
 mod parse;
 mod process_reads;
@@ -27,6 +29,7 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use entries::Entries;
 pub use error::SourceError;
 pub use held::HeldFile;
+pub use name::{name_bytes, name_text};
 pub use parse::ParseError;
 pub(crate) use process_reads::{ProcessFiles, ProcessReads};
 pub use sources::Sources;

@@ -12,9 +12,10 @@ use bytes::Bytes;
 
 use super::{
     Clock, FileStats, HeldFile, SourceError, SourceStats, SystemClock, Tick, Timestamp,
+    bound::Bound,
     held::Keeping,
     kept::{IDLE_NS, KeptFile, Slot},
-    open::{self, Failure, MAX_FILE_BYTES, Root},
+    open::{self, Failure, Root},
     read_threads::ReadThreads,
     scratch::ScratchPool,
     stats::Counters,
@@ -30,7 +31,8 @@ use super::{
 /// opened anew.
 ///
 /// Under another root than `/`, absolute links and `..` are resolved inside
-/// that root, so nothing outside it is ever read.
+/// that root, so nothing outside it is ever read. Only regular files are read,
+/// and of each kind of file no more than such a file has.
 ///
 /// Cheap to clone: clones share the tree, the open files and the counters.
 #[derive(Clone, Debug)]
@@ -109,8 +111,8 @@ impl Sources {
     /// not known.
     pub fn page_size_bytes(&self) -> Option<u64> {
         *self.shared.page_size_bytes.get_or_init(|| {
-            let proc = self.shared.root.full_path("/proc");
-            let statfs = rustix::fs::statfs(&proc).ok()?;
+            let proc = self.shared.root.open_directory("/proc").ok()?;
+            let statfs = rustix::fs::fstatfs(&proc).ok()?;
             (statfs.f_type as u64 == PROC_SUPER_MAGIC).then(|| rustix::param::page_size() as u64)
         })
     }
@@ -172,6 +174,30 @@ impl Sources {
         kept + self.shared.held_files.load(Ordering::Relaxed)
     }
 
+    /// Looks whether there is a directory of processes to be read.
+    ///
+    /// # Errors
+    ///
+    /// When there is no directory `proc` under the root, or it cannot be opened
+    /// without a link leading out of the root.
+    pub fn check(&self) -> Result<(), SourceError> {
+        self.shared.root.open_directory("/proc").map(drop)
+    }
+
+    /// The name of the host that the tree is of, if it tells.
+    ///
+    /// For the live tree, the node name of `uname`, which is the same as
+    /// `/proc/sys/kernel/hostname`.
+    pub fn host_name(&self) -> Option<Arc<str>> {
+        if self.is_live() {
+            let uname = rustix::system::uname();
+            return Some(super::name_text(uname.nodename().to_bytes()).into());
+        }
+        let name = self.read_file("/proc/sys/kernel/hostname", 0).ok()?;
+        let name = super::name_text(name.trim_ascii());
+        (!name.is_empty()).then(|| name.into())
+    }
+
     /// How many threads are blocked now in reads that only the process to which
     /// the file belongs can end.
     pub fn blocked_reads(&self) -> usize {
@@ -231,7 +257,8 @@ impl Sources {
         };
         let mut scratch = self.shared.scratch.take();
         let kept = held.file.as_ref();
-        let kept = kept.map(|kept| open::read_all(kept.file(), &mut scratch, MAX_FILE_BYTES));
+        let kept =
+            kept.map(|kept| open::read_all(kept.file(), &mut scratch, Bound::of(&held.path)));
         let result = if let Some(Ok(())) = kept {
             Ok(())
         } else {
@@ -285,7 +312,7 @@ impl Sources {
         now_ns: u64,
     ) -> Result<(), SourceError> {
         if let Some(kept) = slot.take_file() {
-            match open::read_all(kept.file(), scratch, MAX_FILE_BYTES) {
+            match open::read_all(kept.file(), scratch, Bound::of(path)) {
                 Ok(()) => {
                     slot.put_file(kept);
                     return Ok(());
@@ -311,7 +338,7 @@ impl Sources {
     ) -> Result<OwnedFd, SourceError> {
         self.count_open(slot);
         let file = self.shared.root.open_file(path)?;
-        match open::read_all(&file, scratch, MAX_FILE_BYTES) {
+        match open::read_all(&file, scratch, Bound::of(path)) {
             Ok(()) => Ok(file),
             Err(Failure::TooLarge) => Err(self.too_large(path)),
             Err(Failure::Os(errno)) => Err(SourceError::io(
@@ -334,10 +361,7 @@ impl Sources {
     }
 
     fn too_large(&self, path: &str) -> SourceError {
-        SourceError::TooLarge {
-            path: self.shared.root.full_path(path),
-            limit: MAX_FILE_BYTES,
-        }
+        self.shared.root.too_large(path, Bound::of(path).bytes)
     }
 
     fn count_open(&self, slot: &Slot) {

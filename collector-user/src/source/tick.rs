@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::SystemTime,
 };
@@ -38,8 +38,14 @@ struct Inner {
     files: Once<Bytes>,
     directories: Once<Arc<Entries>>,
     links: Once<Arc<PathBuf>>,
+    /// Bytes of what was read and is kept for others.
+    held_bytes: AtomicUsize,
     shared: Mutex<HashMap<&'static str, SharedCell>>,
 }
+
+/// How much of what was read a tick holds at most, for whoever wants the same
+/// later in the tick. It is released when the tick ends.
+const BUDGET_BYTES: usize = 64 * 1024 * 1024;
 
 /// When sources were read: nanoseconds on `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +166,7 @@ impl Tick {
                 files: Once::new(),
                 directories: Once::new(),
                 links: Once::new(),
+                held_bytes: AtomicUsize::new(0),
                 shared: Mutex::default(),
             }),
             window: Some(Arc::default()),
@@ -258,11 +265,14 @@ impl Tick {
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened or read, is no regular file, or has more
-    /// than 32 MiB.
+    /// When the file cannot be opened or read, is no regular file, has more
+    /// bytes than such a file has, or the tick would hold more than it may.
     pub fn read(&self, path: &str) -> Result<Bytes, SourceError> {
         let sources = &self.inner.sources;
-        let read = || sources.read_file(path, self.inner.began.monotonic_ns);
+        let read = || {
+            let content = sources.read_file(path, self.inner.began.monotonic_ns)?;
+            self.hold(path, content.len()).map(|()| content)
+        };
         let got = self.inner.files.get(path, &*self.inner.clock, read);
         self.take(path, got)
     }
@@ -297,7 +307,10 @@ impl Tick {
     pub fn read_held(&self, file: &mut HeldFile) -> Result<Bytes, SourceError> {
         let sources = &self.inner.sources;
         let path = Arc::clone(&file.path);
-        let read = || sources.read_held(file);
+        let read = || {
+            let content = sources.read_held(file)?;
+            self.hold(&path, content.len()).map(|()| content)
+        };
         let got = self.inner.files.get(&path, &*self.inner.clock, read);
         self.take(&path, got)
     }
@@ -326,12 +339,13 @@ impl Tick {
     pub fn read_dir(&self, path: &str) -> Result<Arc<Entries>, SourceError> {
         let sources = &self.inner.sources;
         let read = || {
-            sources.counted(
+            let entries = sources.counted(
                 path,
                 true,
                 |root| root.read_dir(path).map(Arc::new),
                 |entries| entries.bytes(),
-            )
+            )?;
+            self.hold(path, entries.bytes()).map(|()| entries)
         };
         let got = self.inner.directories.get(path, &*self.inner.clock, read);
         self.take(path, got)
@@ -355,6 +369,19 @@ impl Tick {
         };
         let got = self.inner.links.get(path, &*self.inner.clock, read);
         self.take(path, got)
+    }
+
+    /// Counts what is held from now on until the tick ends.
+    fn hold(&self, path: &str, bytes: usize) -> Result<(), SourceError> {
+        let held = self.inner.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if held.saturating_add(bytes) <= BUDGET_BYTES {
+            return Ok(());
+        }
+        self.inner.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Err(SourceError::TickFull {
+            path: self.inner.sources.tree().full_path(path),
+            budget: BUDGET_BYTES,
+        })
     }
 
     /// Counts a read that was saved, and widens the window by one that gave
@@ -577,6 +604,104 @@ mod tests {
             shown.contains("proc/stat has more than 33554432 bytes"),
             "{shown}"
         );
+        assert_eq!(sources(&root).stats().bytes, 0);
+    }
+
+    #[test]
+    fn of_each_kind_of_file_no_more_is_read_than_such_a_file_has() {
+        let long = "x".repeat(3 << 20);
+        let root = tree(&[
+            ("proc/7/cmdline", &long),
+            ("proc/7/status", &long),
+            ("proc/net/tcp", &long),
+            ("proc/sys/kernel/hostname", &long),
+            ("sys/class/net/a/address", &long),
+            ("etc/machine-id", &long),
+        ]);
+        let sources = sources(&root);
+        let tick = sources.tick();
+        // The arguments are cut, a table may be long, and the others are refused.
+        assert_eq!(tick.read("/proc/7/cmdline").unwrap().len(), 8192);
+        assert_eq!(tick.read_once("/proc/7/cmdline").unwrap().len(), 8192);
+        assert_eq!(tick.read("/proc/net/tcp").unwrap().len(), 3 << 20);
+        for path in [
+            "/proc/7/status",
+            "/proc/sys/kernel/hostname",
+            "/sys/class/net/a/address",
+            "/etc/machine-id",
+        ] {
+            let error = tick.read(path).unwrap_err();
+            assert!(matches!(error, SourceError::TooLarge { .. }), "{error}");
+        }
+        assert_eq!(sources.stats().bytes, (3 << 20) + 2 * 8192);
+    }
+
+    #[test]
+    fn a_tick_holds_no_more_than_its_budget_and_the_next_one_begins_anew() {
+        let long = "x".repeat(16 << 20);
+        let root = tree(&[("proc/a", &long), ("proc/b", "short\n")]);
+        let links: Vec<String> = (0..6).map(|number| format!("/proc/link{number}")).collect();
+        for link in &links {
+            std::os::unix::fs::symlink("a", root.path().join(&link[1..])).unwrap();
+        }
+        let sources = sources(&root);
+        for _ in 0..2 {
+            let tick = sources.tick();
+            let read = |path: &String| tick.read(path);
+            let errors: Vec<SourceError> =
+                links.iter().filter_map(|path| read(path).err()).collect();
+            assert_eq!(errors.len(), 2);
+            assert_eq!(
+                errors[0].to_string(),
+                format!(
+                    "{} is not read: what this tick has read and holds would be more than 67108864 bytes",
+                    root.path().join("proc/link4").display()
+                )
+            );
+            assert!(tick.read("/proc/b").is_err());
+            // What nobody else is given needs no room.
+            assert!(tick.read_once("/proc/a").is_ok());
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_are_listed_and_can_be_opened() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+        let root = tree(&[("sys/class/net/lo/ifindex", "1")]);
+        let folder = root.path().join("sys/class/net");
+        for (name, content) in [(&b"\xff\xfebr"[..], "2"), (b"\\xff\\xfebr", "3")] {
+            let folder = folder.join(OsStr::from_bytes(name));
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("ifindex"), content).unwrap();
+        }
+        for sources in [sources(&root), Sources::live()] {
+            let base = if sources.is_live() {
+                folder.to_str().unwrap().to_owned()
+            } else {
+                "/sys/class/net".to_owned()
+            };
+            let tick = sources.tick();
+            let entries = tick.read_dir(&base).unwrap();
+            let mut found: Vec<(String, String)> = entries
+                .iter()
+                .map(|name| {
+                    let content = tick.read(&format!("{base}/{name}/ifindex")).unwrap();
+                    let content = String::from_utf8(content.to_vec()).unwrap();
+                    (content, name.to_owned())
+                })
+                .collect();
+            found.sort();
+            let names: Vec<&str> = found.iter().map(|(_, name)| &**name).collect();
+            assert_eq!(names, ["lo", "\\xff\\xfebr", "\\x5cxff\\x5cxfebr"]);
+        }
+    }
+
+    #[test]
+    fn a_path_with_control_characters_does_not_steer_who_reads_the_error() {
+        let root = tree(&[("proc/x", "")]);
+        let error = sources(&root).tick().read("/proc/\x1b[2J\n/\u{202e}");
+        let shown = error.unwrap_err().to_string();
+        assert!(shown.contains("proc/\\x1b[2J\\n/\\u{202e}"), "{shown}");
     }
 
     #[test]

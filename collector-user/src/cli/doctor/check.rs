@@ -1,5 +1,6 @@
 use std::fmt::Write as _;
 
+use collector::text::harmless;
 use serde::Serialize;
 
 /// One thing that was looked at.
@@ -76,10 +77,12 @@ impl Check {
             State::Fallback => "FALLBACK",
             State::Failed => "FAILED",
         };
-        let mut text = format!("{status:<8}  {:<width$}  {}\n", self.name, self.found);
+        let (name, found) = (harmless(&self.name), harmless(&self.found));
+        let mut text = format!("{status:<8}  {name:<width$}  {found}\n");
         let notes = [("means", &self.means), ("mend", &self.mend)];
         for (title, note) in notes {
             if let Some(note) = note {
+                let note = harmless(note);
                 let _ = writeln!(text, "{:<8}  {title:>width$}  {note}", "");
             }
         }

@@ -19,13 +19,29 @@ pub(super) fn checks(patient: &Patient) -> Vec<Check> {
 }
 
 fn kernel(patient: &Patient) -> Check {
-    let release = patient.read("/proc/sys/kernel/osrelease");
-    let release = release.unwrap_or_else(|_| "of unknown release".to_owned());
     let arch = std::env::consts::ARCH;
+    let release = match patient.read("/proc/sys/kernel/osrelease") {
+        Ok(release) if release.starts_with(|c: char| c.is_ascii_digit()) => release,
+        Err(error) if error.is_not_found() => "of unknown release".to_owned(),
+        found => {
+            let found = match found {
+                Ok(text) => format!("/proc/sys/kernel/osrelease is {text:?}, not a release"),
+                Err(error) => error.to_string(),
+            };
+            return Check::wrong(
+                "kernel",
+                State::Fallback,
+                found,
+                "the release of the kernel is unknown",
+                "see what is in the way of /proc/sys",
+            );
+        }
+    };
     let found = if patient.is_live() {
         format!("Linux {release} on {arch}")
     } else {
-        format!("Linux {release} in the tree {}", patient.root.display())
+        let root = patient.sources.root();
+        format!("Linux {release} in the tree {}", root.display())
     };
     fine("kernel", found)
 }
@@ -39,13 +55,13 @@ fn without_ebpf(patient: &Patient) -> State {
 }
 
 fn rights(patient: &Patient) -> Check {
-    let status = match std::fs::read_to_string("/proc/self/status") {
+    let status = match patient.read("/proc/self/status") {
         Ok(status) => status,
         Err(error) => {
             return Check::wrong(
                 "rights",
                 without_ebpf(patient),
-                format!("cannot read /proc/self/status: {error}"),
+                error.to_string(),
                 "it is not known whether programs can be loaded",
                 "mount /proc",
             );
@@ -60,6 +76,16 @@ fn rights(patient: &Patient) -> Check {
     ] {
         let has = if is_held { "has" } else { "no" };
         let _ = write!(found, ", {has} {name}");
+    }
+    if !Rights::are_of_the_host() {
+        return Check::wrong(
+            "rights",
+            without_ebpf(patient),
+            format!("{found}, in a user namespace of its own"),
+            "capabilities of a user namespace do not let eBPF programs be loaded, whatever they are",
+            "run it in the user namespace of the host: as root, and in a container without user \
+             namespaces (--userns=host, hostUsers: true)",
+        );
     }
     if rights.suffice() {
         return fine("rights", found);
@@ -95,7 +121,7 @@ fn btf(patient: &Patient) -> Check {
 }
 
 fn lockdown(patient: &Patient) -> Check {
-    let Ok(text) = std::fs::read_to_string("/sys/kernel/security/lockdown") else {
+    let Ok(text) = patient.read("/sys/kernel/security/lockdown") else {
         return fine(
             "lockdown",
             "not told: the kernel has none, or /sys/kernel/security is not mounted",
@@ -130,51 +156,6 @@ fn unprivileged(patient: &Patient) -> Check {
         Err(_) => "the kernel has no such setting",
     };
     fine("unprivileged_bpf", found)
-}
-
-/// Whether `/proc` can be read: every backend needs it.
-pub(super) fn procfs(patient: &Patient) -> Check {
-    let proc = patient.root.join("proc");
-    let stat = proc.join("stat");
-    if let Err(error) = std::fs::read(&stat) {
-        let mend = if patient.is_live() {
-            "mount /proc"
-        } else {
-            "give --root the directory that has proc and sys in it"
-        };
-        let found = format!("cannot read {}: {error}", stat.display());
-        return Check::wrong(
-            "procfs",
-            State::Failed,
-            found,
-            "nothing can be collected",
-            mend,
-        );
-    }
-    let readable = |entry: std::fs::DirEntry| {
-        let name = entry.file_name();
-        let is_process = name.to_str()?.bytes().all(|byte| byte.is_ascii_digit());
-        is_process.then(|| std::fs::read(entry.path().join("stat")).is_ok())
-    };
-    let entries = std::fs::read_dir(&proc).into_iter().flatten().flatten();
-    let processes = entries
-        .filter_map(readable)
-        .filter(|readable| *readable)
-        .count();
-    // A mount with hidepid shows the own processes only, and not the first.
-    if patient.is_live() && !proc.join("1/stat").exists() {
-        return Check::wrong(
-            "procfs",
-            State::Fallback,
-            format!("{processes} processes"),
-            "only the own processes can be seen: /proc is mounted with hidepid",
-            "run it with sudo, or in the group that the mount option gid names",
-        );
-    }
-    fine(
-        "procfs",
-        format!("{}, {processes} processes", proc.display()),
-    )
 }
 
 #[cfg(test)]

@@ -4,14 +4,25 @@ mod check;
 mod ebpf;
 mod host;
 mod service;
+mod tree;
 
 use std::{
     io::Write as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
 };
 
-use collector::{agent::BackendChoice, config::Config};
+use collector::{
+    agent::BackendChoice,
+    config::Config,
+    source::{SourceError, Sources},
+};
 use serde_json::json;
 
 use super::{
@@ -25,7 +36,7 @@ use check::{Check, State, Verdict};
 /// What is checked, and for whom.
 struct Patient {
     backend: BackendChoice,
-    root: PathBuf,
+    sources: Sources,
     /// What is wrong with the configuration, or the configuration.
     config: Result<Config, String>,
 }
@@ -33,7 +44,7 @@ struct Patient {
 impl Patient {
     /// Whether the running kernel is looked at, and not a captured tree.
     fn is_live(&self) -> bool {
-        self.root == Path::new("/")
+        self.sources.is_live()
     }
 
     /// Whether eBPF is to be had at all.
@@ -42,10 +53,54 @@ impl Patient {
     }
 
     /// A file of the tree that is looked at, without the space around it.
-    fn read(&self, path: &str) -> std::io::Result<String> {
-        let path = self.root.join(path.trim_start_matches('/'));
-        Ok(std::fs::read_to_string(path)?.trim().to_owned())
+    fn read(&self, path: &str) -> Result<String, SourceError> {
+        let content = self.sources.tick().read(path)?;
+        Ok(String::from_utf8_lossy(content.trim_ascii()).into_owned())
     }
+}
+
+/// How long a group of checks may take: what hangs must not keep the others
+/// from being told.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The same for loading the programs, which takes an emulated CPU long.
+const PATIENCE_WITH_LOADING: Duration = Duration::from_secs(120);
+
+/// Does a group of checks in a thread of its own, that is left behind if it
+/// hangs.
+fn within(
+    patience: Duration,
+    name: &'static str,
+    patient: &Arc<Patient>,
+    checks: fn(&Patient) -> Vec<Check>,
+) -> Vec<Check> {
+    let (done, result) = mpsc::channel();
+    let patient = Arc::clone(patient);
+    let started = thread::Builder::new()
+        .name("doctor".to_owned())
+        .spawn(move || done.send(checks(&patient)));
+    if let Err(error) = started {
+        return vec![Check::wrong(
+            name,
+            State::Failed,
+            format!("cannot start a thread: {error}"),
+            "the agent needs threads too",
+            "raise the limit of processes (ulimit -u, or pids.max of the cgroup)",
+        )];
+    }
+    result.recv_timeout(patience).unwrap_or_else(|error| {
+        let found = match error {
+            RecvTimeoutError::Timeout => format!("no answer within {} s", patience.as_secs()),
+            RecvTimeoutError::Disconnected => "the check panicked".to_owned(),
+        };
+        vec![Check::wrong(
+            name,
+            State::Failed,
+            found,
+            "what is read there does not answer: a file system of the network or of a user, or \
+             the kernel",
+            "see what is mounted there",
+        )]
+    })
 }
 
 pub(super) fn doctor(global: &GlobalArgs, format: Format) -> Result<ExitCode, Failure> {
@@ -60,13 +115,19 @@ pub(super) fn doctor(global: &GlobalArgs, format: Format) -> Result<ExitCode, Fa
     };
     let patient = Patient {
         backend,
-        root: global.root.clone().unwrap_or_else(|| PathBuf::from("/")),
+        sources: Sources::rooted(global.root.clone().unwrap_or_else(|| PathBuf::from("/"))),
         config,
     };
-    let mut checks = host::checks(&patient);
-    checks.extend(ebpf::checks(&patient));
-    checks.push(host::procfs(&patient));
-    checks.extend(service::checks(&patient));
+    let patient = Arc::new(patient);
+    let mut checks = within(PATIENCE, "host", &patient, host::checks);
+    checks.extend(within(
+        PATIENCE_WITH_LOADING,
+        "ebpf",
+        &patient,
+        ebpf::checks,
+    ));
+    checks.extend(within(PATIENCE, "procfs", &patient, tree::checks));
+    checks.extend(within(PATIENCE, "service", &patient, service::checks));
 
     let verdict = Verdict::of(&checks);
     let mut out = Output::new();

@@ -115,7 +115,7 @@ mod tests {
             argv_truncated: true,
         };
         let line = event(&ProcessEvent::Exec(exec), Size::UNBOUNDED);
-        assert!(line.ends_with("sh -c ?[2J …"), "{line}");
+        assert!(line.ends_with("sh -c \\x1b[2J …"), "{line}");
     }
 
     #[test]

@@ -1,3 +1,6 @@
+use std::borrow::Cow;
+
+use collector::text::harmless;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets};
 
 use crate::cli::output::Size;
@@ -34,7 +37,7 @@ impl Grid {
     /// A grid with a title over each column.
     pub(in crate::cli) fn new(titles: &[(&str, Side)]) -> Self {
         let columns = titles.iter().map(|(title, side)| Column {
-            title: (*title).to_owned(),
+            title: harmless(title).into_owned(),
             side: *side,
             width: width(title),
         });
@@ -50,8 +53,14 @@ impl Grid {
         Self { expendable, ..self }
     }
 
+    /// Adds a row. Whatever a cell has in it, it is one line and does not steer
+    /// the terminal.
     pub(in crate::cli) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
-        let cells: Vec<String> = cells.into_iter().collect();
+        let cells = cells.into_iter().map(|cell| match harmless(&cell) {
+            Cow::Borrowed(_) => cell,
+            Cow::Owned(shown) => shown,
+        });
+        let cells: Vec<String> = cells.collect();
         for (column, cell) in self.columns.iter_mut().zip(&cells) {
             column.width = column.width.max(width(cell));
         }
@@ -176,6 +185,21 @@ mod tests {
         grid.add(["7".to_owned(), "a command that is rather long".to_owned()]);
         grid.add(["12345".to_owned(), "short".to_owned()]);
         grid
+    }
+
+    #[test]
+    fn no_cell_steers_the_terminal_or_makes_a_line_of_its_own() {
+        let mut grid = Grid::new(&[("NAME", Side::Left), ("N", Side::Right)]);
+        grid.add([
+            "a\x1b[2J\r\nroot  1\u{202e}".to_owned(),
+            "7\u{9b}".to_owned(),
+        ]);
+        let text = grid.render(Size::UNBOUNDED);
+        assert_eq!(
+            text.lines().nth(1),
+            Some("a\\x1b[2J\\r\\nroot  1\\u{202e}  7\\u{9b}")
+        );
+        assert_eq!(text.lines().count(), 2);
     }
 
     #[test]

@@ -69,10 +69,11 @@ fn header(sample: &AnySample) -> String {
         Status::Ok => {}
         Status::Stale { age, reason } => {
             let age = format::seconds(age.as_nanos() as u64);
+            let reason = format::harmless(reason);
             let _ = write!(text, "  stale for {age}: {reason}");
         }
         Status::Unavailable { reason, .. } => {
-            let _ = write!(text, "  unavailable: {reason}");
+            let _ = write!(text, "  unavailable: {}", format::harmless(reason));
         }
     }
     if !sample.missed.is_none() {

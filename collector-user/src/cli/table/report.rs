@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use collector::{agent::StartReport, metric::Backend, source::ebpf::ProgramState};
+use collector::{agent::StartReport, metric::Backend, source::ebpf::ProgramState, text::harmless};
 
 use super::{Grid, Side};
 use crate::cli::output::Size;
@@ -23,6 +23,7 @@ pub(in crate::cli) fn report(report: &StartReport, size: Size) -> String {
         }
         let _ = writeln!(text, "{}", grid.render(size));
         for (hook, feeds, reason) in off {
+            let reason = harmless(reason);
             let _ = writeln!(text, "not attached: {hook}, so no {feeds}: {reason}");
         }
         for missing in &ebpf.missing_fields {
@@ -32,6 +33,7 @@ pub(in crate::cli) fn report(report: &StartReport, size: Size) -> String {
         text.push('\n');
     }
     if let Some(reason) = &report.fallback {
+        let reason = harmless(&reason.to_string()).into_owned();
         let _ = writeln!(text, "fell back to procfs: {reason}\n");
     }
     let mut grid = Grid::new(&[

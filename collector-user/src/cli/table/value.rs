@@ -17,7 +17,11 @@ pub(super) fn value(value: &Value, size: Size) -> String {
         blocks.push(grid.render(size));
     }
     for (name, rows) in lists {
-        blocks.push(format!("{name}:\n{}", list(rows, size)));
+        blocks.push(format!(
+            "{}:\n{}",
+            format::harmless(&name),
+            list(rows, size)
+        ));
     }
     let text = blocks.join("\n\n");
     match size.height {
@@ -150,7 +154,7 @@ mod tests {
     fn single_values_come_first_in_the_unit_of_their_name() {
         let data = json!({ "total_bytes": 20480, "wait_ns": 1500, "name": "x\u{7}", "none": null });
         let text = value(&data, Size::UNBOUNDED);
-        for part in ["20.0K", "1.50us", "x?", "none         -"] {
+        for part in ["20.0K", "1.50us", "x\\x07", "none         -"] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

@@ -1,6 +1,11 @@
-use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::PathBuf,
+};
 
-use crate::source::parse;
+use crate::source::{name_bytes, parse};
 
 /// The hierarchies of cgroups of this host, and where they can be seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,7 +88,8 @@ impl Hierarchies {
 /// The number of the folder of a cgroup, which is that of the cgroup:
 /// `kernfs_init_inode` of `fs/kernfs/inode.c`.
 fn inode(mount: &std::path::Path, path: &str) -> Option<u64> {
-    let folder = mount.join(path.trim_start_matches('/'));
+    let name = name_bytes(path.trim_start_matches('/'));
+    let folder = mount.join(OsStr::from_bytes(&name));
     Some(fs::symlink_metadata(folder).ok()?.ino())
 }
 

@@ -95,6 +95,13 @@ pub enum LoadError {
         /// Bytes that may be locked.
         limit: u64,
     },
+    /// This process is in a user namespace of its own.
+    #[error(
+        "this process is in a user namespace of its own, whose capabilities do not let programs \
+         be loaded: run it in that of the host (as root, and in a container without user \
+         namespaces: --userns=host, hostUsers: true)"
+    )]
+    UserNamespace,
     /// This process is in a PID namespace of its own.
     #[error(
         "this process is in a PID namespace of its own, where processes have other numbers than \

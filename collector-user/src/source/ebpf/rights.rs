@@ -34,6 +34,12 @@ impl Rights {
         }
     }
 
+    /// Whether this process is in the user namespace that the kernel began
+    /// with: the capabilities of any other do not let programs be loaded.
+    pub fn are_of_the_host() -> bool {
+        is_in_the_hosts_user_namespace()
+    }
+
     /// Whether tracing programs may be loaded with them.
     pub const fn suffice(self) -> bool {
         self.sys_admin || (self.bpf && self.perfmon)
@@ -48,14 +54,22 @@ pub(super) fn may_load_programs() -> bool {
 /// Whether this process has the PID namespace that the kernel began with. The
 /// programs tell numbers of that one, and the iterator shows the tasks of this
 /// process' own.
-///
-/// The number of that namespace is part of the kernel's interface since 3.8:
-/// `PROC_PID_INIT_INO` of
-/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L44>.
 pub(super) fn is_in_the_hosts_pid_namespace() -> bool {
-    const FIRST: &str = "pid:[4026531836]";
-    match fs::read_link("/proc/self/ns/pid") {
-        Ok(namespace) => namespace.as_os_str() == FIRST,
+    is_first_namespace("pid", "pid:[4026531836]")
+}
+
+/// Whether this process has the user namespace that the kernel began with:
+/// `bpf` asks for capabilities in that one.
+pub(super) fn is_in_the_hosts_user_namespace() -> bool {
+    is_first_namespace("user", "user:[4026531837]")
+}
+
+/// The numbers of the first namespaces are part of the kernel's interface since
+/// 3.8: `PROC_USER_INIT_INO` and `PROC_PID_INIT_INO` of
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L44>.
+fn is_first_namespace(kind: &str, first: &str) -> bool {
+    match fs::read_link(format!("/proc/self/ns/{kind}")) {
+        Ok(namespace) => namespace.as_os_str() == first,
         // A kernel without namespaces has but one.
         Err(_) => true,
     }

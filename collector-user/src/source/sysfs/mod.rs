@@ -17,9 +17,9 @@ pub use values::{
     parse_device_number, parse_hexadecimal, parse_pci_address, parse_selected, parse_size_bytes,
 };
 
-use std::sync::Arc;
+use std::{os::unix::ffi::OsStrExt as _, sync::Arc};
 
-use super::{Tick, parse};
+use super::{Tick, name_text, parse};
 
 /// The text of an attribute, without the white space around it; `None` if it
 /// cannot be read or is empty.
@@ -63,7 +63,7 @@ pub fn cpu_list(tick: &Tick, path: &str) -> Vec<u32> {
 /// The last part of where a link leads: the name of a driver or a device.
 pub fn link_name(tick: &Tick, path: &str) -> Option<Arc<str>> {
     let target = tick.read_link(path).ok()?;
-    Some(target.file_name()?.to_string_lossy().into())
+    Some(name_text(target.file_name()?.as_bytes()).into())
 }
 
 /// The value of a key in an attribute `uevent`, which has lines `KEY=value`.

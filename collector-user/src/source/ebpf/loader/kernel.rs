@@ -14,6 +14,9 @@ pub(super) fn check_rights() -> Result<(), LoadError> {
     if !rights::may_load_programs() {
         return Err(LoadError::NoPermission);
     }
+    if !rights::is_in_the_hosts_user_namespace() {
+        return Err(LoadError::UserNamespace);
+    }
     if !rights::is_in_the_hosts_pid_namespace() {
         return Err(LoadError::PidNamespace);
     }

@@ -1,4 +1,4 @@
-use crate::source::{cgroup::container_of, parse};
+use crate::source::{cgroup::container_of, name_text, parse};
 
 /// What version 2 appends to the path of a zombie whose cgroup was removed:
 /// <https://docs.kernel.org/admin-guide/cgroup-v2.html#processes>.
@@ -58,7 +58,8 @@ impl<'b> Line<'b> {
         };
         (path.first() == Some(&b'/')).then(|| Self {
             controllers,
-            path: String::from_utf8_lossy(path).into_owned(),
+            // As the names of directories are, so that two cgroups stay two.
+            path: name_text(path).into_owned(),
         })
     }
 
@@ -154,6 +155,7 @@ mod tests {
     #[test]
     fn a_path_may_hold_colons_and_garbage_gives_nothing() {
         assert_eq!(parse_cgroup(b"0::/a:b\n").as_deref(), Some("/a:b"));
+        assert_eq!(parse_cgroup(b"0::/a\xff\n").as_deref(), Some("/a\\xff"));
         assert_eq!(parse_cgroup(b""), None);
         assert_eq!(parse_cgroup(b"\xff\xfe:::\n0:\n::\n"), None);
         assert_eq!(parse_zombie_cgroup(b"\xff\xfe:::\n0:\n::\n"), None);
