@@ -68,7 +68,9 @@ fn each_file_of_a_tree_is_opened_once_for_all_metrics() {
         // Files of single processes have one reader, and are not kept for others.
         let opens = || -> u64 {
             let files = tick.sources().file_stats();
-            let shared = files.iter().filter(|file| !file.path.starts_with("/proc/*"));
+            let shared = files
+                .iter()
+                .filter(|file| !file.path.starts_with("/proc/*"));
             shared.map(|file| file.cost.opens).sum()
         };
         let once = opens();

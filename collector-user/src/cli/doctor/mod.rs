@@ -63,7 +63,7 @@ impl Patient {
 /// from being told.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The same for loading the programs, which takes an emulated CPU long.
-const PATIENCE_WITH_LOADING: Duration = Duration::from_secs(120);
+const PATIENCE_WITH_LOADING: Duration = Duration::from_mins(2);
 
 /// Does a group of checks in a thread of its own, that is left behind if it
 /// hangs.

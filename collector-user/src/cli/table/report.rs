@@ -33,7 +33,7 @@ pub(in crate::cli) fn report(report: &StartReport, size: Size) -> String {
         text.push('\n');
     }
     if let Some(reason) = &report.fallback {
-        let reason = harmless(&reason.to_string()).into_owned();
+        let reason = harmless(reason);
         let _ = writeln!(text, "fell back to procfs: {reason}\n");
     }
     let mut grid = Grid::new(&[
