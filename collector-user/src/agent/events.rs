@@ -2,9 +2,11 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+
+use tokio::sync::oneshot;
 
 use crate::{
     bus::WeakPublisher,
@@ -47,36 +49,48 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 /// waits without a timer while nobody does, does not keep the bus alive, and
 /// ends with it. A poll that fails or panics is made again later and later.
 pub(super) async fn poll(
-    mut poller: ProcessPoller,
+    poller: ProcessPoller,
     sources: Sources,
     publisher: WeakPublisher<ProcessEvent>,
 ) {
+    let poller = Arc::new(Mutex::new(poller));
     let mut failures = 0;
     while publisher.wanted().await {
         let tick = sources.tick();
-        let polled = tokio::task::spawn_blocking(move || {
-            // What a panic leaves behind in the poller is at worst a process
-            // that it does not know yet.
-            let events = catch_unwind(AssertUnwindSafe(|| poller.poll(&tick)));
-            (poller, events)
-        });
-        // The runtime is ending.
-        let Ok((returned, events)) = polled.await else {
-            return;
-        };
-        poller = returned;
         let Some(bus) = publisher.upgrade() else {
             return;
         };
-        let failure: Option<Arc<str>> = match events {
-            Ok(Ok(events)) => {
+        let shared = Arc::clone(&poller);
+        let (sender, polled) = oneshot::channel();
+        let started = bus.run(Box::new(move || {
+            let mut poller = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            // What a panic leaves behind in the poller is at worst a process
+            // that it does not know yet.
+            let events = catch_unwind(AssertUnwindSafe(|| poller.poll(&tick)));
+            let _ = sender.send(events);
+        }));
+        drop(bus);
+        let polled = match started {
+            Ok(()) => polled
+                .await
+                .map_err(|_ended| "the poll was given up".to_owned()),
+            Err(error) => Err(format!(
+                "cannot make a thread to look at the processes: {error}"
+            )),
+        };
+        let Some(bus) = publisher.upgrade() else {
+            return;
+        };
+        let failure = match polled {
+            Ok(Ok(Ok(events))) => {
                 for event in events {
                     bus.publish(event);
                 }
                 None
             }
-            Ok(Err(error)) => Some(error.to_string().into()),
-            Err(_) => Some("looking at the processes panicked".into()),
+            Ok(Ok(Err(error))) => Some(error.to_string()),
+            Ok(Err(_panic)) => Some("looking at the processes panicked".to_owned()),
+            Err(reason) => Some(reason),
         };
         failures = if failure.is_some() { failures + 1 } else { 0 };
         if let Some(reason) = failure {

@@ -1,4 +1,5 @@
 use std::{
+    io,
     marker::PhantomData,
     sync::{Arc, Weak, atomic::Ordering},
 };
@@ -8,6 +9,7 @@ use super::{
     sync::lock,
     taken::Taken,
     topic::{Recipients, Topic},
+    workers::Work,
 };
 use crate::metric::{AnyReading, Missed, Reading};
 
@@ -97,6 +99,11 @@ impl<R: Reading> Publisher<R> {
         let mut state = lock(&topic.state);
         state.prune(topic, self.core.timeline.now_ns());
         state.subscribers.len() > 0
+    }
+
+    /// Has a thread of the bus do this: what may block before it publishes.
+    pub(crate) fn run(&self, work: Work) -> io::Result<()> {
+        self.core.workers.run(work)
     }
 
     /// This publisher without keeping the bus alive.

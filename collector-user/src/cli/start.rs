@@ -74,9 +74,10 @@ impl Start {
 pub(super) fn block_on(
     subcommand: impl Future<Output = Result<ExitCode, Failure>>,
 ) -> Result<ExitCode, Failure> {
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("collector")
+    // All that takes time is done by other threads. A runtime with workers of
+    // its own would panic where no thread can be made, and then wait for them
+    // for ever.
+    let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::Failed(format!("cannot start the runtime: {error}")))?;
