@@ -23,6 +23,7 @@ mod hotplug;
 mod in_flight;
 mod kernel_threads;
 mod latency;
+mod limits;
 mod map_memory;
 mod missing;
 mod namespaces;
