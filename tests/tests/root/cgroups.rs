@@ -9,6 +9,7 @@ use std::{
 };
 
 use collector::{
+    collector::{Collector as _, procfs::ProcfsProcessStats},
     metric::{Cgroup, CgroupKind, Preemption, PreemptionKind, Process, ProcessStats},
     source::{
         Sources,
@@ -402,6 +403,65 @@ fn on_a_host_with_version_1_a_move_there_is_seen_too() {
     let charged = self::row(&read(&scheduler), &cgroup).and_then(|row| row.cpu_ns);
     assert!(charged > row.cpu_ns, "{charged:?} after {row:?}");
     end([child]);
+}
+
+#[test]
+fn a_container_of_version_1_is_not_charged_to_the_daemon_that_version_2_names() {
+    let name = format!("{}.scope", "0123456789abcdef".repeat(4));
+    let Some(container) = TestCgroup::version_1("cpu", &name).expect("root may make one") else {
+        println!("this host has no hierarchy of version 1");
+        return;
+    };
+    let daemon = version_2("daemon");
+    let scheduler = load();
+    let spawn = || {
+        Child::spawn(&mut helper("helpers::burn_for_ever").expect("this binary is known"))
+            .expect("it starts")
+    };
+    let (first, second) = (spawn(), spawn());
+    for child in [&first, &second] {
+        daemon.take(child.pid()).expect("root may");
+    }
+    container.take(second.pid()).expect("root may");
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let paths = [daemon.path(), container.path()].map(Some);
+    let reading = loop {
+        let reading = read(&scheduler);
+        let of = |child: &Child| process(&reading, child.pid()).cgroup.clone();
+        let found = [of(&first), of(&second)];
+        if [found[0].as_deref(), found[1].as_deref()] == paths {
+            break reading;
+        }
+        assert!(Instant::now() < deadline, "{found:?}");
+        thread::sleep(Duration::from_millis(50));
+    };
+    let told = process(&reading, second.pid()).container.clone();
+    let told = told.and_then(|container| container.container_id.clone());
+    assert_eq!(told, Some("0123456789abcdef".repeat(4).into()));
+    let before = row(&reading, &container).expect("it has a row");
+    assert_eq!((before.processes, before.id), (1, None));
+    let charged = row(&reading, &daemon).expect("it has a row");
+    assert_eq!(charged.processes, 1);
+    assert_eq!(charged.id, Some(daemon.id().expect("it is there")));
+    // What it uses from then on is the container's.
+    loop {
+        let now = row(&read(&scheduler), &container).expect("it has a row");
+        if now.cpu_ns > before.cpu_ns {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{now:?} after {before:?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let procfs = ProcfsProcessStats::new()
+        .collect(&Sources::live().tick())
+        .expect("a reading is had");
+    for child in [&first, &second] {
+        assert_eq!(
+            process(&procfs, child.pid()).cgroup,
+            process(&reading, child.pid()).cgroup
+        );
+    }
+    end([first, second]);
 }
 
 #[test]

@@ -33,6 +33,31 @@ fn both(scheduler: &Scheduler) -> (ProcessStats, ProcessStats) {
 }
 
 #[test]
+fn both_backends_call_the_threads_of_the_kernel_the_same() {
+    let scheduler = load();
+    let (ebpf, procfs) = both(&scheduler);
+    let mut workers = 0;
+    for process in &procfs.processes {
+        if process.kernel_thread != Some(true) {
+            continue;
+        }
+        // Others come and go meanwhile.
+        let other = ebpf.processes.get(process.pid);
+        let Some(other) = other.filter(|other| same_start(other, process)) else {
+            continue;
+        };
+        assert_eq!(process.comm, other.comm);
+        workers += u32::from(process.comm.starts_with("kworker/"));
+    }
+    assert!(workers > 0);
+}
+
+/// `/proc` tells the start to a clock tick.
+fn same_start(ebpf: &Process, procfs: &Process) -> bool {
+    ebpf.start_time_ns / TICK_NS == procfs.start_time_ns / TICK_NS
+}
+
+#[test]
 fn both_backends_tell_the_same_of_a_child_within_a_tick() {
     let scheduler = load();
     let child = stopped_child("helpers::burn_for_ever");

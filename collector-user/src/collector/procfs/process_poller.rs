@@ -168,14 +168,21 @@ mod tests {
         let mut poller = stats.poller();
         let sources = Sources::live();
         poller.poll(&sources.tick()).unwrap();
-        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
-        let tick = sources.tick();
-        stats.collect(&tick).unwrap();
-        let opens = sources.stats().opens;
-        let events = poller.poll(&tick).unwrap();
-        assert_eq!(sources.stats().opens, opens);
-        let _ = child.kill();
-        let _ = child.wait();
-        assert!(kinds(&events).contains(&("fork", child.id())), "{events:?}");
+        for _ in 0..100 {
+            let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+            let tick = sources.tick();
+            stats.collect(&tick).unwrap();
+            let opens = sources.stats().opens;
+            let events = poller.poll(&tick).unwrap();
+            assert_eq!(sources.stats().opens, opens);
+            let _ = child.kill();
+            let _ = child.wait();
+            if kinds(&events).contains(&("fork", child.id())) {
+                return;
+            }
+            // On a busy host too much time may pass between two polls.
+            assert!(events.is_empty(), "{events:?}");
+        }
+        panic!("no poll was soon enough after the one before");
     }
 }
