@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use crate::Identity;
+
 /// What the kernel says that an ended child used.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
@@ -67,6 +69,15 @@ impl Child {
     /// The number of the child.
     pub const fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Who it is, also after its number is given to another.
+    ///
+    /// # Errors
+    ///
+    /// When `/proc` does not tell.
+    pub fn identity(&self) -> io::Result<Identity> {
+        Identity::of(self.pid)
     }
 
     /// Sends it a signal.

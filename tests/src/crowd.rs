@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use crate::{Child, Recorded, children_cpu_ns};
+use crate::{Child, Identity, Recorded, children_cpu_ns};
 
 /// How many threads start processes.
 const STARTERS: usize = 4;
@@ -17,12 +17,10 @@ const UNWAITED_FOR: usize = 128;
 /// Many processes that began and ended.
 #[derive(Clone, Debug)]
 pub struct Crowd {
-    /// Their numbers.
-    pub pids: BTreeSet<u32>,
+    /// Who they were.
+    pub processes: BTreeSet<Identity>,
     /// What they used, by `getrusage` of their parent.
     pub cpu_ns: u64,
-    /// When they began to be started, since boot.
-    began_ns: u64,
 }
 
 impl Crowd {
@@ -31,30 +29,21 @@ impl Crowd {
     ///
     /// # Errors
     ///
-    /// When one cannot be started or waited for, when what they used is not
-    /// told, or when a number was given twice.
+    /// When one cannot be started or waited for, or when what they used is not
+    /// told.
     pub fn of(count: usize) -> io::Result<Self> {
-        let began_ns = since_boot_ns();
         let used_before = children_cpu_ns()?;
-        let pids: BTreeSet<u32> = start_all(count)?.into_iter().collect();
+        let processes: BTreeSet<Identity> = start_all(count)?.into_iter().collect();
         let cpu_ns = children_cpu_ns()? - used_before;
-        if pids.len() < count {
-            return Err(io::Error::other("a number was given to two of them"));
+        if processes.len() < count {
+            return Err(io::Error::other("two of them cannot be told apart"));
         }
-        Ok(Self {
-            pids,
-            cpu_ns,
-            began_ns,
-        })
+        Ok(Self { processes, cpu_ns })
     }
 
     /// The events of these processes.
-    ///
-    /// Their numbers do not tell: one may have been that of a process that was
-    /// there before and ended meanwhile.
     pub fn events_in(&self, recorded: &Recorded) -> Recorded {
-        let is_ours =
-            |pid, start_time_ns| start_time_ns >= self.began_ns && self.pids.contains(&pid);
+        let is_ours = |pid, start_ns| self.processes.contains(&Identity::new(pid, start_ns));
         let mut ours = recorded.clone();
         ours.forks
             .retain(|fork| is_ours(fork.pid, fork.start_time_ns));
@@ -66,13 +55,7 @@ impl Crowd {
     }
 }
 
-/// Now, as the beginnings of processes are told.
-fn since_boot_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
-
-fn start_all(count: usize) -> io::Result<Vec<u32>> {
+fn start_all(count: usize) -> io::Result<Vec<Identity>> {
     thread::scope(|scope| {
         let starters: Vec<_> = (0..STARTERS)
             .map(|starter| {
@@ -80,19 +63,19 @@ fn start_all(count: usize) -> io::Result<Vec<u32>> {
                 scope.spawn(move || start(count))
             })
             .collect();
-        let mut pids = Vec::with_capacity(count);
+        let mut processes = Vec::with_capacity(count);
         for starter in starters {
             let started = starter
                 .join()
                 .map_err(|_panic| io::Error::other("a thread that starts processes panicked"))?;
-            pids.extend(started?);
+            processes.extend(started?);
         }
-        Ok(pids)
+        Ok(processes)
     })
 }
 
-fn start(count: usize) -> io::Result<Vec<u32>> {
-    let mut pids = Vec::with_capacity(count);
+fn start(count: usize) -> io::Result<Vec<Identity>> {
+    let mut processes = Vec::with_capacity(count);
     let mut running = VecDeque::new();
     for _ in 0..count {
         if running.len() == UNWAITED_FOR {
@@ -100,7 +83,7 @@ fn start(count: usize) -> io::Result<Vec<u32>> {
         }
         // Without arguments and hooks, this is `posix_spawn`.
         let child = Child::spawn(&mut Command::new("/bin/true"))?;
-        pids.push(child.pid());
+        processes.push(child.identity()?);
         running.push_back(child);
     }
     // The last ones may not have left their CPUs.
@@ -108,5 +91,5 @@ fn start(count: usize) -> io::Result<Vec<u32>> {
     for child in running {
         child.wait()?;
     }
-    Ok(pids)
+    Ok(processes)
 }

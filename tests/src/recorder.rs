@@ -14,7 +14,7 @@ use collector::{
     source::ebpf::{EventSink, EventStream, Scheduler},
 };
 
-use crate::here_or_emulated;
+use crate::{Identity, Who, here_or_emulated};
 
 /// Keeps all lifecycle events.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +59,19 @@ pub struct Recorded {
     pub execs: Vec<ExecEvent>,
     /// Processes that ended.
     pub exits: Vec<ExitEvent>,
+}
+
+impl Recorded {
+    /// The events of this process alone.
+    #[must_use]
+    pub fn of(&self, who: &impl Who) -> Self {
+        let is = |pid, start_time_ns| who.is(Identity::new(pid, start_time_ns));
+        let mut of = self.clone();
+        of.forks.retain(|fork| is(fork.pid, fork.start_time_ns));
+        of.execs.retain(|exec| is(exec.pid, exec.start_time_ns));
+        of.exits.retain(|exit| is(exit.pid, exit.start_time_ns));
+        of
+    }
 }
 
 impl EventSink for EventRecorder {
@@ -108,20 +121,25 @@ impl EventRecorder {
     /// Waits until each of these processes has been seen to end, at most half
     /// a minute, or two minutes where the CPU is emulated, and returns the
     /// events.
-    pub fn wait_for_exits(&self, pids: &[u32]) -> Recorded {
+    pub fn wait_for_exits(&self, all: &[impl Who]) -> Recorded {
         self.wait_for_exits_until(
-            pids,
+            all,
             Instant::now() + Duration::from_secs(here_or_emulated(30, 120)),
         )
     }
 
     /// As [`wait_for_exits`](Self::wait_for_exits), at most until `deadline`:
     /// where their ends may not be told at all.
-    pub fn wait_for_exits_until(&self, pids: &[u32], deadline: Instant) -> Recorded {
+    pub fn wait_for_exits_until(&self, all: &[impl Who], deadline: Instant) -> Recorded {
+        let mut waiting: Vec<_> = all.iter().collect();
         loop {
             let recorded = self.recorded();
-            let ended: BTreeSet<u32> = recorded.exits.iter().map(|exit| exit.pid).collect();
-            if pids.iter().all(|pid| ended.contains(pid)) || Instant::now() > deadline {
+            let ended = recorded.exits.iter();
+            let ended: BTreeSet<Identity> = ended
+                .map(|exit| Identity::new(exit.pid, exit.start_time_ns))
+                .collect();
+            waiting.retain(|who| !ended.iter().any(|process| who.is(*process)));
+            if waiting.is_empty() || Instant::now() > deadline {
                 return recorded;
             }
             thread::sleep(Duration::from_millis(20));

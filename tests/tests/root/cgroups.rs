@@ -1,7 +1,7 @@
 //! What is told of cgroups, beside what the kernel tells of them.
 
 use std::{
-    io,
+    fs, io,
     process::Command,
     sync::Arc,
     thread,
@@ -16,7 +16,7 @@ use collector::{
         ebpf::{LoadOptions, Scheduler},
     },
 };
-use collector_tests::{Child, TestCgroup, emulation_slack_ns, helper, schedstat};
+use collector_tests::{Child, TestCgroup, emulation_slack_ns, helper, schedstat, wait_until};
 
 use crate::load;
 
@@ -61,7 +61,7 @@ fn stop(child: &Child) {
     let deadline = Instant::now() + Duration::from_mins(1);
     let path = format!("/proc/{}/stat", child.pid());
     loop {
-        let stat = std::fs::read_to_string(&path).expect("it is there");
+        let stat = fs::read_to_string(&path).expect("it is there");
         if stat
             .rsplit(") ")
             .next()
@@ -241,12 +241,20 @@ fn a_process_that_is_moved_takes_its_name_along_and_leaves_what_it_used() {
 fn a_child_is_where_its_parent_was_and_what_ended_still_counts() {
     let scheduler = load();
     let cgroup = version_2("family");
+    let folder = tempfile::tempdir().expect("a folder");
+    let end_of_loop = folder.path().join("end");
     let script = format!(
-        "echo $$ > {}; (while :; do :; done) & echo $!; sleep 1; kill $!; wait; exec sleep 600",
-        cgroup.procs().display()
+        "echo $$ > {}; (while :; do :; done) & \
+         while [ ! -e {} ]; do sleep 0.1; done; kill $!; wait; exec sleep 600",
+        cgroup.procs().display(),
+        end_of_loop.display()
     );
     let parent = Child::spawn(Command::new("/bin/sh").args(["-c", &script])).expect("it starts");
-    thread::sleep(Duration::from_millis(600) + Duration::from_nanos(emulation_slack_ns()));
+    // The loop, and what the parent waits with.
+    wait_until("the loop runs", || {
+        row(&read(&scheduler), &cgroup).is_some_and(|row| row.processes >= 3)
+    });
+    thread::sleep(Duration::from_secs(1) + Duration::from_nanos(emulation_slack_ns()));
     let reading = read(&scheduler);
     let children: Vec<&Process> = reading
         .processes
@@ -261,10 +269,12 @@ fn a_child_is_where_its_parent_was_and_what_ended_still_counts() {
             "{process:?}"
         );
     }
-    thread::sleep(Duration::from_secs(2) + Duration::from_nanos(emulation_slack_ns()));
+    fs::write(end_of_loop, "").expect("it can be made");
+    wait_until("the loop has ended", || {
+        row(&read(&scheduler), &cgroup).is_some_and(|row| row.processes == 1)
+    });
     let reading = read(&scheduler);
     let row = row(&reading, &cgroup).expect("it has a row");
-    assert_eq!(row.processes, 1, "the loop has ended");
     let alive = process(&reading, parent.pid()).cpu_ns.unwrap_or(0);
     let charged = row.cpu_ns.expect("it is known");
     let expected = cgroup.cpu_ns().expect("the kernel keeps it");

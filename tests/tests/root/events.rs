@@ -6,7 +6,9 @@ use std::{
 };
 
 use collector::metric::ProcessEvent;
-use collector_tests::{Child, Crowd, Recording, cpu_clock_step_ns, here_or_emulated, wait_until};
+use collector_tests::{
+    Child, Crowd, Identity, Recorded, Recording, cpu_clock_step_ns, here_or_emulated, wait_until,
+};
 
 use crate::{
     load,
@@ -26,26 +28,23 @@ fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
     let mut used = BTreeMap::new();
     for _ in 0..1_000 {
         let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
-        let pid = child.pid();
-        used.insert(
-            pid,
-            child.wait().expect("it is a child").cpu.as_nanos() as u64,
-        );
+        let who = child.identity().expect("nobody has waited for it");
+        let usage = child.wait().expect("it is a child");
+        used.insert(who, usage.cpu.as_nanos() as u64);
     }
-    let pids: Vec<u32> = used.keys().copied().collect();
-    assert_eq!(pids.len(), 1_000, "no number came twice");
-    let recorded = recorder.wait_for_exits(&pids);
+    let all: Vec<Identity> = used.keys().copied().collect();
+    assert_eq!(all.len(), 1_000, "they can be told apart");
+    let recorded = recorder.wait_for_exits(&all);
     assert_eq!(scheduler.events_dropped(), 0);
     let has_fine_clock = cpu_clock_step_ns() < 1_000_000;
     let (mut charged, mut expected) = (0, 0);
-    for (pid, cpu_ns) in &used {
-        let exits: Vec<_> = recorded
-            .exits
-            .iter()
-            // The number may have been that of another, which ended meanwhile.
-            .filter(|exit| exit.pid == *pid && exit.ppid == Some(std::process::id()))
-            .collect();
-        assert_eq!(exits.len(), 1, "exits of {pid}");
+    for (who, cpu_ns) in &used {
+        let Recorded {
+            forks,
+            execs,
+            exits,
+        } = recorded.of(who);
+        assert_eq!(exits.len(), 1, "exits of {who:?}");
         assert_eq!(exits[0].exit_code, Some(0));
         if has_fine_clock {
             assert!(exits[0].cpu_ns > Some(0), "{:?}", exits[0]);
@@ -53,14 +52,7 @@ fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
         assert_eq!(&*exits[0].comm, "true", "{:?}", exits[0]);
         charged += exits[0].cpu_ns.unwrap_or(0);
         expected += cpu_ns;
-        assert!(
-            recorded.execs.iter().any(|exec| exec.pid == *pid),
-            "exec of {pid}"
-        );
-        assert!(
-            recorded.forks.iter().any(|fork| fork.pid == *pid),
-            "fork of {pid}"
-        );
+        assert_eq!((forks.len(), execs.len()), (1, 1), "of {who:?}");
     }
     let difference = charged.abs_diff(expected) as f64 / expected as f64;
     // The tail of a process, after its parent was told of its end, is in no
@@ -78,14 +70,10 @@ fn an_exec_tells_the_file_and_the_arguments() {
     let mut command = Command::new("/bin/echo");
     command.args(["one", "", "two words", "\u{fc}"]);
     let child = Child::spawn(&mut command).expect("it starts");
-    let pid = child.pid();
+    let who = child.identity().expect("nobody has waited for it");
     child.wait().expect("it is a child");
-    let recorded = recorder.wait_for_exits(&[pid]);
-    let exec = recorded
-        .execs
-        .iter()
-        .find(|exec| exec.pid == pid)
-        .expect("it is told");
+    let told = recorder.wait_for_exits(&[who]).of(&who);
+    let exec = told.execs.first().expect("it is told");
     assert_eq!(exec.filename.as_deref(), Some("/bin/echo"));
     assert_eq!(&*exec.comm, "echo");
     assert_eq!(exec.ppid, Some(std::process::id()));
@@ -99,14 +87,10 @@ fn arguments_that_are_too_long_are_cut_and_marked() {
     let scheduler = load();
     let recorder = Recording::of(&scheduler);
     let child = Child::spawn(Command::new("/bin/true").arg("x".repeat(20_000))).expect("it starts");
-    let pid = child.pid();
+    let who = child.identity().expect("nobody has waited for it");
     child.wait().expect("it is a child");
-    let recorded = recorder.wait_for_exits(&[pid]);
-    let exec = recorded
-        .execs
-        .iter()
-        .find(|exec| exec.pid == pid)
-        .expect("it is told");
+    let told = recorder.wait_for_exits(&[who]).of(&who);
+    let exec = told.execs.first().expect("it is told");
     assert!(exec.argv_truncated);
     let argv = exec.argv.as_ref().expect("the beginning is there");
     assert_eq!(argv.len(), 2);
@@ -119,25 +103,16 @@ fn an_exit_tells_the_code_or_the_signal() {
     let recorder = Recording::of(&scheduler);
     let returns = Child::spawn(&mut shell("exit 42")).expect("it starts");
     let killed = Child::spawn(&mut shell("kill -9 $$; sleep 10")).expect("it starts");
-    let pids = [returns.pid(), killed.pid()];
+    let both = [&returns, &killed].map(|child| child.identity().expect("it is there"));
     returns.wait().expect("it is a child");
     killed.wait().expect("it is a child");
-    let recorded = recorder.wait_for_exits(&pids);
-    let exit = |pid| {
-        recorded
-            .exits
-            .iter()
-            .find(|exit| exit.pid == pid)
-            .expect("it is told")
-    };
-    assert_eq!(
-        (exit(pids[0]).exit_code, exit(pids[0]).signal),
-        (Some(42), None)
-    );
-    assert_eq!(
-        (exit(pids[1]).exit_code, exit(pids[1]).signal),
-        (None, Some(9))
-    );
+    let recorded = recorder.wait_for_exits(&both);
+    let [returned, killed] = both.map(|who| {
+        let exits = recorded.of(&who).exits;
+        exits.into_iter().next().expect("it is told")
+    });
+    assert_eq!((returned.exit_code, returned.signal), (Some(42), None));
+    assert_eq!((killed.exit_code, killed.signal), (None, Some(9)));
 }
 
 #[test]
@@ -145,24 +120,12 @@ fn events_are_told_in_the_order_in_which_they_happened() {
     let scheduler = load();
     let recorder = Recording::of(&scheduler);
     let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
-    let pid = child.pid();
+    let who = child.identity().expect("nobody has waited for it");
     child.wait().expect("it is a child");
-    let recorded = recorder.wait_for_exits(&[pid]);
-    let fork = recorded
-        .forks
-        .iter()
-        .find(|fork| fork.pid == pid)
-        .expect("its begin is told");
-    let exec = recorded
-        .execs
-        .iter()
-        .find(|exec| exec.pid == pid)
-        .expect("its exec is told");
-    let exit = recorded
-        .exits
-        .iter()
-        .find(|exit| exit.pid == pid)
-        .expect("its end is told");
+    let told = recorder.wait_for_exits(&[who]).of(&who);
+    let fork = told.forks.first().expect("its begin is told");
+    let exec = told.execs.first().expect("its exec is told");
+    let exit = told.exits.first().expect("its end is told");
     assert!(fork.time <= exec.time && exec.time <= exit.time);
     assert_eq!(fork.start_time_ns, exit.start_time_ns);
     assert_eq!(exec.start_time_ns, exit.start_time_ns);

@@ -93,10 +93,10 @@ fn no_time_is_lost_when_a_cpu_goes_and_comes_back() {
         look(&scheduler);
         cpu.set(true);
         thread::sleep(Duration::from_millis(300));
-        let pid = short.pid();
+        let who = short.identity().expect("nobody has waited for it");
         short.wait().expect("it is a child");
-        let exits = recorder.wait_for_exits(&[pid]).exits;
-        assert!(exits.iter().any(|exit| exit.pid == pid));
+        let told = recorder.wait_for_exits(&[who]).of(&who);
+        assert_eq!(told.exits.len(), 1, "its end is told");
     }
     cpu.set(false);
     burning.iter().for_each(stop);

@@ -41,9 +41,9 @@ fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
     let recorder = Recording::of(&scheduler);
     let children = ["exit 3", "kill -9 $$"].map(|script| {
         let child = Child::spawn(Command::new("/bin/sh").args(["-c", script])).expect("it starts");
-        let pid = child.pid();
+        let who = child.identity().expect("nobody has waited for it");
         child.wait().expect("it is a child");
-        pid
+        who
     });
     let reading = scheduler
         .process_stats(&Sources::live().tick())
@@ -69,15 +69,16 @@ fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
         Duration::from_secs(2).max(10 * Duration::from_nanos(emulation_slack_ns()))
     };
     let recorded = recorder.wait_for_exits_until(&children, Instant::now() + patience);
-    let is_ours = |pid| children.contains(&pid);
-    for event in recorded.forks.iter().filter(|event| is_ours(event.pid)) {
-        add(&mut known, "fork", event);
-    }
-    for event in recorded.execs.iter().filter(|event| is_ours(event.pid)) {
-        add(&mut known, "exec", event);
-    }
-    for event in recorded.exits.iter().filter(|event| is_ours(event.pid)) {
-        add(&mut known, "exit", event);
+    for told in children.map(|child| recorded.of(&child)) {
+        for event in &told.forks {
+            add(&mut known, "fork", event);
+        }
+        for event in &told.execs {
+            add(&mut known, "exec", event);
+        }
+        for event in &told.exits {
+            add(&mut known, "exit", event);
+        }
     }
     let events = ["fork", "exec", "exit"];
     assert!(

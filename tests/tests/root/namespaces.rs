@@ -1,6 +1,6 @@
 //! Processes in namespaces of their own, as in a container.
 
-use collector_tests::{burn_cpu_ms, cpu_clock_ns, fork, wait_until};
+use collector_tests::{Identity, burn_cpu_ms, cpu_clock_ns, fork, wait_until};
 use procfs::process::all_processes;
 
 use crate::support::{assert_charged_as_wait4_says, end_of, load_and_record, processes};
@@ -42,12 +42,12 @@ fn in_namespaces(flags: i32) {
         assert_eq!(shown.ppid, Some(parent));
     }
 
+    let who = Identity::of(child).expect("it pauses");
     first.signal(libc::SIGKILL);
     let (exit, usage) = end_of(&recorder, first);
     assert_eq!(exit.signal, Some(9));
-    let exits = recorder.wait_for_exits(&[child]).exits;
-    let of_child = exits.iter().find(|exit| exit.pid == child);
-    let of_child = of_child.expect("it ended with its namespace");
+    let exits = recorder.wait_for_exits(&[who]).of(&who).exits;
+    let of_child = exits.first().expect("it ended with its namespace");
     assert_eq!((of_child.signal, of_child.ppid), (Some(9), Some(pid)));
     assert!(of_child.cpu_ns >= Some(40_000_000), "{of_child:?}");
     // The second was not waited for by the first: the kernel does that where

@@ -1,16 +1,14 @@
 //! More events than the ring buffer takes.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    sync::{Arc, Condvar, Mutex, PoisonError},
-};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use collector::{
     metric::ProcessEvent,
     source::ebpf::{EventSink, LoadOptions},
 };
-use collector_tests::{Crowd, EventRecorder, Recorded, here_or_emulated, tasks_made, wait_until};
+use collector_tests::{
+    Crowd, EventRecorder, Identity, Recorded, here_or_emulated, tasks_made, wait_until,
+};
 
 use crate::support::{Totals, assert_close, load_with, look, processes};
 
@@ -118,13 +116,11 @@ fn events_that_find_no_room_are_counted_and_told_and_no_process_is_lost() {
     // What the processes used is in the sums, and none is left.
     let (after, _cpus) = look(&scheduler);
     Totals::assert_conserved(&before, &after);
-    let is_ghost = |pid: &&u32| !fs::exists(format!("/proc/{pid}")).unwrap_or(true);
     let reading = processes(&scheduler);
-    let shown: Vec<u32> = reading
-        .processes
-        .iter()
-        .map(|process| process.pid)
+    let shown = reading.processes.iter();
+    let left: Vec<Identity> = shown
+        .map(|row| Identity::new(row.pid, row.start_time_ns))
+        .filter(|process| crowd.processes.contains(process))
         .collect();
-    let ghosts: BTreeSet<u32> = shown.iter().filter(is_ghost).copied().collect();
-    assert!(ghosts.is_disjoint(&crowd.pids), "{ghosts:?} are gone");
+    assert!(left.is_empty(), "they are gone: {left:?}");
 }

@@ -1,14 +1,13 @@
 //! More threads than records.
 
 use std::{
-    collections::BTreeSet,
     thread,
     time::{Duration, Instant},
 };
 
 use collector::source::ebpf::LoadOptions;
 use collector_tests::{
-    ProcTask, Recording, burn_cpu_ms, cpu_clock_ns, emulation_slack_ns, fork, raw_thread,
+    Identity, ProcTask, Recording, burn_cpu_ms, cpu_clock_ns, emulation_slack_ns, fork, raw_thread,
     threads_of_the_host, wait_until,
 };
 
@@ -58,7 +57,7 @@ fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before(
         assert!(shown.len() < 20, "there are records all the time");
     };
 
-    let threads = horde.pid();
+    let threads = horde.identity().expect("nobody has waited for it");
     horde.signal(libc::SIGKILL);
     // If its last thread has no record, two passes over all tasks find that
     // it is gone, and nobody has seen why.
@@ -66,9 +65,9 @@ fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before(
         let _reading = processes(&scheduler);
         let until = Instant::now() + Duration::from_secs(1);
         let recorded = recorder.wait_for_exits_until(&[threads], until);
-        recorded.exits.iter().any(|exit| exit.pid == threads)
+        !recorded.of(&threads).exits.is_empty()
     });
-    assert!(is_told, "the end of {threads} is not told");
+    assert!(is_told, "the end of {threads:?} is not told");
     let (exit, _usage) = end_of(&recorder, horde);
     assert!(matches!(exit.signal, Some(9) | None), "{exit:?}");
     // It is found by the next pass over all tasks, with all it has used.
@@ -108,12 +107,9 @@ fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before(
         // A look takes a while, and an emulated CPU is held up in its midst.
         200_000 + emulation_slack_ns(),
     );
-    let shown: BTreeSet<u32> = processes(&scheduler)
-        .processes
-        .iter()
-        .map(|process| process.pid)
-        .collect();
-    assert!(!shown.contains(&threads));
+    let reading = processes(&scheduler);
+    let mut shown = reading.processes.iter();
+    assert!(shown.all(|row| Identity::new(row.pid, row.start_time_ns) != threads));
 }
 
 /// Makes so many threads, which sleep, and stops.

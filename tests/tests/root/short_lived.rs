@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use collector::source::ebpf::LoadOptions;
 use collector_tests::{
-    Crowd, Recorded, Recording, here_or_emulated, tasks_made, threads_of_the_host, wait_until,
+    Crowd, Identity, Recorded, Recording, here_or_emulated, tasks_made, threads_of_the_host,
+    wait_until,
 };
 
 use crate::support::{assert_close, load_with, processes};
@@ -76,15 +77,10 @@ fn of_twenty_thousand_processes_none_is_lost_and_none_leaves_a_record_behind() {
     let grown = |now: Option<u64>, before: Option<u64>| now.zip(before).map(|(a, b)| a - b);
     assert!(grown(exited.processes, exited_before.processes) >= Some(count as u64));
     assert!(grown(exited.cpu_ns, exited_before.cpu_ns) >= Some(charged));
-    let left: Vec<u32> = crowd
-        .pids
-        .into_iter()
-        .filter(|&pid| {
-            reading
-                .processes
-                .get(pid)
-                .is_some_and(|row| &*row.comm == "true")
-        })
+    let shown = reading.processes.iter();
+    let left: Vec<Identity> = shown
+        .map(|row| Identity::new(row.pid, row.start_time_ns))
+        .filter(|process| crowd.processes.contains(process))
         .collect();
-    assert_eq!(left, [0; 0], "they are gone");
+    assert!(left.is_empty(), "they are gone: {left:?}");
 }

@@ -93,13 +93,13 @@ pub(crate) fn assert_close(what: &str, value: u64, expected: u64, fraction: f64,
 /// used: by then it has left its CPU for the last time, so both are final.
 #[track_caller]
 pub(crate) fn end_of(recorder: &Recording, child: Child) -> (ExitEvent, Usage) {
-    let pid = child.pid();
-    let recorded = recorder.wait_for_exits(&[pid]);
-    let mut exits = recorded.exits.into_iter().filter(|exit| exit.pid == pid);
+    let who = child.identity().expect("nobody has waited for it");
+    let recorded = recorder.wait_for_exits(&[who]);
+    let mut exits = recorded.of(&who).exits.into_iter();
     let exit = exits
         .next()
-        .unwrap_or_else(|| panic!("the end of {pid} is not told"));
-    assert_eq!(exits.next(), None, "the end of {pid} is told once");
+        .unwrap_or_else(|| panic!("the end of {who:?} is not told"));
+    assert_eq!(exits.next(), None, "the end of {who:?} is told once");
     (exit, child.wait().expect("it is a child"))
 }
 
