@@ -78,6 +78,26 @@ impl ProcTask {
         Ok(true)
     }
 
+    /// Whether no thread of a process has a CPU or waits for one, so that its
+    /// numbers stand still.
+    ///
+    /// The state in `stat` is set before the switch, and there may be long in
+    /// between. `syscall` is shown of a thread only that has been switched from:
+    /// `task_current_syscall` of `lib/syscall.c` calls `wait_task_inactive`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such process, or the kernel has no such file.
+    pub fn is_off_cpu(pid: u32) -> io::Result<bool> {
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let text = fs::read(thread?.path().join("syscall"))?;
+            if text.starts_with(b"running") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The state letter of a process; `None` if there is no such process.
     pub fn state(pid: u32) -> Option<char> {
         letter(format!("/proc/{pid}/stat").as_ref())

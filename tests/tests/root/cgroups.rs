@@ -18,7 +18,7 @@ use collector::{
 };
 use collector_tests::{Child, TestCgroup, emulation_slack_ns, helper, schedstat, wait_until};
 
-use crate::load;
+use crate::{load, support::stop};
 
 fn read(scheduler: &Scheduler) -> ProcessStats {
     scheduler
@@ -53,25 +53,6 @@ fn stopped_burner(cgroup: &TestCgroup, cpu: usize) -> Child {
     pin(child.pid(), cpu).expect("root may");
     cgroup.take(child.pid()).expect("root may");
     child
-}
-
-/// Stops a child, and waits until its numbers stand still.
-fn stop(child: &Child) {
-    child.signal(libc::SIGSTOP);
-    let deadline = Instant::now() + Duration::from_mins(1);
-    let path = format!("/proc/{}/stat", child.pid());
-    loop {
-        let stat = fs::read_to_string(&path).expect("it is there");
-        if stat
-            .rsplit(") ")
-            .next()
-            .is_some_and(|rest| rest.starts_with('T'))
-        {
-            return;
-        }
-        assert!(Instant::now() < deadline, "it does not stop: {stat}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn pin(tid: u32, cpu: usize) -> io::Result<()> {

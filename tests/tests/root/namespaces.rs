@@ -3,7 +3,9 @@
 use collector_tests::{Identity, burn_cpu_ms, cpu_clock_ns, fork, wait_until};
 use procfs::process::all_processes;
 
-use crate::support::{assert_charged_as_wait4_says, end_of, load_and_record, processes};
+use crate::support::{
+    assert_charged_as_wait4_says, end_of, is_off_cpu, load_and_record, processes,
+};
 
 #[test]
 fn processes_in_a_container_are_shown_by_the_numbers_of_the_host() {
@@ -31,8 +33,9 @@ fn in_namespaces(flags: i32) {
     wait_until("both have used their time", || {
         cpu_clock_ns(pid).is_ok_and(|used| used >= 30_000_000)
             && cpu_clock_ns(child).is_ok_and(|used| used >= 40_000_000)
+            && is_off_cpu(pid)
+            && is_off_cpu(child)
     });
-    std::thread::sleep(std::time::Duration::from_millis(50));
 
     let reading = processes(&scheduler);
     for (pid, parent) in [(pid, std::process::id()), (child, pid)] {

@@ -12,8 +12,8 @@ use collector_tests::{
 };
 
 use crate::support::{
-    assert_charged_as_wait4_says, assert_close, cpu_times, end_of, load_with, look, process,
-    processes,
+    assert_charged_as_wait4_says, assert_close, cpu_times, end_of, is_off_cpu, load_with, look,
+    process, processes,
 };
 
 #[test]
@@ -46,7 +46,7 @@ fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before(
         // SAFETY: it makes system calls only.
         let one = unsafe { fork(0, None, burn_and_sleep) }.expect("it starts");
         wait_until("it has used its time", || {
-            cpu_clock_ns(one.pid()).is_ok_and(|used| used >= 50_000_000) && is_asleep(one.pid())
+            cpu_clock_ns(one.pid()).is_ok_and(|used| used >= 50_000_000) && is_off_cpu(one.pid())
         });
         let grown = unattributed() - before;
         if processes(&scheduler).processes.get(one.pid()).is_none() {
@@ -134,8 +134,4 @@ extern "C" fn sleep_for_ever(_: *mut std::ffi::c_void) -> i32 {
 fn burn_and_sleep() {
     burn_cpu_ms(50);
     sleep_for_ever(std::ptr::null_mut());
-}
-
-fn is_asleep(pid: u32) -> bool {
-    ProcTask::state(pid) == Some('S')
 }

@@ -48,10 +48,14 @@ pub(crate) fn start(test: &str) -> Child {
 pub(crate) fn stop(child: &Child) {
     child.signal(libc::SIGSTOP);
     wait_until("it is stopped", || {
-        ProcTask::is_stopped(child.pid()).unwrap_or(false)
+        ProcTask::is_stopped(child.pid()).unwrap_or(false) && is_off_cpu(child.pid())
     });
-    // The kernel shows the state just before the switch.
-    thread::sleep(Duration::from_millis(50));
+}
+
+/// Whether no thread of a process runs or waits for a CPU.
+#[track_caller]
+pub(crate) fn is_off_cpu(pid: u32) -> bool {
+    ProcTask::is_off_cpu(pid).expect("it is there, and the kernel shows its system calls")
 }
 
 /// All processes.

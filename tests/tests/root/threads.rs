@@ -11,7 +11,7 @@ use collector_tests::{
 };
 
 use crate::support::{
-    assert_charged_with_ended_threads, end_of, load, load_and_record, process, start,
+    assert_charged_with_ended_threads, end_of, is_off_cpu, load, load_and_record, process, start,
 };
 
 #[test]
@@ -20,7 +20,7 @@ fn threads_that_run_and_threads_that_ended_are_one_sum() {
     let child = start("threads_that_end_and_threads_that_stay");
     let pid = child.pid();
     wait_until("six threads have used 30 ms each, and sleep", || {
-        cpu_clock_ns(pid).is_ok_and(|used| used > 6 * 30_000_000) && is_asleep(pid)
+        cpu_clock_ns(pid).is_ok_and(|used| used > 6 * 30_000_000) && is_off_cpu(pid)
     });
     let shown = process(&scheduler, pid);
     let proc = ProcTask::read(pid).expect("it is there");
@@ -92,7 +92,7 @@ fn assert_is_shown_without_its_leader(scheduler: &collector::source::ebpf::Sched
     wait_until("both threads have used 30 ms, and one is left", || {
         cpu_clock_ns(pid).is_ok_and(|used| used > 2 * 30_000_000)
             && ProcTask::state(pid) == Some('Z')
-            && is_asleep(pid)
+            && is_off_cpu(pid)
     });
     // Where the name is missing, a second look has it.
     process(scheduler, pid);
@@ -123,12 +123,4 @@ extern "C" fn burn_and_stay(_: *mut std::ffi::c_void) -> i32 {
         // SAFETY: the call has no precondition.
         unsafe { libc::pause() };
     }
-}
-
-/// Whether no thread of a process has run for a while.
-fn is_asleep(pid: u32) -> bool {
-    let used = || cpu_clock_ns(pid).ok();
-    let before = used();
-    thread::sleep(std::time::Duration::from_millis(50));
-    before == used()
 }
