@@ -9,6 +9,9 @@
 //! `cli` → `agent`, `manager`, `export` → `bus` → `collector` → `source`, and
 //! [`metric`], the data, depends on none of them.
 
+// They panic when the text cannot be written.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod agent;
 pub mod bus;
 pub mod collector;

@@ -1,5 +1,10 @@
 //! The agent as a program that embeds it sees it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and helpers outside of a test function are tests too"
+)]
+
 use std::{
     path::PathBuf,
     process::{Child, Command},

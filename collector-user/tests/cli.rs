@@ -293,6 +293,44 @@ fn a_wrong_configuration_is_named_by_file_key_and_line() {
 }
 
 #[test]
+fn a_log_filter_is_checked_the_same_way_wherever_it_stands() {
+    let (_folder, path) = configuration("[log]\nfilter = \"debgu\"\n");
+    let (_other_folder, good) = configuration("");
+    for command in [&["config", "check"][..], &["run"], &["snapshot"]] {
+        let mut args = command.to_vec();
+        args.extend(["--config", &path]);
+        let text = complaint(&output(&args), 2);
+        let expected = format!("{path}, line 2: log.filter: \"debgu\" is no level and no target");
+        assert!(text.contains(&expected), "{text}");
+        let mut args = command.to_vec();
+        args.extend(["--config", &good]);
+        let output = collector(&args)
+            .env("COLLECTOR_LOG", "debgu")
+            .output()
+            .unwrap();
+        let text = complaint(&output, 2);
+        assert!(
+            text.contains("COLLECTOR_LOG: \"debgu\" is no level"),
+            "{text}"
+        );
+        assert!(text.contains("did you mean debug?"), "{text}");
+    }
+}
+
+#[test]
+fn a_log_target_that_nothing_has_is_a_warning() {
+    let (_folder, path) = configuration("[log]\nfilter = \"warn,collector::buss=debug\"\n");
+    let checked = output(&["config", "check", "--config", &path]);
+    assert_eq!(checked.status.code(), Some(0));
+    let stderr = String::from_utf8(checked.stderr).unwrap();
+    assert!(stderr.contains("did you mean collector::bus?"), "{stderr}");
+    let tree = tree();
+    let run = over(tree.path(), &["snapshot", "--config", &path]);
+    let stderr = String::from_utf8(run.stderr).unwrap();
+    assert!(stderr.contains("did you mean collector::bus?"), "{stderr}");
+}
+
+#[test]
 fn the_configuration_in_force_says_where_each_value_came_from() {
     let (_folder, path) = configuration("prometheus.processes = 7\n");
     let output = output(&["config", "show", "--config", &path, "--backend", "procfs"]);
@@ -508,7 +546,7 @@ fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     .unwrap();
     let mut answer = String::new();

@@ -1,10 +1,10 @@
 use std::{io::Write as _, process::ExitCode};
 
-use collector::config::{Config, DEFAULT_PATH, Origin};
+use collector::config::{Config, DEFAULT_PATH, LogFilter, Origin};
 
 use super::{
     args::{ConfigCommand, GlobalArgs},
-    error::Failure,
+    error::{Failure, complain},
     log,
     output::Output,
 };
@@ -15,14 +15,20 @@ pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> Result<Exi
     let mut out = Output::new();
     match command {
         ConfigCommand::Show => write!(out, "{config}")?,
-        ConfigCommand::Check => match &config.file {
-            Some(file) => writeln!(out, "{} can be used.", file.display())?,
-            None => writeln!(
-                out,
-                "{DEFAULT_PATH} does not exist: the defaults are in force."
-            )?,
-        },
+        ConfigCommand::Check => {
+            match &config.file {
+                Some(file) => writeln!(out, "{} can be used.", file.display())?,
+                None => writeln!(
+                    out,
+                    "{DEFAULT_PATH} does not exist: the defaults are in force."
+                )?,
+            }
+            for warning in config.warnings() {
+                complain(&warning);
+            }
+        }
     }
+    out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -32,7 +38,7 @@ pub(super) fn effective(global: &GlobalArgs) -> Result<Config, Failure> {
     let mut config = Config::load(global.config.as_deref())?;
     let filter = match std::env::var(log::VARIABLE) {
         Ok(filter) if filter.trim().is_empty() => None,
-        Ok(filter) => Some(Some(filter)),
+        Ok(filter) => Some(Some(parsed_filter(&filter)?)),
         Err(std::env::VarError::NotPresent) => None,
         Err(std::env::VarError::NotUnicode(_)) => {
             let variable = log::VARIABLE;
@@ -47,4 +53,11 @@ pub(super) fn effective(global: &GlobalArgs) -> Result<Config, Failure> {
         .backend
         .outdo(global.backend, Origin::Option("--backend"));
     Ok(config)
+}
+
+fn parsed_filter(text: &str) -> Result<LogFilter, Failure> {
+    text.parse().map_err(|error| {
+        let variable = log::VARIABLE;
+        Failure::Usage(format!("{variable}: {error}"))
+    })
 }

@@ -1,7 +1,9 @@
 use std::{fmt, io, process::ExitCode};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use collector::{agent::StartError, config::ConfigError, metric::UnknownMetric, text::harmless};
+use collector::{agent::StartError, config::ConfigError, metric::UnknownMetric};
+
+use super::log;
 
 /// Why a subcommand ended before its time.
 #[derive(Debug)]
@@ -34,8 +36,7 @@ impl Failure {
 
 /// Says a sentence on standard error, as far as there is one.
 pub(super) fn complain(sentence: &str) {
-    use io::Write as _;
-    let _ = writeln!(io::stderr(), "collector: {}", harmless(sentence));
+    log::say(sentence);
 }
 
 impl From<io::Error> for Failure {
@@ -84,8 +85,10 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = error.print();
-            ExitCode::from(u8::from(error.use_stderr()) * 2)
+            match error.print().map_err(Failure::from) {
+                Err(failure @ Failure::Failed(_)) if !error.use_stderr() => failure.exit(),
+                _ => ExitCode::from(u8::from(error.use_stderr()) * 2),
+            }
         }
         _ => Failure::Usage(sentence(error)).exit(),
     }

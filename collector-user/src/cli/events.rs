@@ -9,7 +9,8 @@ use super::{
     args::{EventsArgs, Format},
     error::{Failure, complain},
     output::Output,
-    start::{self, Start, StopSignals},
+    start::{self, Start},
+    stop::StopSignals,
     table,
 };
 

@@ -7,11 +7,13 @@ mod error;
 mod events;
 mod log;
 mod modes;
+mod object;
 mod output;
 mod run;
 mod snapshot;
 mod start;
 mod status;
+mod stop;
 mod table;
 mod watch;
 
@@ -29,10 +31,12 @@ pub(super) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return error::usage(&error),
     };
-    match dispatch(cli) {
+    let code = match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => failure.exit(),
-    }
+    };
+    log::flush();
+    code
 }
 
 fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {

@@ -11,7 +11,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     args::Format,
-    error::Failure,
+    error::{Failure, complain},
     output::Output,
     start::{self, Start},
     table,
@@ -47,7 +47,10 @@ pub(super) fn modes(
             (Mode::Cache, "cache"),
             (Mode::Independent, "independent"),
         ] {
-            eprintln!("measuring {name} for {} s", duration.as_secs_f64());
+            complain(&format!(
+                "measuring {name} for {} s",
+                duration.as_secs_f64()
+            ));
             let agent = start.agent_in(mode)?;
             costs.push(measure(&agent, name, duration).await?);
             agent.stop().await;

@@ -1,17 +1,27 @@
-use std::{io::Write as _, process::ExitCode, time::Duration};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use collector::{
     agent::Agent,
-    export::{Server, prometheus::Exporter},
+    export::{HttpOptions, OwnCounters, Server, prometheus::Exporter},
     manager::{HardwareManager, MetricsManager},
+    metric::MetricInfo,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{
     error::Failure,
+    log,
     output::Output,
-    start::{self, Start, StopSignals},
+    start::{self, Start},
+    stop::StopSignals,
     table,
 };
 
@@ -26,29 +36,50 @@ pub(super) fn run(start: &Start) -> Result<ExitCode, Failure> {
 
 async fn agent(start: &Start) -> Result<ExitCode, Failure> {
     let mut stop = StopSignals::listen()?;
+    raise_file_limit();
     let config = &start.config;
     // The port comes first: without it the programs need not be loaded.
     let server = if config.prometheus.enabled.value {
         let address = config.prometheus.listen.value;
-        Some(Server::bind(address).await.map_err(Failure::failed)?)
+        Some(Server::bind(address).map_err(Failure::failed)?)
     } else {
         None
     };
+    let own = Arc::new(OwnCounters::new(log::lines_lost()));
+    let exporter = Exporter::start(config.prometheus.processes.value, Arc::clone(&own))
+        .map_err(|error| Failure::Failed(format!("cannot start the exporter: {error}")))?;
     let agent = start.agent()?;
-    // An agent whose standard output nobody reads runs all the same.
-    let _ = say(&agent, server.as_ref());
+    say(&agent, server.as_ref());
     if let Some(reason) = &agent.report().fallback {
         warn!("fell back to procfs: {reason}");
     }
-    let metrics = MetricsManager::start(agent.bus(), |metric| config.pace(metric).duration());
+    let pace = |metric: &MetricInfo| config.pace(metric).duration();
+    let observer = exporter.clone();
+    let metrics = MetricsManager::start_with(agent.bus(), pace, move |sample| {
+        observer.observe(sample);
+    });
     let metrics = metrics.map_err(Failure::failed)?;
+    for (metric, interval) in metrics.intervals() {
+        let asked = config.pace(metric).duration();
+        if interval != asked {
+            warn!(
+                metric = metric.name,
+                ?asked,
+                ?interval,
+                "collected at another interval"
+            );
+        }
+    }
     let _hardware = HardwareManager::start(agent.bus());
 
     let (stopping, stopped) = watch::channel(false);
     let mut serving = server.map(|server| {
         info!(address = %server.address(), "serving Prometheus");
-        let exporter = Exporter::new(config.prometheus.processes.value);
-        tokio::spawn(server.serve(metrics, exporter, stopped))
+        let options = HttpOptions {
+            hosts: config.prometheus.hosts.value.clone(),
+            own,
+        };
+        tokio::spawn(server.serve(metrics, exporter, options, stopped))
     });
     let ended = async {
         match &mut serving {
@@ -61,12 +92,16 @@ async fn agent(start: &Start) -> Result<ExitCode, Failure> {
             info!(signal, "stopping");
             None
         }
+        ended = agent.bus().wait_for_end() => {
+            Some(format!("nothing is collected any more: {ended}"))
+        }
         ended = ended => Some(match ended {
             Ok(Ok(())) => "the exporter ended".to_owned(),
             Ok(Err(error)) => format!("the exporter ended: {error}"),
             Err(error) => format!("the exporter ended: {error}"),
         }),
     };
+    stop.stopping();
     let _ = stopping.send(true);
     if failure.is_none()
         && let Some(serving) = serving
@@ -81,16 +116,46 @@ async fn agent(start: &Start) -> Result<ExitCode, Failure> {
     }
 }
 
-/// What a person who started it wants to know, on one screen.
-fn say(agent: &Agent, server: Option<&Server>) -> Result<(), Failure> {
-    let mut out = Output::new();
+/// Lets the process open as many files as it may: the soft limit is low for
+/// programs that cannot have numbers above 1023, which this one can.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!("cannot raise the number of files that may be open: {error}");
+    }
+}
+
+/// Says on standard output what a person who started it wants to know. An agent
+/// whose output nobody reads runs all the same, so a thread of its own waits for
+/// a reader.
+fn say(agent: &Agent, server: Option<&Server>) {
+    let mut text = Vec::new();
+    if introduce(&mut text, agent, server).is_err() {
+        return;
+    }
+    let write = move || {
+        let mut stdout = io::stdout();
+        let _ = stdout.write_all(&text);
+        let _ = stdout.flush();
+    };
+    let thread = thread::Builder::new().name("collector-hello".to_owned());
+    let _ = thread.spawn(write);
+}
+
+/// What works here, and where to look, on one screen.
+fn introduce(out: &mut impl Write, agent: &Agent, server: Option<&Server>) -> io::Result<()> {
+    let size = Output::new().line_size();
     let version = env!("CARGO_PKG_VERSION");
     let backend = agent.report().backend;
     writeln!(
         out,
         "collector {version}, CPUs and processes by {backend}\n"
     )?;
-    write!(out, "{}", table::report(agent.report(), out.line_size()))?;
+    write!(out, "{}", table::report(agent.report(), size))?;
     writeln!(out)?;
     if let Some(server) = server {
         let address = server.address();
@@ -103,6 +168,5 @@ fn say(agent: &Agent, server: Option<&Server>) -> Result<(), Failure> {
     writeln!(out, "live processes:  collector watch process_stats")?;
     writeln!(out, "what works here: collector doctor")?;
     writeln!(out, "Ctrl-C stops it.")?;
-    out.flush()?;
     Ok(())
 }

@@ -7,12 +7,9 @@ use collector::{
     metric::{MetricInfo, UnknownMetric, find},
     source::ebpf::LoadOptions,
 };
-use tokio::{
-    runtime::Builder,
-    signal::unix::{Signal, SignalKind, signal},
-};
+use tokio::runtime::Builder;
 
-use super::{args::GlobalArgs, error::Failure, log};
+use super::{args::GlobalArgs, error::Failure, log, object};
 
 /// What a subcommand needs before it starts an agent.
 pub(super) struct Start {
@@ -59,10 +56,8 @@ impl Start {
 
     /// As [`agent`](Self::agent), with another way for consumers to share.
     pub(super) fn agent_in(&self, mode: Mode) -> Result<Agent, Failure> {
-        // For those who work on the programs: see `cargo xtask build-ebpf --help`.
-        let object = std::env::var_os("COLLECTOR_EBPF_OBJECT").map(PathBuf::from);
         let ebpf = LoadOptions {
-            object,
+            object: object::from_environment(),
             ..LoadOptions::default()
         };
         let agent = self.config.agent().root(self.root.clone());
@@ -85,32 +80,4 @@ pub(super) fn block_on(
     // Dropping the runtime would wait for a read that hangs.
     runtime.shutdown_background();
     result
-}
-
-/// SIGINT and SIGTERM.
-pub(super) struct StopSignals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl StopSignals {
-    /// From here on these signals no longer end the process by themselves.
-    pub(super) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    /// The name of the signal that came.
-    pub(super) async fn recv(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
-    }
 }

@@ -10,7 +10,8 @@ use super::{
     args::{Format, WatchArgs},
     error::Failure,
     output::{Output, Size},
-    start::{self, Start, StopSignals},
+    start::{self, Start},
+    stop::StopSignals,
     table,
 };
 

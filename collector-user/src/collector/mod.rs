@@ -27,6 +27,10 @@ use crate::{
     source::{SourceError, Tick},
 };
 
+/// The shortest interval at which any metric is collected, unless its collector
+/// says otherwise.
+pub const FLOOR: Duration = Duration::from_millis(100);
+
 /// Turns sources into the reading of one metric.
 ///
 /// The bus owns the collector and is the only one that calls it, one
@@ -51,7 +55,7 @@ pub trait Collector: Send + 'static {
 
     /// The shortest interval at which it may be called.
     fn floor(&self) -> Duration {
-        Duration::from_millis(100)
+        FLOOR
     }
 
     /// How long one collection may take before the bus calls it hung.

@@ -7,8 +7,11 @@ use std::{
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, Interval, Origin, Setting};
-use crate::metric::{UnknownMetric, nearest};
+use super::{Config, Interval, IntervalError, Origin, Setting};
+use crate::{
+    collector::FLOOR,
+    metric::{UnknownMetric, nearest},
+};
 
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -145,15 +148,20 @@ impl Reader<'_> {
         match path.as_slice() {
             ["backend"] => set(&mut config.backend, parsed(value)?, at),
             ["log", "format"] => set(&mut config.log.format, parsed(value)?, at),
-            ["log", "filter"] => set(&mut config.log.filter, Some(text(value)?.to_owned()), at),
+            ["log", "filter"] => {
+                let filter = text(value)?.parse();
+                let filter = filter.map_err(|error: super::LogFilterError| error.to_string())?;
+                set(&mut config.log.filter, Some(filter), at);
+            }
             ["prometheus", "enabled"] => set(&mut config.prometheus.enabled, flag(value)?, at),
             ["prometheus", "listen"] => set(&mut config.prometheus.listen, address(value)?, at),
+            ["prometheus", "hosts"] => set(&mut config.prometheus.hosts, names(value)?, at),
             ["prometheus", "processes"] => {
                 set(&mut config.prometheus.processes, count(value, 1000)?, at);
             }
-            ["tiers", "hardware"] => set(&mut config.tiers.hardware, interval(value)?, at),
-            ["tiers", "system"] => set(&mut config.tiers.system, interval(value)?, at),
-            ["tiers", "fast"] => set(&mut config.tiers.fast, interval(value)?, at),
+            ["tiers", "hardware"] => set(&mut config.tiers.hardware, pace(value)?, at),
+            ["tiers", "system"] => set(&mut config.tiers.system, pace(value)?, at),
+            ["tiers", "fast"] => set(&mut config.tiers.fast, pace(value)?, at),
             ["metrics", name, rest @ ..] => {
                 let Some(metric) = config.metrics.get_mut(*name) else {
                     let name = (*name).to_owned();
@@ -161,7 +169,7 @@ impl Reader<'_> {
                 };
                 match rest {
                     ["enabled"] => set(&mut metric.enabled, flag(value)?, at),
-                    ["interval"] => set(&mut metric.interval, Some(interval(value)?), at),
+                    ["interval"] => set(&mut metric.interval, Some(pace(value)?), at),
                     [] => return Err(expected("a table", value)),
                     _ => return Err(unknown_key(&path)),
                 }
@@ -189,7 +197,7 @@ fn is_table(path: &[String]) -> bool {
 fn unknown_key(path: &[&str]) -> String {
     let (beside, name): (&[&str], &str) = match path {
         ["log", name, ..] => (&["format", "filter"], name),
-        ["prometheus", name, ..] => (&["enabled", "listen", "processes"], name),
+        ["prometheus", name, ..] => (&["enabled", "listen", "hosts", "processes"], name),
         ["tiers", name, ..] => (&["hardware", "system", "fast"], name),
         ["metrics", _, name, ..] => (&["enabled", "interval"], name),
         [name, ..] => (&["backend", "log", "prometheus", "tiers", "metrics"], name),
@@ -247,12 +255,37 @@ fn count(value: &DeValue<'_>, most: usize) -> Result<usize, String> {
         .ok_or_else(|| format!("this is to be a whole number from 0 to {most}"))
 }
 
-fn interval(value: &DeValue<'_>) -> Result<Interval, String> {
+/// How often metrics are collected. What no collector would keep to is an
+/// error here, and not a value that is shown and not in force.
+fn pace(value: &DeValue<'_>) -> Result<Interval, String> {
     let text = value
         .as_str()
         .ok_or_else(|| expected("a time between quotes, like \"10s\"", value))?;
-    text.parse()
-        .map_err(|error: super::IntervalError| error.to_string())
+    let too_short = || {
+        let floor = humantime::format_duration(FLOOR);
+        format!("{text:?} is too short: metrics are collected every {floor} at most")
+    };
+    match text.parse::<Interval>() {
+        Ok(interval) if interval.duration() < FLOOR => Err(too_short()),
+        Ok(interval) => Ok(interval),
+        Err(IntervalError::TooShort(_)) => Err(too_short()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn names(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    const WHAT: &str = "a list of names of this host, like [\"metrics.example.org\"]";
+    let list = value.as_array().ok_or_else(|| expected(WHAT, value))?;
+    let is_in_name = |c: char| c.is_alphanumeric() || "-._".contains(c);
+    list.iter()
+        .map(|name| {
+            let name = name.get_ref().as_str().unwrap_or_default();
+            if name.is_empty() || !name.chars().all(is_in_name) {
+                return Err(format!("this is to be {WHAT}, without ports"));
+            }
+            Ok(name.to_owned())
+        })
+        .collect()
 }
 
 fn address(value: &DeValue<'_>) -> Result<SocketAddr, String> {
@@ -296,22 +329,25 @@ mod tests {
             "backend = \"procfs\"\n",
             "[log]\nformat = \"json\"\nfilter = \"debug\"\n",
             "[prometheus]\nenabled = false\nlisten = \"[::1]:9\"\nprocesses = 7\n",
-            "[tiers]\nhardware = \"1h\"\nsystem = \"20s\"\nfast = \"10ms\"\n",
+            "hosts = [\"a.example\"]\n",
+            "[tiers]\nhardware = \"1h\"\nsystem = \"20s\"\nfast = \"100ms\"\n",
             "[metrics.cpu_stats]\nenabled = false\ninterval = \"3s\"\n",
         ))
         .unwrap();
         assert_eq!(config.backend.value, BackendChoice::Procfs);
         assert_eq!(config.backend.origin, Origin::Line(1));
-        assert_eq!(config.log.filter.value.as_deref(), Some("debug"));
+        let filter = config.log.filter.value.as_ref();
+        assert_eq!(filter.map(ToString::to_string).as_deref(), Some("debug"));
         assert_eq!(config.prometheus.listen.value.port(), 9);
         assert_eq!(config.prometheus.processes.origin, Origin::Line(8));
         assert_eq!(
             config.tiers.fast.value.duration(),
-            Duration::from_millis(10)
+            Duration::from_millis(100)
         );
         let cpu = &config.metrics["cpu_stats"];
         assert!(!cpu.enabled.value);
-        assert_eq!(cpu.interval.origin, Origin::Line(15));
+        assert_eq!(cpu.interval.origin, Origin::Line(16));
+        assert_eq!(config.prometheus.hosts.value, ["a.example"]);
     }
 
     #[test]
@@ -319,7 +355,7 @@ mod tests {
         assert_eq!(
             problem("\n[prometheus]\nlissten = \"x\"\n"),
             "line 3: prometheus.lissten: there is no such key: did you mean listen?; \
-             the keys here are enabled, listen, processes"
+             the keys here are enabled, listen, hosts, processes"
         );
         assert!(problem("backed = \"auto\"").contains("did you mean backend?"));
         assert!(problem("[promtheus]\nx = 1").starts_with("line 1: promtheus: "));
@@ -333,13 +369,27 @@ mod tests {
     fn a_bad_value_is_named_with_its_key_and_line() {
         assert_eq!(
             problem("[tiers]\nfast = \"0s\""),
-            "line 2: tiers.fast: \"0s\" is too short: the shortest is 1ms"
+            "line 2: tiers.fast: \"0s\" is too short: metrics are collected every 100ms at most"
+        );
+        assert!(problem("tiers.fast = \"1ms\"").starts_with("line 1: tiers.fast: "));
+        assert!(problem("tiers.system = \"99ms\"").contains("every 100ms at most"));
+        assert!(
+            problem("metrics.cpu_stats.interval = \"20ms\"")
+                .starts_with("line 1: metrics.cpu_stats.interval: \"20ms\" is too short")
         );
         assert!(problem("tiers.fast = 5").contains("not a number"));
         assert!(problem("backend = \"bpf\"").contains("auto, ebpf or procfs"));
         assert!(problem("prometheus.listen = \"9464\"").contains("address with a port"));
+        assert!(problem("prometheus.hosts = \"a\"").contains("a list of names"));
+        assert!(problem("prometheus.hosts = [\"a:1\"]").contains("without ports"));
         assert!(problem("prometheus.processes = -1").contains("from 0 to 1000"));
         assert!(problem("prometheus.enabled = \"yes\"").contains("true or false"));
+        assert_eq!(
+            problem("[log]\nfilter = \"debgu\""),
+            "line 2: log.filter: \"debgu\" is no level and no target; did you mean debug? \
+             Write a level (off, error, warn, info, debug or trace) or target=level, like \
+             collector::bus=debug"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod file;
 mod interval;
+mod log_filter;
 mod setting;
 mod show;
 
@@ -14,6 +15,7 @@ use std::{
 
 pub use file::{ConfigError, Problem};
 pub use interval::{Interval, IntervalError};
+pub use log_filter::{LogDirective, LogFilter, LogFilterError};
 pub use setting::{LogFormat, Origin, Setting};
 
 use crate::{
@@ -47,7 +49,7 @@ pub struct LogConfig {
     /// `log.format`.
     pub format: Setting<LogFormat>,
     /// `log.filter`: `None` is the default of the subcommand.
-    pub filter: Setting<Option<String>>,
+    pub filter: Setting<Option<LogFilter>>,
 }
 
 /// `prometheus`: the exporter.
@@ -57,6 +59,9 @@ pub struct PrometheusConfig {
     pub enabled: Setting<bool>,
     /// `prometheus.listen`.
     pub listen: Setting<SocketAddr>,
+    /// `prometheus.hosts`: names of this host under which it is asked, besides
+    /// its own.
+    pub hosts: Setting<Vec<String>>,
     /// `prometheus.processes`: how many processes have series of their own.
     pub processes: Setting<usize>,
 }
@@ -124,6 +129,12 @@ impl Config {
         agent
     }
 
+    /// What can be used, but is perhaps not meant.
+    pub fn warnings(&self) -> Vec<String> {
+        let filter = self.log.filter.value.as_ref();
+        filter.map(LogFilter::warnings).unwrap_or_default()
+    }
+
     /// Whether a metric is collected at all.
     pub fn is_enabled(&self, metric: &MetricInfo) -> bool {
         self.metrics
@@ -151,6 +162,7 @@ impl Default for Config {
             prometheus: PrometheusConfig {
                 enabled: Setting::default_of(true),
                 listen: Setting::default_of((Ipv4Addr::LOCALHOST, 9464).into()),
+                hosts: Setting::default_of(Vec::new()),
                 processes: Setting::default_of(50),
             },
             tiers: TierPaces {

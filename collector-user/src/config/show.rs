@@ -20,11 +20,11 @@ impl fmt::Display for Config {
         writeln!(f, "\n[log]")?;
         let format = text(self.log.format.value.as_str());
         row(f, "format", &format, self.log.format.origin)?;
-        let filter = self.log.filter.value.as_deref();
+        let filter = self.log.filter.value.as_ref();
         optional(
             f,
             "filter",
-            filter.map(text),
+            filter.map(|filter| text(&filter.to_string())),
             "by subcommand",
             self.log.filter.origin,
         )?;
@@ -39,6 +39,8 @@ impl fmt::Display for Config {
         )?;
         let listen = text(&prometheus.listen.value.to_string());
         row(f, "listen", &listen, prometheus.listen.origin)?;
+        let hosts = serde_json::Value::from(prometheus.hosts.value.clone());
+        row(f, "hosts", &hosts, prometheus.hosts.origin)?;
         row(
             f,
             "processes",
@@ -110,11 +112,11 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_read_again_and_means_the_same() {
-        let text =
-            "backend = \"ebpf\"\nlog.filter = \"a\\\"b\"\nmetrics.cpu_stats.interval = \"2s\"";
+        let text = "backend = \"ebpf\"\nlog.filter = \"warn, collector=debug\"\nmetrics.cpu_stats.interval = \"2s\"";
         let config = file::parse(Path::new("f"), text.as_bytes()).unwrap();
         let again = file::parse(Path::new("f"), config.to_string().as_bytes()).unwrap();
         assert_eq!(again.backend.value, config.backend.value);
+        assert!(config.log.filter.value.is_some());
         assert_eq!(again.log.filter.value, config.log.filter.value);
         assert_eq!(
             again.tiers.of(crate::metric::Tier::Fast).value,

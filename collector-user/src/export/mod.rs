@@ -1,6 +1,8 @@
 //! How readings leave the agent.
 
 mod http;
+mod own;
 pub mod prometheus;
 
-pub use http::{ServeError, Server};
+pub use http::{HttpOptions, ServeError, Server};
+pub use own::{Dropped, OwnCounters, Refused};

@@ -6,4 +6,5 @@ mod metrics;
 
 pub use changes::{Change, changes};
 pub use hardware::HardwareManager;
-pub use metrics::MetricsManager;
+pub(crate) use metrics::Held;
+pub use metrics::{MetricsManager, Unhealthy};

@@ -1,7 +1,13 @@
-use std::{collections::BTreeMap, time::SystemTime};
-
-use super::text::{Family, Text, Value};
-use crate::metric::{AnySample, Status};
+use super::{
+    Scrape,
+    text::{Family, Text, Value},
+};
+use crate::{
+    bus::MetricStatus,
+    export::{Dropped, Refused},
+    manager::Held,
+    metric::Status,
+};
 
 const BUILD: Family = Family::gauge(
     "collector_build_info",
@@ -13,39 +19,130 @@ const UP: Family = Family::gauge(
 );
 const AGE: Family = Family::gauge(
     "collector_metric_age_seconds",
-    "Time since the reading of the metric was taken.",
+    "Time since the reading of the metric was taken, time in suspend included.",
 );
 const COLLECTIONS: Family = Family::counter(
     "collector_metric_samples_total",
     "Collections of the metric, those included that failed.",
 );
 
-/// What is to be known of the samples themselves.
-pub(super) fn encode(text: &mut Text, samples: &BTreeMap<&'static str, AnySample>) {
+/// What the bus says of a metric.
+type OfMetric = (Family, fn(&MetricStatus) -> Option<Value>);
+const OF_METRICS: &[OfMetric] = &[
+    (
+        Family::gauge(
+            "collector_metric_interval_seconds",
+            "Interval at which the metric is collected.",
+        ),
+        |metric| metric.pace_ns.map(Value::Nanos),
+    ),
+    (
+        Family::gauge(
+            "collector_metric_lateness_seconds",
+            "How late the last collection of the metric began.",
+        ),
+        |metric| Some(Value::Nanos(metric.counters.last_lateness_ns)),
+    ),
+    (
+        Family::gauge(
+            "collector_metric_lateness_max_seconds",
+            "How late the latest collection of the metric began since the start.",
+        ),
+        |metric| Some(Value::Nanos(metric.counters.longest_lateness_ns)),
+    ),
+    (
+        Family::counter(
+            "collector_metric_skipped_total",
+            "Due times at which the metric was not collected: the agent came too late, or the \
+             collection before still ran.",
+        ),
+        |metric| Some(Value::Count(metric.counters.skipped)),
+    ),
+    (
+        Family::counter(
+            "collector_metric_failures_total",
+            "Collections of the metric that gave no reading.",
+        ),
+        |metric| Some(Value::Count(metric.counters.failures)),
+    ),
+    (
+        Family::counter(
+            "collector_metric_hung_total",
+            "Collections of the metric that passed their deadline.",
+        ),
+        |metric| Some(Value::Count(metric.counters.hung)),
+    ),
+    (
+        Family::counter(
+            "collector_metric_collection_seconds_total",
+            "How long the collections of the metric took.",
+        ),
+        |metric| Some(Value::Nanos(metric.counters.total_duration_ns)),
+    ),
+];
+
+const LOG_LINES_LOST: Family = Family::counter(
+    "collector_log_lines_lost_total",
+    "Lines of the log that could not be written.",
+);
+const DROPPED: Family = Family::counter(
+    "collector_http_connections_dropped_total",
+    "Connections that the agent closed before their clients did.",
+);
+const REFUSED: Family = Family::counter(
+    "collector_http_requests_refused_total",
+    "Requests that the agent did not answer.",
+);
+
+/// What is to be known of the samples themselves, and of the agent.
+pub(super) fn encode(text: &mut Text, scrape: &Scrape<'_>) {
     let version = [("version", env!("CARGO_PKG_VERSION").to_owned())];
     text.family(&BUILD, [(version, Some(Value::Count(1)))]);
 
-    let now = SystemTime::now();
-    let rows = |value: fn(&AnySample, SystemTime) -> Option<Value>| {
-        samples.iter().map(move |(name, sample)| {
-            let backend = sample.backend.map_or_else(String::new, |b| b.to_string());
+    let rows = |value: fn(&Held, u64) -> Option<Value>| {
+        scrape.samples.iter().map(move |(name, held)| {
+            let backend = held.sample.backend;
+            let backend = backend.map_or_else(String::new, |backend| backend.to_string());
             let labels = [("metric", (*name).to_owned()), ("backend", backend)];
-            (labels, value(sample, now))
+            (labels, value(held, scrape.boottime_ns))
         })
     };
     text.family(
         &UP,
-        rows(|sample, _| Some(Value::Count((sample.status == Status::Ok).into()))),
+        rows(|held, _| Some(Value::Count((held.sample.status == Status::Ok).into()))),
     );
     text.family(&AGE, rows(age));
     text.family(
         &COLLECTIONS,
-        rows(|sample, _| Some(Value::Count(sample.sequence))),
+        rows(|held, _| Some(Value::Count(held.sample.sequence))),
     );
+    for (family, value) in OF_METRICS {
+        let metrics = scrape.status.metrics.iter();
+        let rows = metrics.map(|metric| ([("metric", metric.name.to_owned())], value(metric)));
+        text.family(family, rows);
+    }
+
+    let own = scrape.own;
+    text.single(&LOG_LINES_LOST, Some(Value::Count(own.log_lines_lost())));
+    let dropped = Dropped::ALL.map(|reason| (reason.as_str(), own.dropped(reason)));
+    by_reason(text, &DROPPED, &dropped);
+    let refused = Refused::ALL.map(|reason| (reason.as_str(), own.refused(reason)));
+    by_reason(text, &REFUSED, &refused);
 }
 
-fn age(sample: &AnySample, now: SystemTime) -> Option<Value> {
-    sample.data.as_ref()?;
-    let age = now.duration_since(sample.taken_at).unwrap_or_default();
-    Some(Value::Float(age.as_secs_f64()))
+fn by_reason(text: &mut Text, family: &Family, counts: &[(&'static str, u64)]) {
+    let rows = counts.iter();
+    let rows = rows.map(|(reason, count)| {
+        (
+            [("reason", (*reason).to_owned())],
+            Some(Value::Count(*count)),
+        )
+    });
+    text.family(family, rows);
+}
+
+fn age(held: &Held, boottime_ns: u64) -> Option<Value> {
+    held.sample.data.as_ref()?;
+    let age = boottime_ns.saturating_sub(held.taken_boottime_ns);
+    Some(Value::Nanos(age))
 }

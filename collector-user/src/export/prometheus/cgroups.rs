@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::Arc};
 use super::{
     rows::Counters,
     sticky::Sticky,
-    text::{Family, Text, Value},
+    text::{Family, Text, Value, Written},
 };
 use crate::metric::{Cgroup, Preemption};
 
@@ -32,87 +32,127 @@ const PREEMPTIONS: Family = Family::counter(
     "How often a task of a cgroup lost its CPU to one of another while it could have gone on.",
 );
 
-/// A cgroup of a scrape: one that is made anew at the same path is another.
+/// A cgroup of a reading: one that is made anew at the same path is another.
 type Key = (Option<u64>, Arc<str>);
 /// Who lost a CPU, and who got it.
 type Pair = (Arc<str>, Arc<str>);
 
-/// What is remembered from scrape to scrape.
+/// A family made of counters: its unit, and for each series its index in
+/// [`Counters`] and the label that tells it from the others.
+type CounterFamily = (
+    Family,
+    fn(u64) -> Value,
+    &'static [(usize, Option<(&'static str, &'static str)>)],
+);
+
+const FAMILIES: &[CounterFamily] = &[
+    (CPU, Value::Nanos, &[(2, None)]),
+    (
+        MODES,
+        Value::Nanos,
+        &[(0, Some(("mode", "user"))), (1, Some(("mode", "system")))],
+    ),
+    (WAIT, Value::Nanos, &[(3, None)]),
+    (
+        SWITCHES,
+        Value::Count,
+        &[
+            (5, Some(("reason", "voluntary"))),
+            (6, Some(("reason", "involuntary"))),
+        ],
+    ),
+];
+
+/// The rows of the readings so far. Only a new reading changes them.
 #[derive(Debug)]
 pub(super) struct CgroupFamilies {
     cgroups: Sticky<Key>,
+    /// The rows of the last reading, and at their end the sums.
+    rows: Vec<Row>,
+    /// The last reading, to see whether another is the same.
+    reading: Vec<Arc<Cgroup>>,
     pairs: Sticky<Pair>,
+    pair_rows: Vec<(Written, Option<u64>)>,
+}
+
+/// The series of one cgroup.
+#[derive(Debug)]
+struct Row {
+    labels: Written,
+    counters: Counters,
+    processes: Option<u64>,
 }
 
 impl CgroupFamilies {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             cgroups: Sticky::new(limit),
+            rows: Vec::new(),
+            reading: Vec::new(),
             pairs: Sticky::new(limit),
+            pair_rows: Vec::new(),
         }
     }
 
-    pub(super) fn encode(&mut self, text: &mut Text, cgroups: &[Arc<Cgroup>]) {
+    /// Takes in the cgroups of a reading.
+    pub(super) fn observe(&mut self, cgroups: &[Arc<Cgroup>]) {
+        let is_same = self.reading.len() == cgroups.len()
+            && self
+                .reading
+                .iter()
+                .zip(cgroups)
+                .all(|(a, b)| Arc::ptr_eq(a, b));
+        if is_same && !self.rows.is_empty() {
+            return;
+        }
         let counters = cgroups.iter().map(|row| Counters::of_cgroup(row));
         let total = counters.reduce(Counters::plus).unwrap_or_default();
-        let mut named: Vec<(Key, &Cgroup)> = cgroups
+        let mut named: Vec<(bool, Key, &Cgroup)> = cgroups
             .iter()
-            .filter_map(|row| Some(((row.id, Arc::clone(row.path.as_ref()?)), &**row)))
+            .filter_map(|row| {
+                let key = (row.id, Arc::clone(row.path.as_ref()?));
+                Some((self.cgroups.shown(&key).is_some(), key, &**row))
+            })
             .collect();
         // The busiest get a row first; who has one keeps it.
-        named.sort_by_key(|(key, row)| {
-            std::cmp::Reverse((self.cgroups.shown(key).is_some(), row.cpu_ns))
-        });
+        named.sort_by_key(|(is_shown, _, row)| std::cmp::Reverse((*is_shown, row.cpu_ns)));
         // Two rows with one path would be one series.
         let mut paths = HashSet::new();
-        named.retain(|((_, path), _)| paths.insert(Arc::clone(path)));
-        let now: Vec<_> = named
-            .iter()
-            .map(|(key, row)| (key.clone(), Counters::of_cgroup(row)))
-            .collect();
-        self.cgroups.update(&now, total);
+        named.retain(|(_, (_, path), _)| paths.insert(Arc::clone(path)));
+        let now = named.iter();
+        let now = now.map(|(_, key, row)| (key.clone(), Counters::of_cgroup(row)));
+        self.cgroups.update(now.collect(), total);
 
-        let rows = named.iter().filter_map(|(key, row)| {
-            let counters = self.cgroups.shown(key)?;
-            Some((labels(row), counters, Some(row.processes)))
+        let rows = named.iter().filter_map(|(_, key, row)| {
+            Some(Row {
+                counters: self.cgroups.shown(key)?,
+                labels: labels(row),
+                processes: Some(row.processes),
+            })
         });
-        let mut rows: Vec<_> = rows.collect();
+        let mut rows: Vec<Row> = rows.collect();
         let processes: u64 = cgroups.iter().map(|row| row.processes).sum();
-        let shown: u64 = rows.iter().filter_map(|(_, _, processes)| *processes).sum();
-        let sum = |name: &str| [("cgroup", name.to_owned())].to_vec();
-        let others = processes.saturating_sub(shown);
-        rows.push((sum("other"), self.cgroups.other, Some(others)));
-        rows.push((sum("gone"), self.cgroups.gone, None));
-
-        let mut family =
-            |family: &Family, unit: fn(u64) -> Value, values: &[(usize, [&'static str; 2])]| {
-                let series = rows.iter().flat_map(|(labels, counters, _)| {
-                    values.iter().map(move |(index, [label, value])| {
-                        let mut labels = labels.clone();
-                        if !label.is_empty() {
-                            labels.push((label, (*value).to_owned()));
-                        }
-                        (labels, counters.0[*index].map(unit))
-                    })
-                });
-                text.family(family, series);
-            };
-        family(&CPU, Value::Nanos, &[(2, ["", ""])]);
-        family(
-            &MODES,
-            Value::Nanos,
-            &[(0, ["mode", "user"]), (1, ["mode", "system"])],
-        );
-        family(&WAIT, Value::Nanos, &[(3, ["", ""])]);
-        let reasons = [(5, ["reason", "voluntary"]), (6, ["reason", "involuntary"])];
-        family(&SWITCHES, Value::Count, &reasons);
-        let gauge = rows.iter();
-        let gauge =
-            gauge.map(|(labels, _, processes)| (labels.clone(), processes.map(Value::Count)));
-        text.family(&PROCESSES, gauge);
+        let shown: u64 = rows.iter().filter_map(|row| row.processes).sum();
+        rows.push(Row {
+            labels: Written::new([("cgroup", "other")]),
+            counters: self.cgroups.other,
+            processes: Some(processes.saturating_sub(shown)),
+        });
+        rows.push(Row {
+            labels: Written::new([("cgroup", "gone")]),
+            counters: self.cgroups.gone,
+            processes: None,
+        });
+        self.rows = rows;
+        self.reading = cgroups.to_vec();
     }
 
-    pub(super) fn encode_preemptions(&mut self, text: &mut Text, rows: &[Preemption]) {
+    /// Takes in the pairs of a reading; `None` if it has none.
+    pub(super) fn observe_preemptions(&mut self, rows: Option<&[Preemption]>) {
+        let Some(rows) = rows else {
+            self.pair_rows.clear();
+            return;
+        };
         let count = |count| {
             let mut counters = Counters::default();
             counters.0[0] = Some(count);
@@ -130,33 +170,70 @@ impl CgroupFamilies {
                 seen.insert(pair.clone()).then(|| (pair, count(row.count)))
             })
             .collect();
-        self.pairs.update(&now, total);
-        let series = now.iter().filter_map(|((victim, preemptor), _)| {
-            let key = (Arc::clone(victim), Arc::clone(preemptor));
-            let shown = self.pairs.shown(&key)?;
-            Some((victim.to_string(), preemptor.to_string(), shown))
+        let pairs: Vec<Pair> = now.iter().map(|(pair, _)| pair.clone()).collect();
+        self.pairs.update(now, total);
+        let written = |victim: &str, preemptor: &str, counters: Counters| {
+            let labels = Written::new([("victim", victim), ("preemptor", preemptor)]);
+            (labels, counters.0[0])
+        };
+        let rows = pairs.iter().filter_map(|pair| {
+            let shown = self.pairs.shown(pair)?;
+            Some(written(&pair.0, &pair.1, shown))
         });
         let sums = [("other", self.pairs.other), ("gone", self.pairs.gone)];
-        let sums = sums.map(|(name, counters)| (name.to_owned(), name.to_owned(), counters));
-        let series = series.chain(sums).map(|(victim, preemptor, counters)| {
-            let labels = [("victim", victim), ("preemptor", preemptor)];
-            (labels, counters.0[0].map(Value::Count))
-        });
-        text.family(&PREEMPTIONS, series);
+        let sums = sums.map(|(name, counters)| written(name, name, counters));
+        self.pair_rows = rows.chain(sums).collect();
+    }
+
+    /// The series of the cgroups of the last reading.
+    pub(super) fn encode(&self, text: &mut Text) {
+        for (family, unit, values) in FAMILIES {
+            let mut begun = false;
+            for row in &self.rows {
+                for (index, label) in *values {
+                    let Some(count) = row.counters.0[*index] else {
+                        continue;
+                    };
+                    if !begun {
+                        text.begin(family.name, family.kind, family.help);
+                        begun = true;
+                    }
+                    text.row(family.name, &row.labels, *label, unit(count));
+                }
+            }
+        }
+        let processes = self.rows.iter().map(|row| (&row.labels, row.processes));
+        single_values(text, &PROCESSES, &processes.collect::<Vec<_>>());
+    }
+
+    /// The series of the pairs of the last reading.
+    pub(super) fn encode_preemptions(&self, text: &mut Text) {
+        let rows = self.pair_rows.iter();
+        let rows = rows.map(|(labels, count)| (labels, *count));
+        single_values(text, &PREEMPTIONS, &rows.collect::<Vec<_>>());
     }
 }
 
-fn labels(row: &Cgroup) -> Vec<(&'static str, String)> {
-    let mut labels = vec![("cgroup", row.path.as_deref().unwrap_or("").to_owned())];
-    if let Some(container) = &row.container {
-        for (name, value) in [
-            ("container_id", &container.container_id),
-            ("pod_uid", &container.pod_uid),
-        ] {
-            labels.extend(value.as_ref().map(|value| (name, value.to_string())));
+fn single_values(text: &mut Text, family: &Family, rows: &[(&Written, Option<u64>)]) {
+    let mut begun = false;
+    for (labels, value) in rows {
+        let Some(value) = *value else { continue };
+        if !begun {
+            text.begin(family.name, family.kind, family.help);
+            begun = true;
         }
+        text.row(family.name, labels, None, Value::Count(value));
     }
-    labels
+}
+
+fn labels(row: &Cgroup) -> Written {
+    let container = row.container.as_deref();
+    let container_id = container.and_then(|of| of.container_id.as_deref());
+    let pod_uid = container.and_then(|of| of.pod_uid.as_deref());
+    let ids = [("container_id", container_id), ("pod_uid", pod_uid)];
+    let ids = ids.into_iter().filter_map(|(name, id)| Some((name, id?)));
+    let path = row.path.as_deref().unwrap_or("");
+    Written::new(std::iter::once(("cgroup", path)).chain(ids))
 }
 
 #[cfg(test)]
@@ -178,7 +255,8 @@ mod tests {
 
     fn encoded(families: &mut CgroupFamilies, rows: &[Arc<Cgroup>]) -> String {
         let mut text = Text::default();
-        families.encode(&mut text, rows);
+        families.observe(rows);
+        families.encode(&mut text);
         text.finish()
     }
 
@@ -225,7 +303,9 @@ mod tests {
             ..Preemption::default()
         };
         let mut text = Text::default();
-        families.encode_preemptions(&mut text, &[pair(Some("/a"), 3), pair(None, 4)]);
+        let pairs = [pair(Some("/a"), 3), pair(None, 4)];
+        families.observe_preemptions(Some(&pairs));
+        families.encode_preemptions(&mut text);
         let text = text.finish();
         assert!(
             text.contains("{victim=\"/a\",preemptor=\"/b\"} 3"),

@@ -11,19 +11,28 @@
 mod agent;
 mod cgroups;
 mod cpu_stats;
+mod differences;
+mod exporter;
 mod gauges;
 mod held;
 mod process_stats;
 mod rows;
 mod sched_latency;
 mod sticky;
+mod sums;
 mod text;
 
 use std::collections::BTreeMap;
 
-use crate::metric::{AnySample, CpuStats, ProcessStats, SchedLatency};
+use super::OwnCounters;
+use crate::{
+    bus::BusStatus,
+    manager::Held,
+    metric::{AnySample, CpuStats, MetricInfo, ProcessStats, Reading as _, SchedLatency},
+};
 
 use cgroups::CgroupFamilies;
+pub use exporter::{Exporter, ExporterEnded};
 use held::HeldCpus;
 use process_stats::ProcessFamilies;
 use text::Text;
@@ -31,21 +40,37 @@ use text::Text;
 /// What the server calls the format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Makes the text, one scrape after another.
+/// What the samples so far have come to, where that is more than the last one.
 ///
-/// It remembers which processes have series of their own, so that no counter
-/// goes back from one scrape to the next.
+/// Which processes have series of their own, and what was counted in those that
+/// have none any more. It changes when a sample comes, and not when somebody
+/// looks: any number of scrapers see the same, and no counter goes back.
 #[derive(Debug)]
-pub struct Exporter {
+struct Families {
     processes: ProcessFamilies,
     cgroups: CgroupFamilies,
     cpus: HeldCpus,
 }
 
-impl Exporter {
-    /// An exporter that gives at most so many processes series of their own,
-    /// and as many cgroups, and pairs of them.
-    pub fn new(processes: usize) -> Self {
+/// What a text is made of.
+struct Scrape<'s> {
+    samples: &'s BTreeMap<&'static str, Held>,
+    /// The time on `CLOCK_BOOTTIME`.
+    boottime_ns: u64,
+    status: &'s BusStatus,
+    own: &'s OwnCounters,
+}
+
+/// Whether the samples of a metric have to be seen all, and in their order.
+fn is_observed(metric: &MetricInfo) -> bool {
+    let observed = [CpuStats::METRIC, ProcessStats::METRIC, SchedLatency::METRIC];
+    observed.iter().any(|one| one.name == metric.name)
+}
+
+impl Families {
+    /// For at most so many processes with series of their own, and as many
+    /// cgroups, and pairs of them.
+    fn new(processes: usize) -> Self {
         Self {
             processes: ProcessFamilies::new(processes),
             cgroups: CgroupFamilies::new(processes),
@@ -53,27 +78,37 @@ impl Exporter {
         }
     }
 
-    /// The text of these samples.
-    pub fn encode(&mut self, samples: &BTreeMap<&'static str, AnySample>) -> String {
-        let mut text = Text::default();
-        agent::encode(&mut text, samples);
-        for sample in samples.values() {
+    /// Takes in a sample, each in its turn.
+    fn observe(&mut self, sample: &AnySample) {
+        if let Some(data) = sample.downcast::<CpuStats>().and_then(|s| s.data) {
+            self.cpus.observe(&data, sample.monotonic_ns);
+        } else if let Some(data) = sample.downcast::<ProcessStats>().and_then(|s| s.data) {
+            self.processes.observe(&data, sample.monotonic_ns);
+            self.cgroups.observe(&data.cgroups);
+        } else if let Some(data) = sample.downcast::<SchedLatency>().and_then(|s| s.data) {
+            let preemptions = data.preemptions.as_deref();
+            self.cgroups.observe_preemptions(preemptions);
+        }
+    }
+
+    /// The text of the samples, of which those that have to be were observed.
+    fn encode(&self, text: &mut Text, scrape: &Scrape<'_>) {
+        agent::encode(text, scrape);
+        for Held { sample, .. } in scrape.samples.values() {
             if let Some(data) = sample.downcast::<CpuStats>().and_then(|s| s.data) {
-                self.cpus.observe(&data, sample.monotonic_ns);
-                cpu_stats::encode(&mut text, self.cpus.stats().unwrap_or(&data));
-            } else if let Some(data) = sample.downcast::<ProcessStats>().and_then(|s| s.data) {
-                self.processes.encode(&mut text, &data);
-                self.cgroups.encode(&mut text, &data.cgroups);
-            } else if let Some(data) = sample.downcast::<SchedLatency>().and_then(|s| s.data) {
-                sched_latency::encode(&mut text, &data);
-                if let Some(preemptions) = &data.preemptions {
-                    self.cgroups.encode_preemptions(&mut text, preemptions);
+                cpu_stats::encode(text, self.cpus.stats().unwrap_or(&data));
+            } else if sample.metric == &ProcessStats::METRIC {
+                if sample.data.is_some() {
+                    self.processes.encode(text);
+                    self.cgroups.encode(text);
                 }
+            } else if let Some(data) = sample.downcast::<SchedLatency>().and_then(|s| s.data) {
+                sched_latency::encode(text, &data);
+                self.cgroups.encode_preemptions(text);
             } else {
-                gauges::encode(&mut text, sample);
+                gauges::encode(text, sample);
             }
         }
-        text.finish()
     }
 }
 
@@ -90,6 +125,51 @@ mod tests {
         AnyReading, Backend, Cgroup, CpuLatency, CpuTimes, LatencyBucket, LatencyHistogram,
         LoadAvg, MemoryStats, Missed, Preemption, Process, Reading, Sample, Status,
     };
+
+    /// What an agent would serve that had these samples and no others.
+    fn encoded(samples: &BTreeMap<&'static str, AnySample>) -> String {
+        encoded_by(&mut Families::new(1), samples)
+    }
+
+    fn encoded_by(families: &mut Families, samples: &BTreeMap<&'static str, AnySample>) -> String {
+        for sample in samples.values() {
+            families.observe(sample);
+        }
+        let held = |(name, sample): (&&'static str, &AnySample)| {
+            let held = Held {
+                sample: sample.clone(),
+                taken_boottime_ns: 3_000_000_000,
+                came: tokio::time::Instant::now(),
+            };
+            (*name, held)
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_time().build().unwrap();
+        let _on_it = runtime.enter();
+        let bus = crate::bus::Bus::builder().producer::<LoadAvg>(Backend::Procfs);
+        let scrape = Scrape {
+            samples: &samples.iter().map(held).collect(),
+            boottime_ns: 5_500_000_000,
+            status: &bus.build().unwrap().status(),
+            own: &OwnCounters::default(),
+        };
+        let mut text = Text::default();
+        families.encode(&mut text, &scrape);
+        text.finish()
+    }
+
+    #[test]
+    fn the_age_of_a_reading_does_not_follow_the_wall_clock() {
+        let (name, mut sample) = sample(LoadAvg::default());
+        sample.taken_at = SystemTime::now() + Duration::from_hours(1);
+        let text = encoded(&BTreeMap::from([(name, sample)]));
+        let series = "collector_metric_age_seconds{metric=\"load_avg\",backend=\"ebpf\"} 2.5\n";
+        assert!(text.contains(series), "{text}");
+        assert!(
+            text.contains("collector_metric_lateness_seconds{metric=\"load_avg\""),
+            "{text}"
+        );
+    }
 
     fn sample<R: Reading>(reading: R) -> (&'static str, AnySample) {
         let data: Arc<dyn AnyReading> = Arc::new(reading);
@@ -173,7 +253,7 @@ mod tests {
     /// a text to.
     #[test]
     fn every_family_has_its_help_and_type_and_stands_in_one_place() {
-        let text = Exporter::new(1).encode(&all());
+        let text = encoded(&all());
         let mut seen = BTreeSet::new();
         let mut series = BTreeSet::new();
         let mut family = ("", "");
@@ -213,7 +293,7 @@ mod tests {
 
     #[test]
     fn iowait_that_decreases_is_no_counter_that_begins_anew() {
-        let mut exporter = Exporter::new(1);
+        let mut families = Families::new(1);
         for (ticks, shown) in [
             (548_282, "5482.82"),
             (548_281, "5482.82"),
@@ -227,7 +307,7 @@ mod tests {
                 }],
                 ..CpuStats::default()
             });
-            let text = exporter.encode(&BTreeMap::from([(name, sample)]));
+            let text = encoded_by(&mut families, &BTreeMap::from([(name, sample)]));
             let series = "host_cpu_seconds_total{cpu=\"0\",mode=\"iowait\"}";
             assert!(text.contains(&format!("{series} {shown}\n")), "{text}");
         }
@@ -241,7 +321,7 @@ mod tests {
             reason: "none".into(),
             since: SystemTime::now() - Duration::from_secs(1),
         };
-        let text = Exporter::new(1).encode(&BTreeMap::from([(name, sample)]));
+        let text = encoded(&BTreeMap::from([(name, sample)]));
         assert!(
             text.contains("collector_metric_up{metric=\"load_avg\""),
             "{text}"

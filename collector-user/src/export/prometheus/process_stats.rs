@@ -3,17 +3,19 @@
 //! The processes that used most CPU time of late have a row each. Two more
 //! rows keep the sums true: `other` is what was used by processes while they
 //! had no row, and `gone` is what was counted in rows that are no longer
-//! there. So at each scrape the rows add up to what all processes have used,
+//! there. So at any time the rows add up to what all processes have used,
 //! and no row ever goes back. A rate over `gone` means nothing: leave it out
 //! of sums of rates.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use super::{
-    rows::{Counters, Key, alive, key},
-    text::{Family, Text, Value},
+    differences::{Difference, differences},
+    rows::{Counters, Key, key},
+    sums::{GAUGES, Sums, gauges_of, gauges_of_others},
+    text::{Family, Text, Value, Written},
 };
-use crate::metric::{OtherProcesses, Process, ProcessStats};
+use crate::metric::{Process, ProcessList, ProcessStats};
 
 /// A family made of one counter, or of several with a label that tells which.
 struct CounterFamily {
@@ -93,30 +95,11 @@ const FAMILIES: &[CounterFamily] = &[
     },
 ];
 
-/// A gauge, its value for a process, and for those that the reading has no row
-/// of.
-struct GaugeFamily {
-    family: Family,
-    of_process: fn(&Process) -> Option<u64>,
-    of_others: fn(&OtherProcesses) -> Option<u64>,
-}
-
-const GAUGES: &[GaugeFamily] = &[
-    GaugeFamily {
-        family: Family::gauge("host_process_resident_memory_bytes", "Resident memory."),
-        of_process: |p| p.rss_bytes,
-        of_others: |o| o.rss_bytes,
-    },
-    GaugeFamily {
-        family: Family::gauge("host_process_virtual_memory_bytes", "Virtual memory."),
-        of_process: |p| p.vm_bytes,
-        of_others: |o| o.vm_bytes,
-    },
-    GaugeFamily {
-        family: Family::gauge("host_process_threads", "Threads."),
-        of_process: |p| p.threads.map(u64::from),
-        of_others: |o| o.threads,
-    },
+/// In the order of [`gauges_of`].
+const GAUGE_FAMILIES: [Family; GAUGES] = [
+    Family::gauge("host_process_resident_memory_bytes", "Resident memory."),
+    Family::gauge("host_process_virtual_memory_bytes", "Virtual memory."),
+    Family::gauge("host_process_threads", "Threads."),
 ];
 
 const ALIVE: Family = Family::gauge("host_processes", "Processes that are alive.");
@@ -129,173 +112,285 @@ const ALL_CPU: Family = Family::counter(
     "Time on a CPU of all processes, alive and ended.",
 );
 
-/// What is remembered from scrape to scrape.
+/// Who has a row is chosen anew once in so long, on the monotonic clock.
+const CHOICE_NS: u64 = 10_000_000_000;
+
+/// The rows of the readings so far. Only a new reading changes them, so any
+/// number of scrapers see the same.
 #[derive(Debug)]
 pub(super) struct ProcessFamilies {
     /// How many processes may have a row.
     limit: usize,
-    previous: Option<Arc<ProcessStats>>,
-    rows: HashMap<Key, Row>,
+    /// The last reading, and the sums over its rows.
+    reading: Option<Arc<ProcessStats>>,
+    listed: Sums,
+    /// By their keys.
+    rows: Vec<Row>,
     other: Counters,
     gone: Counters,
     /// What ended processes used, where the reading does not tell it.
     vanished: Counters,
-    /// How much CPU time each process used of late: it halves at each scrape.
-    lately: HashMap<Key, u64>,
+    total: Counters,
+    choice: Choice,
 }
 
 /// A process that has series of its own.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Row {
+    process: Arc<Process>,
+    labels: Written,
     /// What it had used before it had a row: that is counted in `other`.
     before: Counters,
     shown: Counters,
+}
+
+/// Who used how much of late.
+#[derive(Debug, Default)]
+struct Choice {
+    /// When the rows were chosen last, in [`CHOICE_NS`].
+    at: Option<u64>,
+    /// The reading of then.
+    reading: Option<Arc<ProcessStats>>,
+    /// How much CPU time each process used of late: it halves at each choice.
+    lately: HashMap<Key, u64>,
+}
+
+impl Row {
+    fn key(&self) -> Key {
+        key(&self.process)
+    }
+
+    fn new(process: &Arc<Process>, before: Counters) -> Self {
+        Self {
+            labels: labels(process),
+            before,
+            shown: Counters::of_process(process).minus(before),
+            process: Arc::clone(process),
+        }
+    }
+
+    fn update(&mut self, process: &Arc<Process>) {
+        if self.process.comm != process.comm {
+            self.labels = labels(process);
+        }
+        let shown = Counters::of_process(process).minus(self.before);
+        self.shown = shown.at_least(self.shown);
+        self.process = Arc::clone(process);
+    }
 }
 
 impl ProcessFamilies {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
-            previous: None,
-            rows: HashMap::new(),
+            reading: None,
+            listed: Sums::default(),
+            rows: Vec::new(),
             other: Counters::default(),
             gone: Counters::default(),
             vanished: Counters::default(),
-            lately: HashMap::new(),
+            total: Counters::default(),
+            choice: Choice::default(),
         }
     }
 
-    pub(super) fn encode(&mut self, text: &mut Text, stats: &Arc<ProcessStats>) {
-        let (shown, total) = self.update(stats);
+    /// Takes in a reading of this time on the monotonic clock.
+    pub(super) fn observe(&mut self, stats: &Arc<ProcessStats>, monotonic_ns: u64) {
+        let previous = self.reading.replace(Arc::clone(stats));
+        let exited = Counters::of_exited(&stats.exited);
+        let nothing = ProcessList::default();
+        let before = previous.as_ref().map_or(&nothing, |stats| &stats.processes);
+        let mut begun = Vec::new();
+        for difference in differences(before, &stats.processes) {
+            match difference {
+                Difference::Begun(process) => {
+                    self.listed.add(process);
+                    begun.push(process);
+                }
+                Difference::Changed(old, new) => {
+                    self.listed.remove(old);
+                    self.listed.add(new);
+                    if let Ok(index) = self.find(key(new)) {
+                        self.rows[index].update(new);
+                    }
+                }
+                Difference::Ended(process) => {
+                    self.listed.remove(process);
+                    // Who is not listed any more may be among the others.
+                    if stats.other.is_none() {
+                        let used = Counters::of_process(process).where_unknown(exited);
+                        self.vanished = self.vanished.plus(used);
+                    }
+                    self.remove_row(key(process));
+                }
+            }
+        }
+        let now = monotonic_ns / CHOICE_NS;
+        if self.choice.at == Some(now) {
+            let free = self.limit.saturating_sub(self.rows.len());
+            begun.sort_by_key(|process| Reverse(process.cpu_ns));
+            for process in begun.into_iter().take(free) {
+                self.add_row(process, previous.as_deref());
+            }
+        } else {
+            self.choice.at = Some(now);
+            self.choose(stats, previous.as_deref());
+        }
+        let others = stats.other.as_ref().map(Counters::of_others);
+        let listed = self.listed.counters();
+        let alive = listed.plus(others.unwrap_or_default());
+        self.total = alive.plus(exited).plus(self.vanished);
+        let shown = self.rows.iter().map(|row| row.shown);
+        let in_rows = shown.fold(self.gone, Counters::plus);
+        // A process that is read while it ends may be missing from both sums
+        // for one tick: then `other` waits for it.
+        self.other = self.total.minus(in_rows).at_least(self.other);
+    }
+
+    fn find(&self, key: Key) -> Result<usize, usize> {
+        self.rows.binary_search_by_key(&key, Row::key)
+    }
+
+    /// Gives a process a row, from where it was in the reading before: what it
+    /// had used until then is counted already.
+    fn add_row(&mut self, process: &Arc<Process>, previous: Option<&ProcessStats>) {
+        let before = match previous {
+            None => Counters::default(),
+            Some(previous) => {
+                let row = previous.processes.get(process.pid);
+                match row.filter(|row| key(row) == key(process)) {
+                    Some(row) => Counters::of_process(row),
+                    // It was among those that had no row there.
+                    None if previous.other.is_some() => Counters::of_process(process),
+                    None => Counters::default(),
+                }
+            }
+        };
+        if let Err(index) = self.find(key(process)) {
+            self.rows.insert(index, Row::new(process, before));
+        }
+    }
+
+    fn remove_row(&mut self, key: Key) {
+        if let Ok(index) = self.find(key) {
+            let row = self.rows.remove(index);
+            self.gone = self.gone.plus(row.shown);
+        }
+    }
+
+    /// Gives rows to the processes that used most CPU time of late. Who has
+    /// one keeps it before one that used as much, so that rows do not come and
+    /// go.
+    fn choose(&mut self, stats: &Arc<ProcessStats>, previous: Option<&ProcessStats>) {
+        let last = self.choice.reading.replace(Arc::clone(stats));
+        let nothing = ProcessList::default();
+        let last = last.as_ref().map_or(&nothing, |stats| &stats.processes);
+        let mut lately: HashMap<Key, u64> = std::mem::take(&mut self.choice.lately)
+            .into_iter()
+            .filter_map(|(key, used)| (used > 1).then_some((key, used / 2)))
+            .collect();
+        for difference in differences(last, &stats.processes) {
+            let (process, was) = match difference {
+                Difference::Begun(process) => (process, 0),
+                Difference::Changed(old, new) => (new, old.cpu_ns.unwrap_or(0)),
+                Difference::Ended(process) => {
+                    lately.remove(&key(process));
+                    continue;
+                }
+            };
+            let used = process.cpu_ns.unwrap_or(0).saturating_sub(was);
+            if used > 0 {
+                let score = lately.entry(key(process)).or_default();
+                *score = score.saturating_add(used);
+            }
+        }
+        let mut ranked: Vec<_> = stats
+            .processes
+            .shared()
+            .map(|process| {
+                let key = key(process);
+                let score = lately.get(&key).copied().unwrap_or(0);
+                let rank = (score, self.find(key).is_ok(), process.cpu_ns.unwrap_or(0));
+                (Reverse(rank), process.pid, process)
+            })
+            .collect();
+        if self.limit < ranked.len() {
+            ranked.select_nth_unstable_by_key(self.limit, |(rank, pid, _)| (*rank, *pid));
+            ranked.truncate(self.limit);
+        }
+        self.choice.lately = lately;
+        let mut kept: Vec<Key> = ranked.iter().map(|(_, _, process)| key(process)).collect();
+        kept.sort_unstable();
+        let given_up = self.rows.iter().map(Row::key);
+        let given_up = given_up.filter(|key| kept.binary_search(key).is_err());
+        for key in given_up.collect::<Vec<_>>() {
+            self.remove_row(key);
+        }
+        for (_, _, process) in ranked {
+            self.add_row(process, previous);
+        }
+    }
+
+    /// The series of the last reading.
+    pub(super) fn encode(&self, text: &mut Text) {
+        let Some(stats) = &self.reading else { return };
+        let sum = |name| Written::new([("pid", name), ("comm", name)]);
+        let (other, gone) = (sum("other"), sum("gone"));
         for family in FAMILIES {
-            let rows = shown.iter().map(|process| {
-                let row = self.rows.get(&key(process));
-                let counters = row.map_or_else(Counters::default, |row| row.shown);
-                (process.pid.to_string(), process.comm.to_string(), counters)
-            });
-            let sums = [("other", self.other), ("gone", self.gone)];
-            let sums = sums.map(|(name, counters)| (name.to_owned(), name.to_owned(), counters));
-            let series = rows.chain(sums).flat_map(|(pid, comm, counters)| {
-                family.values.iter().map(move |(index, value)| {
-                    let mut labels = vec![("pid", pid.clone()), ("comm", comm.clone())];
-                    labels.extend(family.label.map(|label| (label, (*value).to_owned())));
-                    (labels, counters.0[*index].map(family.unit))
-                })
-            });
-            text.family(&family.family, series);
+            let rows = self.rows.iter().map(|row| (&row.labels, row.shown));
+            let rows = rows.chain([(&other, self.other), (&gone, self.gone)]);
+            let mut begun = false;
+            for (labels, counters) in rows {
+                for (index, value) in family.values {
+                    let Some(count) = counters.0[*index] else {
+                        continue;
+                    };
+                    if !begun {
+                        let Family { name, kind, help } = family.family;
+                        text.begin(name, kind, help);
+                        begun = true;
+                    }
+                    let more = family.label.map(|label| (label, *value));
+                    text.row(family.family.name, labels, more, (family.unit)(count));
+                }
+            }
         }
-        for gauge in GAUGES {
-            let value = gauge.of_process;
-            let rows = shown.iter().map(|process| {
-                let labels = labels(&process.pid.to_string(), &process.comm);
-                (labels, value(process))
-            });
-            let without = |process: &&Process| !self.rows.contains_key(&key(process));
-            let others = stats.processes.iter().filter(without).filter_map(value);
-            let others = others.chain(stats.other.as_ref().and_then(gauge.of_others));
-            let others = others.reduce(u64::saturating_add);
-            let series = rows.chain([(labels("other", "other"), others)]);
-            let series = series.map(|(labels, value)| (labels, value.map(Value::Count)));
-            text.family(&gauge.family, series);
-        }
+        self.encode_gauges(text, stats, &other);
         let unlisted = stats.other.as_ref().map_or(0, |other| other.processes);
         let alive = stats.processes.len() as u64 + unlisted;
         text.single(&ALIVE, Some(Value::Count(alive)));
         text.single(&ENDED, stats.exited.processes.map(Value::Count));
-        text.single(&ALL_CPU, total.0[2].map(Value::Nanos));
+        text.single(&ALL_CPU, self.total.0[2].map(Value::Nanos));
     }
 
-    /// Takes in a reading: who has a row now, and the sum over all.
-    fn update<'s>(&mut self, stats: &'s Arc<ProcessStats>) -> (Vec<&'s Process>, Counters) {
-        let before: HashMap<Key, Counters> = match &self.previous {
-            Some(previous) => {
-                let rows = previous.processes.iter();
-                rows.map(|p| (key(p), Counters::of_process(p))).collect()
-            }
-            None => HashMap::new(),
-        };
-        let first = self.previous.is_none();
-        let shown = self.choose(stats, &before);
-
-        let now: HashMap<Key, &Process> = stats.processes.iter().map(|p| (key(p), p)).collect();
-        let exited = Counters::of_exited(&stats.exited);
-        // Who is not listed any more may be among the others instead.
-        if stats.other.is_none() {
-            for (key, counters) in &before {
-                if !now.contains_key(key) {
-                    self.vanished = self.vanished.plus(counters.where_unknown(exited));
+    fn encode_gauges(&self, text: &mut Text, stats: &ProcessStats, other: &Written) {
+        let mut unshown = self.listed.clone();
+        for row in &self.rows {
+            unshown.remove(&row.process);
+        }
+        let unshown = unshown.gauges();
+        let unlisted = stats.other.as_ref().map(gauges_of_others);
+        let unlisted = unlisted.unwrap_or_default();
+        for (index, family) in GAUGE_FAMILIES.iter().enumerate() {
+            let rows = self.rows.iter();
+            let rows = rows.map(|row| (&row.labels, gauges_of(&row.process)[index]));
+            let others = unshown[index].into_iter().chain(unlisted[index]);
+            let others = others.reduce(u64::saturating_add);
+            let mut begun = false;
+            for (labels, value) in rows.chain([(other, others)]) {
+                let Some(value) = value else { continue };
+                if !begun {
+                    text.begin(family.name, family.kind, family.help);
+                    begun = true;
                 }
+                text.row(family.name, labels, None, Value::Count(value));
             }
         }
-        let total = alive(stats).plus(exited).plus(self.vanished);
-
-        let mut rows = HashMap::with_capacity(shown.len());
-        for process in &shown {
-            let key = key(process);
-            let counters = Counters::of_process(process);
-            let base = match (self.rows.get(&key), before.get(&key)) {
-                (Some(row), _) => row.before,
-                (None, Some(unshown)) if !first => *unshown,
-                (None, _) => Counters::default(),
-            };
-            let shown = counters.minus(base);
-            rows.insert(
-                key,
-                Row {
-                    before: base,
-                    shown,
-                },
-            );
-        }
-        for (key, row) in &self.rows {
-            if !rows.contains_key(key) {
-                self.gone = self.gone.plus(row.shown);
-            }
-        }
-        let in_rows = rows
-            .values()
-            .map(|row| row.shown)
-            .fold(self.gone, Counters::plus);
-        // A process that is read while it ends may be missing from both sums
-        // for one tick: then `other` waits for it.
-        self.other = total.minus(in_rows).at_least(self.other);
-        self.rows = rows;
-        self.previous = Some(Arc::clone(stats));
-        (shown, total)
-    }
-
-    /// The processes that used most CPU time of late. Who has a row keeps it
-    /// before one that used as much, so that rows do not come and go.
-    fn choose<'s>(
-        &mut self,
-        stats: &'s ProcessStats,
-        before: &HashMap<Key, Counters>,
-    ) -> Vec<&'s Process> {
-        let mut lately = HashMap::with_capacity(stats.processes.len());
-        let mut ranked: Vec<_> = Vec::with_capacity(stats.processes.len());
-        for process in &stats.processes {
-            let key = key(process);
-            let used = process.cpu_ns.unwrap_or(0);
-            let was = before
-                .get(&key)
-                .and_then(|counters| counters.0[2])
-                .unwrap_or(0);
-            let earlier = self.lately.get(&key).copied().unwrap_or(0) / 2;
-            let score = earlier.saturating_add(used.saturating_sub(was));
-            lately.insert(key, score);
-            ranked.push((score, self.rows.contains_key(&key), used, process));
-        }
-        self.lately = lately;
-        ranked.sort_by_key(|(score, has_row, used, process)| {
-            (std::cmp::Reverse((*score, *has_row, *used)), process.pid)
-        });
-        let shown = ranked.into_iter().take(self.limit);
-        shown.map(|(_, _, _, process)| process).collect()
     }
 }
 
-fn labels(pid: &str, comm: &str) -> [(&'static str, String); 2] {
-    [("pid", pid.to_owned()), ("comm", comm.to_owned())]
+fn labels(process: &Process) -> Written {
+    Written::new([("pid", &*process.pid.to_string()), ("comm", &process.comm)])
 }
 
 #[cfg(test)]

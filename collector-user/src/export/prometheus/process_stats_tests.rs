@@ -26,11 +26,22 @@ fn reading(processes: Vec<Process>, exited_s: Option<u64>) -> Arc<ProcessStats> 
     })
 }
 
-/// The rows of the CPU family, by their `pid`.
+/// Takes in a reading at a time at which rows are chosen anew.
 fn cpu_rows(families: &mut ProcessFamilies, stats: &Arc<ProcessStats>) -> HashMap<String, u64> {
+    let at = families.choice.at.map_or(0, |at| at + 1);
+    families.observe(stats, at * CHOICE_NS);
+    shown(families)
+}
+
+fn encoded(families: &ProcessFamilies) -> String {
     let mut text = Text::default();
-    families.encode(&mut text, stats);
-    let text = text.finish();
+    families.encode(&mut text);
+    text.finish()
+}
+
+/// The rows of the CPU family, by their `pid`.
+fn shown(families: &ProcessFamilies) -> HashMap<String, u64> {
+    let text = encoded(families);
     let rows = text.lines().filter_map(|line| {
         let rest = line.strip_prefix("host_process_cpu_seconds_total{pid=\"")?;
         let (pid, rest) = rest.split_once('"')?;
@@ -86,7 +97,69 @@ fn no_process_may_have_a_row_at_all() {
     assert_eq!(rows, HashMap::from([("other".to_owned(), 5)]));
 }
 
-/// What happens to each of a few processes between two scrapes.
+#[test]
+fn any_number_of_scrapers_see_the_same() {
+    let mut families = ProcessFamilies::new(1);
+    let readings = [
+        reading(vec![process(1, 10), process(2, 4)], Some(0)),
+        reading(vec![process(1, 10), process(2, 30)], Some(0)),
+        reading(vec![process(2, 31)], Some(12)),
+    ];
+    let mut scraped_once = ProcessFamilies::new(1);
+    for (at, stats) in readings.iter().enumerate() {
+        families.observe(stats, at as u64 * CHOICE_NS);
+        scraped_once.observe(stats, at as u64 * CHOICE_NS);
+        let text = encoded(&families);
+        assert_eq!(encoded(&families), text);
+        assert_eq!(encoded(&families), text);
+    }
+    assert_eq!(encoded(&scraped_once), encoded(&families));
+}
+
+#[test]
+fn between_two_choices_who_begins_gets_a_row_that_is_free_and_no_other() {
+    let mut families = ProcessFamilies::new(2);
+    cpu_rows(&mut families, &reading(vec![process(1, 10)], Some(0)));
+    let now = families.choice.at.unwrap() * CHOICE_NS;
+    let stats = reading(vec![process(1, 10), process(2, 5), process(3, 7)], Some(0));
+    families.observe(&stats, now + 1);
+    let rows = shown(&families);
+    assert_eq!(rows["3"], 7);
+    assert!(!rows.contains_key("2"));
+    assert_eq!(rows["other"], 5);
+    let stats = reading(vec![process(2, 90), process(3, 7)], Some(11));
+    families.observe(&stats, now + 2);
+    let rows = shown(&families);
+    assert_eq!(rows["gone"], 10);
+    assert_eq!(rows["other"], 91);
+    assert!(!rows.contains_key("2"));
+    let stats = reading(vec![process(2, 99), process(3, 7)], Some(11));
+    families.observe(&stats, now + CHOICE_NS);
+    assert_eq!(shown(&families)["2"], 9);
+}
+
+#[test]
+fn a_row_that_was_summed_up_counts_from_where_it_is_listed_again() {
+    let mut families = ProcessFamilies::new(2);
+    let cut = Arc::new(ProcessStats {
+        processes: vec![process(1, 10)].into(),
+        other: Some(crate::metric::OtherProcesses {
+            processes: 1,
+            cpu_ns: Some(40 * SECOND),
+            ..crate::metric::OtherProcesses::default()
+        }),
+        ..ProcessStats::default()
+    });
+    cpu_rows(&mut families, &cut);
+    let rows = cpu_rows(
+        &mut families,
+        &reading(vec![process(1, 10), process(2, 41)], None),
+    );
+    assert_eq!(rows["2"], 0);
+    assert_eq!(rows.values().sum::<u64>(), 51);
+}
+
+/// What happens to each of a few processes between two readings.
 #[derive(Clone, Debug)]
 enum Step {
     Runs(u64),
@@ -101,13 +174,15 @@ proptest! {
     #[test]
     fn the_rows_always_add_up_and_no_row_goes_back(
         limit in 0_usize..4,
-        scrapes in prop::collection::vec(prop::collection::vec(step(), 6), 1..20),
+        readings in prop::collection::vec((prop::collection::vec(step(), 6), 0_u64..3), 1..20),
     ) {
+        let mut now = 0;
         let mut families = ProcessFamilies::new(limit);
         let mut alive: HashMap<usize, Process> = HashMap::new();
         let (mut exited, mut next) = (0, 1);
         let mut before: HashMap<String, u64> = HashMap::new();
-        for steps in scrapes {
+        for (steps, passed) in readings {
+            now += passed * CHOICE_NS / 2;
             for (slot, step) in steps.iter().enumerate() {
                 match step {
                     Step::Runs(seconds) => {
@@ -126,7 +201,13 @@ proptest! {
             let mut processes: Vec<Process> = alive.values().cloned().collect();
             processes.sort_by_key(|process| process.pid);
             let living: u64 = processes.iter().filter_map(|p| p.cpu_ns).sum::<u64>() / SECOND;
-            let rows = cpu_rows(&mut families, &reading(processes, Some(exited)));
+            let mut sums = Sums::default();
+            for process in &processes {
+                sums.add(process);
+            }
+            families.observe(&reading(processes, Some(exited)), now);
+            prop_assert_eq!(&families.listed, &sums);
+            let rows = shown(&families);
             prop_assert_eq!(rows.values().sum::<u64>(), living + exited);
             prop_assert!(rows.len() <= limit + 2);
             for name in ["other", "gone"] {

@@ -1,4 +1,4 @@
-use crate::metric::{Cgroup, ExitedTotals, OtherProcesses, Process, ProcessStats};
+use crate::metric::{Cgroup, ExitedTotals, OtherProcesses, Process};
 
 /// How many counters a process has.
 pub(super) const COUNTERS: usize = 11;
@@ -106,12 +106,4 @@ pub(super) type Key = (u32, u64);
 
 pub(super) fn key(process: &Process) -> Key {
     (process.pid, process.start_time_ns)
-}
-
-/// The sum over all processes that are alive.
-pub(super) fn alive(stats: &ProcessStats) -> Counters {
-    let counters = stats.processes.iter().map(Counters::of_process);
-    let rest = stats.other.as_ref();
-    let rest = rest.map_or_else(Counters::default, Counters::of_others);
-    counters.fold(rest, Counters::plus)
 }

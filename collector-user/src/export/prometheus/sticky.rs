@@ -2,21 +2,21 @@
 //!
 //! As the rows of processes do ([`process_stats`](super::process_stats)), each
 //! counts from when it came, what has no row is in `other`, and what a row had
-//! counted when it goes is in `gone`; so at each scrape all of them add up to
-//! the total, and none goes back. Unlike those, a row stays as long as its key
+//! counted when it goes is in `gone`; so at any time all of them add up to the
+//! total, and none goes back. Unlike those, a row stays as long as its key
 //! is there.
 
 use std::{collections::HashMap, hash::Hash};
 
 use super::rows::Counters;
 
-/// The rows, from scrape to scrape.
+/// The rows, from reading to reading.
 #[derive(Debug)]
 pub(super) struct Sticky<K> {
     limit: usize,
     rows: HashMap<K, Row>,
-    /// What was counted at the last scrape, of those with a row and without.
-    previous: Option<HashMap<K, Counters>>,
+    /// What was counted in the last reading, of those with a row and without.
+    previous: Option<Vec<(K, Counters)>>,
     pub(super) other: Counters,
     pub(super) gone: Counters,
 }
@@ -41,10 +41,10 @@ impl<K: Clone + Eq + Hash> Sticky<K> {
 
     /// Takes in what is counted now; `total` is that of all, those included
     /// that have no key. Free places go to those that come first.
-    pub(super) fn update(&mut self, now: &[(K, Counters)], total: Counters) {
+    pub(super) fn update(&mut self, now: Vec<(K, Counters)>, total: Counters) {
         let mut rows = HashMap::with_capacity(self.limit);
         let mut free = self.limit;
-        for (key, counters) in now {
+        for (key, counters) in &now {
             if let Some(row) = self.rows.remove(key) {
                 let shown = counters.minus(row.before).at_least(row.shown);
                 rows.insert(key.clone(), Row { shown, ..row });
@@ -54,27 +54,28 @@ impl<K: Clone + Eq + Hash> Sticky<K> {
         for row in self.rows.drain().map(|(_, row)| row) {
             self.gone = self.gone.plus(row.shown);
         }
-        for (key, counters) in now {
-            if free == 0 {
-                break;
+        let begun = now.iter().filter(|(key, _)| !rows.contains_key(key));
+        let begun: Vec<_> = begun.take(free).collect();
+        if !begun.is_empty() {
+            let known: Option<HashMap<&K, Counters>> = self
+                .previous
+                .as_ref()
+                .map(|rows| rows.iter().map(|(key, row)| (key, *row)).collect());
+            for (key, counters) in begun {
+                // What came since the last reading may have been counted
+                // elsewhere before, so it begins now.
+                let before = known.as_ref().map_or(Counters::default(), |known| {
+                    known.get(key).copied().unwrap_or(*counters)
+                });
+                let shown = counters.minus(before);
+                rows.insert(key.clone(), Row { before, shown });
             }
-            if rows.contains_key(key) {
-                continue;
-            }
-            // What came since the last scrape may have been counted elsewhere
-            // before, so it begins now.
-            let before = self.previous.as_ref().map_or(Counters::default(), |known| {
-                known.get(key).copied().unwrap_or(*counters)
-            });
-            let shown = counters.minus(before);
-            rows.insert(key.clone(), Row { before, shown });
-            free -= 1;
         }
         let in_rows = rows.values().map(|row| row.shown);
         let in_rows = in_rows.fold(self.gone, Counters::plus);
         self.other = total.minus(in_rows).at_least(self.other);
         self.rows = rows;
-        self.previous = Some(now.iter().cloned().collect());
+        self.previous = Some(now);
     }
 
     /// What the row of this key has counted; `None` if it has none.
@@ -103,7 +104,7 @@ mod tests {
         #[test]
         fn all_rows_add_up_to_the_total_and_none_goes_back(
             limit in 0..4_usize,
-            scrapes in prop::collection::vec(
+            readings in prop::collection::vec(
                 prop::collection::vec((0..8_u32, 0..50_u64, prop::bool::weighted(0.2)), 0..10),
                 1..20,
             ),
@@ -111,7 +112,7 @@ mod tests {
             let mut sticky = Sticky::new(limit);
             let mut alive: std::collections::BTreeMap<u32, u64> = [].into();
             let (mut removed, mut before) = (0, (0, 0));
-            for steps in scrapes {
+            for steps in readings {
                 for (key, grown, ends) in steps {
                     let count = alive.entry(key).or_default();
                     *count += grown;
@@ -123,7 +124,7 @@ mod tests {
                 let now: Vec<_> = alive.iter().map(|(&key, &n)| (key, counters(n))).collect();
                 let total = alive.values().sum::<u64>() + removed;
                 let previous: Vec<_> = (0..8).map(|key| sticky.shown(&key)).collect();
-                sticky.update(&now, counters(total));
+                sticky.update(now, counters(total));
                 let rows: Vec<_> = (0..8).map(|key| sticky.shown(&key)).collect();
                 let shown: u64 = rows.iter().flatten().map(|row| value(*row)).sum();
                 prop_assert!(rows.iter().flatten().count() <= limit);
@@ -143,9 +144,9 @@ mod tests {
     #[test]
     fn a_row_stays_while_it_is_there_and_counts_from_when_it_came() {
         let mut sticky = Sticky::new(1);
-        sticky.update(&[("a", counters(5)), ("b", counters(9))], counters(14));
+        sticky.update(vec![("a", counters(5)), ("b", counters(9))], counters(14));
         assert_eq!(sticky.shown(&"a").map(value), Some(5));
-        sticky.update(&[("b", counters(20))], counters(25));
+        sticky.update(vec![("b", counters(20))], counters(25));
         assert_eq!(sticky.shown(&"b").map(value), Some(11));
         assert_eq!((value(sticky.other), value(sticky.gone)), (9, 5));
     }

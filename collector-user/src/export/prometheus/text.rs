@@ -49,12 +49,17 @@ impl fmt::Display for Value {
         match self {
             Self::Count(count) => count.fmt(f),
             Self::Nanos(ns) => {
-                let (seconds, rest) = (ns / 1_000_000_000, ns % 1_000_000_000);
+                let (seconds, mut rest) = (ns / 1_000_000_000, ns % 1_000_000_000);
+                seconds.fmt(f)?;
                 if rest == 0 {
-                    return seconds.fmt(f);
+                    return Ok(());
                 }
-                let rest = format!("{rest:09}");
-                write!(f, "{seconds}.{}", rest.trim_end_matches('0'))
+                let mut digits = 9;
+                while rest.is_multiple_of(10) {
+                    rest /= 10;
+                    digits -= 1;
+                }
+                write!(f, ".{rest:0digits$}")
             }
             Self::Float(value) => value.fmt(f),
         }
@@ -65,6 +70,38 @@ impl fmt::Display for Value {
 #[derive(Debug, Default)]
 pub(super) struct Text {
     text: String,
+}
+
+/// Labels as they are written: what several series have is written once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written(String);
+
+impl Written {
+    pub(super) fn new<'l>(labels: impl IntoIterator<Item = (&'l str, &'l str)>) -> Self {
+        let mut text = String::new();
+        for (name, value) in labels {
+            label(&mut text, name, value);
+        }
+        Self(text)
+    }
+}
+
+/// Writes a label behind those that are there.
+fn label(text: &mut String, name: &str, value: &str) {
+    if !text.is_empty() && !text.ends_with('{') {
+        text.push(',');
+    }
+    text.push_str(name);
+    text.push_str("=\"");
+    for c in value.chars() {
+        match c {
+            '\\' => text.push_str("\\\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str("\\n"),
+            c => text.push(c),
+        }
+    }
+    text.push('"');
 }
 
 /// The names and values of labels.
@@ -113,29 +150,43 @@ impl Text {
     pub(super) fn sample(&mut self, name: &str, suffix: &str, labels: Labels<'_>, value: Value) {
         self.text.push_str(name);
         self.text.push_str(suffix);
-        for (index, (name, value)) in labels.iter().enumerate() {
-            self.text.push(if index == 0 { '{' } else { ',' });
-            self.text.push_str(name);
-            self.text.push_str("=\"");
-            self.escaped(value);
-            self.text.push('"');
-        }
         if !labels.is_empty() {
+            self.text.push('{');
+            for (name, value) in labels {
+                label(&mut self.text, name, value);
+            }
             self.text.push('}');
         }
+        self.value(value);
+    }
+
+    /// One series with labels that are written already, and perhaps one more.
+    pub(super) fn row(
+        &mut self,
+        name: &str,
+        labels: &Written,
+        more: Option<(&str, &str)>,
+        value: Value,
+    ) {
+        self.text.push_str(name);
+        self.text.push('{');
+        self.text.push_str(&labels.0);
+        if let Some((name, value)) = more {
+            label(&mut self.text, name, value);
+        }
+        self.text.push('}');
+        self.value(value);
+    }
+
+    fn value(&mut self, value: Value) {
         // Writing to a `String` does not fail.
         let _ = writeln!(self.text, " {value}");
     }
 
-    fn escaped(&mut self, value: &str) {
-        for c in value.chars() {
-            match c {
-                '\\' => self.text.push_str("\\\\"),
-                '"' => self.text.push_str("\\\""),
-                '\n' => self.text.push_str("\\n"),
-                c => self.text.push(c),
-            }
-        }
+    /// Writes into a text that is used again.
+    pub(super) fn in_place_of(mut text: String) -> Self {
+        text.clear();
+        Self { text }
     }
 
     pub(super) fn finish(self) -> String {
@@ -153,6 +204,7 @@ mod tests {
         assert_eq!(text(0), "0");
         assert_eq!(text(1_500_000_000), "1.5");
         assert_eq!(text(1), "0.000000001");
+        assert_eq!(text(1_050_000_000), "1.05");
         assert_eq!(text(u64::MAX), "18446744073.709551615");
     }
 

@@ -1,0 +1,65 @@
+use super::rows::{COUNTERS, Counters};
+use crate::metric::{OtherProcesses, Process};
+
+/// How many gauges a process has.
+pub(super) const GAUGES: usize = 3;
+
+const ALL: usize = COUNTERS + GAUGES;
+
+/// Resident memory, virtual memory, threads; `None` is unknown.
+pub(super) fn gauges_of(p: &Process) -> [Option<u64>; GAUGES] {
+    [p.rss_bytes, p.vm_bytes, p.threads.map(u64::from)]
+}
+
+pub(super) fn gauges_of_others(o: &OtherProcesses) -> [Option<u64>; GAUGES] {
+    [o.rss_bytes, o.vm_bytes, o.threads]
+}
+
+/// The sums over some processes, which can join and leave one after another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    /// Wide enough for any number of any values, so that what is taken off is
+    /// what was added.
+    values: [u128; ALL],
+    /// How many processes know the value.
+    known: [usize; ALL],
+}
+
+impl Sums {
+    pub(super) fn add(&mut self, process: &Process) {
+        for (index, value) in values(process).enumerate() {
+            if let Some(value) = value {
+                self.values[index] += u128::from(value);
+                self.known[index] += 1;
+            }
+        }
+    }
+
+    /// Takes off a process that was added.
+    pub(super) fn remove(&mut self, process: &Process) {
+        for (index, value) in values(process).enumerate() {
+            if let Some(value) = value {
+                self.values[index] = self.values[index].saturating_sub(u128::from(value));
+                self.known[index] = self.known[index].saturating_sub(1);
+            }
+        }
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        Counters(std::array::from_fn(|index| self.value(index)))
+    }
+
+    pub(super) fn gauges(&self) -> [Option<u64>; GAUGES] {
+        std::array::from_fn(|index| self.value(COUNTERS + index))
+    }
+
+    fn value(&self, index: usize) -> Option<u64> {
+        let value = u64::try_from(self.values[index]).unwrap_or(u64::MAX);
+        (self.known[index] > 0).then_some(value)
+    }
+}
+
+fn values(process: &Process) -> impl Iterator<Item = Option<u64>> {
+    let counters = Counters::of_process(process).0;
+    counters.into_iter().chain(gauges_of(process))
+}

@@ -1,0 +1,161 @@
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// How long something may take that takes no time on an idle host.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A host with one CPU and one process.
+pub(crate) fn tree() -> TempDir {
+    let tree = tempfile::tempdir().unwrap();
+    let write = |path: &str, content: &str| {
+        let path = tree.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    };
+    let cpu = "100 0 50 1000 5 0 1 0 0 0";
+    write(
+        "proc/stat",
+        &format!("cpu  {cpu}\ncpu0 {cpu}\nctxt 7\nprocesses 9\nprocs_running 1\nprocs_blocked 0\n"),
+    );
+    write("proc/loadavg", "0.50 0.25 0.10 1/2 7\n");
+    write("proc/uptime", "1000.00 900.00\n");
+    write("proc/meminfo", "MemTotal: 1024 kB\nMemFree: 512 kB\n");
+    let zeros = "0 ".repeat(30);
+    write(
+        "proc/1/stat",
+        &format!("1 (init) S 0 1 1 0 -1 0 10 0 2 0 30 20 0 0 20 0 1 0 5 4096 1 {zeros}\n"),
+    );
+    write("proc/1/cmdline", "/sbin/init\0");
+    tree
+}
+
+pub(crate) fn collector(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
+    command
+        .args(args)
+        .env_remove("COLLECTOR_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A process that is ended with its test.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Process {
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    /// Waits for its end, but not for ever.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "it did not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `collector run` over a small tree.
+pub(crate) struct Agent {
+    pub(crate) process: Process,
+    pub(crate) address: String,
+    _files: TempDir,
+}
+
+impl Agent {
+    /// Starts what `command` makes of the path of a configuration and of a
+    /// tree, and waits until it serves.
+    pub(crate) fn start(config: &str, command: impl FnOnce(&str, &str) -> Command) -> Self {
+        let files = tree();
+        let path: PathBuf = files.path().join("collector.toml");
+        fs::write(
+            &path,
+            format!("prometheus.listen = \"127.0.0.1:0\"\n{config}"),
+        )
+        .unwrap();
+        let root = files.path().to_str().unwrap();
+        let mut command = command(path.to_str().unwrap(), root);
+        let mut process = Process(command.stdout(Stdio::piped()).spawn().unwrap());
+        let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
+        let line = lines.find(|line| line.as_ref().unwrap().starts_with("Prometheus:"));
+        let line = line.unwrap().unwrap();
+        let address = line.split("http://").nth(1).unwrap();
+        let address = address.strip_suffix("/metrics").unwrap().to_owned();
+        Self {
+            process,
+            address,
+            _files: files,
+        }
+    }
+
+    /// With this standard error.
+    pub(crate) fn with_stderr(stderr: impl Into<Stdio>) -> Self {
+        Self::start("", |config, root| {
+            let mut command = collector(&["run", "--config", config, "--root", root]);
+            command.stderr(stderr);
+            command
+        })
+    }
+
+    pub(crate) fn get(&self, path: &str) -> String {
+        get(&self.address, path)
+    }
+
+    /// Asks until the answer is as it should be.
+    pub(crate) fn get_until(&self, path: &str, is_right: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let answer = self.get(path);
+            if is_right(&answer) {
+                return answer;
+            }
+            assert!(start.elapsed() < PATIENCE, "{path}: {answer}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.process.signal(Signal::TERM);
+        self.process.ended()
+    }
+}
+
+/// The value of a series without labels.
+pub(crate) fn value(metrics: &str, series: &str) -> Option<f64> {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(series));
+    line?.trim().parse().ok()
+}
+
+pub(crate) fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
