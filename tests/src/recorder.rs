@@ -118,13 +118,12 @@ impl EventRecorder {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until each of these processes has been seen to end, at most half
-    /// a minute, or two minutes where the CPU is emulated, and returns the
-    /// events.
+    /// Waits until each of these processes has been seen to end, at most two
+    /// minutes, or four where the CPU is emulated, and returns the events.
     pub fn wait_for_exits(&self, all: &[impl Who]) -> Recorded {
         self.wait_for_exits_until(
             all,
-            Instant::now() + Duration::from_secs(here_or_emulated(30, 120)),
+            Instant::now() + Duration::from_secs(here_or_emulated(120, 240)),
         )
     }
 

@@ -16,7 +16,9 @@ use collector::{
         ebpf::{LoadOptions, Scheduler},
     },
 };
-use collector_tests::{Child, TestCgroup, emulation_slack_ns, helper, schedstat, wait_until};
+use collector_tests::{
+    Child, TestCgroup, cpu_clock_ns, emulation_slack_ns, helper, schedstat, wait_until,
+};
 
 use crate::{load, support::stop};
 
@@ -223,26 +225,26 @@ fn a_child_is_where_its_parent_was_and_what_ended_still_counts() {
     let scheduler = load();
     let cgroup = version_2("family");
     let folder = tempfile::tempdir().expect("a folder");
-    let end_of_loop = folder.path().join("end");
+    let fifo = folder.path().join("fifo");
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, mode, 0).expect("it can be made");
+    // It waits for the test without another child.
     let script = format!(
-        "echo $$ > {}; (while :; do :; done) & \
-         while [ ! -e {} ]; do sleep 0.1; done; kill $!; wait; exec sleep 600",
+        "echo $$ > {}; (while :; do :; done) & read end < {}; kill $!; wait; exec sleep 600",
         cgroup.procs().display(),
-        end_of_loop.display()
+        fifo.display()
     );
     let parent = Child::spawn(Command::new("/bin/sh").args(["-c", &script])).expect("it starts");
-    // The loop, and what the parent waits with.
     wait_until("the loop runs", || {
-        row(&read(&scheduler), &cgroup).is_some_and(|row| row.processes >= 3)
+        row(&read(&scheduler), &cgroup).is_some_and(|row| row.processes == 2)
     });
-    thread::sleep(Duration::from_secs(1) + Duration::from_nanos(emulation_slack_ns()));
     let reading = read(&scheduler);
     let children: Vec<&Process> = reading
         .processes
         .iter()
         .filter(|process| process.ppid == Some(parent.pid()))
         .collect();
-    assert!(!children.is_empty(), "the loop runs");
+    assert_eq!(children.len(), 1, "the loop runs: {children:?}");
     for process in children.iter().chain([&process(&reading, parent.pid())]) {
         assert_eq!(
             process.cgroup.as_deref(),
@@ -250,7 +252,11 @@ fn a_child_is_where_its_parent_was_and_what_ended_still_counts() {
             "{process:?}"
         );
     }
-    fs::write(end_of_loop, "").expect("it can be made");
+    let burning = children[0].pid;
+    wait_until("it has used much more than its parent", || {
+        cpu_clock_ns(burning).is_ok_and(|used| used >= 1_000_000_000)
+    });
+    fs::write(fifo, "end\n").expect("it is read");
     wait_until("the loop has ended", || {
         row(&read(&scheduler), &cgroup).is_some_and(|row| row.processes == 1)
     });
