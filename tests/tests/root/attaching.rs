@@ -2,7 +2,6 @@ use std::{
     collections::BTreeSet,
     fs,
     process::Command,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -13,7 +12,7 @@ use collector::{
     source::ebpf::{EventSink, ProgramState},
 };
 
-use collector_tests::{Child, helper};
+use collector_tests::{Child, helper, wait_until};
 
 use crate::load;
 
@@ -72,11 +71,7 @@ fn detached_programs_leave_nothing_in_the_kernel() {
     assert_eq!(ours.len(), 8, "all but those that watch wakeups");
     drop(scheduler);
     // The kernel frees a program some time after its last user is gone.
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !loaded().is_disjoint(&ours) {
-        assert!(Instant::now() < deadline, "programs are left: {ours:?}");
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("no program is left", || loaded().is_disjoint(&ours));
 }
 
 /// The maps, programs and links of BPF that this process has open.
@@ -128,7 +123,7 @@ async fn a_bus_put_together_of_public_parts_leaves_no_descriptor_open() {
     drop(events);
     drop(bus);
     drop(stream);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while bpf_descriptors() > before {
         let open = bpf_descriptors() - before;
         assert!(Instant::now() < deadline, "{open} descriptors are left");
