@@ -1,7 +1,7 @@
 //! What the bus costs, beside tokio's bare `broadcast` and `watch` as the limit.
 //!
 //! `cargo xtask bench bus [-- PART…]`, with the parts `fan-out`, `idle`,
-//! `memory` and `modes`; all of them take about two minutes.
+//! `list`, `memory` and `modes`; all of them take about two minutes.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@ mod allocations;
 mod cpu;
 mod fan_out;
 mod idle;
+mod list;
 mod memory;
 mod modes;
 mod reading;
@@ -22,9 +23,10 @@ static ALLOCATOR: allocations::Counting = allocations::Counting;
 /// A part of this benchmark.
 type Part = (&'static str, fn());
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("fan-out", fan_out::run),
     ("idle", idle::run),
+    ("list", list::run),
     ("memory", memory::run),
     ("modes", modes::run),
 ];

@@ -136,10 +136,10 @@ impl ProcessList {
         self.changes.put(key, row, || self.settled.get(key))
     }
 
-    /// A copy, for which it is first seen whether the changes should be put
-    /// among the other rows: when to copy them again and again has cost as
-    /// much as that will.
-    pub(crate) fn copy(&mut self) -> Self {
+    /// A copy of a list that goes on changing. The rows that changed since the
+    /// last time are first put among the others, if copying them again and
+    /// again has cost as much as that.
+    pub fn copy(&mut self) -> Self {
         self.copied_again += self.changes.len().saturating_sub(self.fresh);
         self.fresh = 0;
         if self.copied_again > self.len {
