@@ -1,9 +1,12 @@
 use std::{
+    ffi::{OsStr, OsString},
     fs, io,
-    os::unix::fs::MetadataExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+
+use collector::source::name_text;
 
 /// A cgroup that a test made. When it is dropped, the processes in it are
 /// killed, and it is removed.
@@ -19,10 +22,10 @@ impl TestCgroup {
     /// # Errors
     ///
     /// When that is not mounted, or no cgroup can be made in it.
-    pub fn version_2(name: &str) -> io::Result<Self> {
+    pub fn version_2(name: impl AsRef<OsStr>) -> io::Result<Self> {
         let mount = mounted("cgroup2", "")
             .ok_or_else(|| io::Error::other("no hierarchy of version 2 is mounted"))?;
-        Self::make(&mount, name)
+        Self::make(&mount, name.as_ref())
     }
 
     /// Makes a cgroup in the hierarchy of version 1 that has this controller;
@@ -33,14 +36,16 @@ impl TestCgroup {
     /// When no cgroup can be made in it.
     pub fn version_1(controller: &str, name: &str) -> io::Result<Option<Self>> {
         mounted("cgroup", controller)
-            .map(|mount| Self::make(&mount, name))
+            .map(|mount| Self::make(&mount, name.as_ref()))
             .transpose()
     }
 
-    fn make(mount: &Path, name: &str) -> io::Result<Self> {
-        let path = format!("/collector-test-{}-{name}", std::process::id());
-        let folder = mount.join(path.trim_start_matches('/'));
+    fn make(mount: &Path, name: &OsStr) -> io::Result<Self> {
+        let mut file_name = OsString::from(format!("collector-test-{}-", std::process::id()));
+        file_name.push(name);
+        let folder = mount.join(&file_name);
         fs::create_dir(&folder)?;
+        let path = format!("/{}", name_text(file_name.as_bytes()));
         Ok(Self { folder, path })
     }
 

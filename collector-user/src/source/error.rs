@@ -100,6 +100,18 @@ impl SourceError {
         }
     }
 
+    /// What the kernel answered, or what else is wrong.
+    pub(super) fn into_io(self) -> io::Error {
+        match self {
+            Self::Io { error, .. } => Arc::try_unwrap(error).unwrap_or_else(|error| {
+                error
+                    .raw_os_error()
+                    .map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+            }),
+            error => io::Error::other(error),
+        }
+    }
+
     /// Whether the source exists, but this process may not read it.
     pub fn is_permission_denied(&self) -> bool {
         matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied)

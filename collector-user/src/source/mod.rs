@@ -30,6 +30,7 @@ pub use entries::Entries;
 pub use error::SourceError;
 pub use held::HeldFile;
 pub use name::{name_bytes, name_text};
+pub(crate) use open::read_kernel_file;
 pub use parse::ParseError;
 pub(crate) use process_reads::{ProcessFiles, ProcessReads};
 pub use sources::Sources;

@@ -1,5 +1,6 @@
 use std::{
     ffi::OsStr,
+    io,
     os::{
         fd::{AsRawFd as _, OwnedFd},
         unix::ffi::OsStrExt as _,
@@ -199,6 +200,19 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(rustix::fs::CWD, &self.path, flags, Mode::empty())?;
         Ok(self.directory.get_or_init(|| directory))
+    }
+}
+
+/// Reads a file of the running kernel, outside of a tick: what is asked once,
+/// before there is anything that could be collected.
+pub(crate) fn read_kernel_file(path: &str) -> io::Result<Vec<u8>> {
+    let file = Root::new(PathBuf::from("/")).open_file(path);
+    let file = file.map_err(SourceError::into_io)?;
+    let mut content = Vec::new();
+    match read_all(&file, &mut content, Bound::of(path)) {
+        Ok(()) => Ok(content),
+        Err(Failure::Os(errno)) => Err(errno.into()),
+        Err(Failure::TooLarge) => Err(io::ErrorKind::FileTooLarge.into()),
     }
 }
 

@@ -26,6 +26,7 @@ mod latency;
 mod limits;
 mod map_memory;
 mod missing;
+mod names;
 mod namespaces;
 mod opens;
 mod overflow;
@@ -37,6 +38,7 @@ mod short_lived;
 mod stopped;
 mod support;
 mod threads;
+mod trees;
 mod vfork;
 mod zombies;
 

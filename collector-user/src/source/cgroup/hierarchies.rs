@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::source::{name_bytes, parse};
+use crate::source::{name_bytes, parse, read_kernel_file};
 
 /// The hierarchies of cgroups of this host, and where they can be seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) struct Hierarchies {
 impl Hierarchies {
     /// Those of the host that this process runs on.
     pub(crate) fn of_this_host() -> Self {
-        let read = |path| fs::read(path).unwrap_or_default();
+        let read = |path| read_kernel_file(path).unwrap_or_default();
         Self::parse(&read("/proc/self/cgroup"), &read("/proc/self/mountinfo"))
     }
 

@@ -4,7 +4,7 @@
 //! Format: <https://docs.kernel.org/bpf/btf.html>. Aya reads it too, but does
 //! not tell where a member is.
 
-use std::{fs, path::Path};
+use crate::source::read_kernel_file;
 
 mod encoding;
 #[cfg(test)]
@@ -67,7 +67,7 @@ struct Member<'a> {
 impl Btf {
     /// Reads the description of the running kernel.
     pub(crate) fn of_this_kernel() -> Result<Self, BtfError> {
-        Self::parse(fs::read(Path::new(KERNEL_BTF))?)
+        Self::parse(read_kernel_file(KERNEL_BTF)?)
     }
 
     /// Parses a description in the byte order of this machine.

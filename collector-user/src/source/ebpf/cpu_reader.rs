@@ -1,4 +1,4 @@
-use std::{fs, io, ops::Range};
+use std::{io, ops::Range};
 
 use aya::{
     Ebpf,
@@ -12,7 +12,10 @@ use super::{
     mapped::{MappedArray, Record},
     missed_runs::MissedRuns,
 };
-use crate::{metric::CpuStats, source::procfs::proc_stat};
+use crate::{
+    metric::CpuStats,
+    source::{procfs::proc_stat, read_kernel_file},
+};
 
 /// The program that reads the CPUs.
 pub(super) const PROGRAM: &str = "read_cpus";
@@ -172,7 +175,7 @@ impl CpuReader {
         const PATH: &str = "/proc/stat";
         self.read(ebpf).map_err(|error| error.to_string())?;
         let before = self.stats(0);
-        let text = fs::read(PATH).map_err(|error| format!("{PATH}: {error}"))?;
+        let text = read_kernel_file(PATH).map_err(|error| format!("{PATH}: {error}"))?;
         self.read(ebpf).map_err(|error| error.to_string())?;
         let after = self.stats(0);
         let file = proc_stat::parse(&text)

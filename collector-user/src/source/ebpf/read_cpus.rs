@@ -1,8 +1,6 @@
 //! The program that reads the CPUs, from the kernel's description to a program
 //! that can be run.
 
-use std::fs;
-
 use aya::{Ebpf, programs::RawTracePoint};
 use collector_ebpf::CpuOffsets;
 
@@ -12,6 +10,7 @@ use super::{
     cpu_reader::PROGRAM,
     loader::{program_of, refused},
 };
+use crate::source::read_kernel_file;
 
 /// Where the fields are.
 ///
@@ -35,7 +34,11 @@ pub(super) fn load(ebpf: &mut Ebpf) -> Result<(), String> {
 }
 
 fn read(list: &str) -> String {
-    fs::read_to_string(format!("/sys/devices/system/cpu/{list}")).unwrap_or_default()
+    let text = read_kernel_file(&format!("/sys/devices/system/cpu/{list}"));
+    text.map_or_else(
+        |_unreadable| String::new(),
+        |text| String::from_utf8_lossy(&text).into_owned(),
+    )
 }
 
 /// On CPUs that run tasks without a tick, the kernel adds what is in flight

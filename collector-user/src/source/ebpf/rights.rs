@@ -1,5 +1,7 @@
 use std::fs;
 
+use crate::source::read_kernel_file;
+
 /// The capabilities of `include/uapi/linux/capability.h` that loading
 /// programs takes.
 const CAP_SYS_ADMIN: u32 = 21;
@@ -48,7 +50,8 @@ impl Rights {
 
 /// Whether this process may load tracing programs.
 pub(super) fn may_load_programs() -> bool {
-    fs::read_to_string("/proc/self/status").is_ok_and(|status| Rights::of_status(&status).suffice())
+    read_kernel_file("/proc/self/status")
+        .is_ok_and(|status| Rights::of_status(&String::from_utf8_lossy(&status)).suffice())
 }
 
 /// Whether this process has the PID namespace that the kernel began with. The

@@ -45,7 +45,7 @@ impl Moves {
 }
 
 fn cgroup(number: u64) -> io::Result<TestCgroup> {
-    TestCgroup::version_2(&format!("noise-{number}"))
+    TestCgroup::version_2(format!("noise-{number}"))
 }
 
 /// Until it is killed, which it is when its parent ends.

@@ -1,13 +1,13 @@
 //! How large the maps are.
 
-use std::{fmt::Display, fs};
+use std::fmt::Display;
 
 use collector_ebpf::{
     Cpu, CpuReading, ExecEvent, PREEMPTIONS_MAX, TOUCHED_PAGE, TaskEntry, Thread,
 };
 
 use super::super::{LoadError, LoadOptions};
-use crate::source::sysfs::parse_cpu_list;
+use crate::source::{read_kernel_file, sysfs::parse_cpu_list};
 
 /// The ring buffer: some thousands of lifecycle events.
 const EVENTS_BYTES: u32 = 1 << 20;
@@ -109,7 +109,7 @@ impl Sizes {
 fn possible_cpus() -> Result<u32, LoadError> {
     const PATH: &str = "/sys/devices/system/cpu/possible";
     let problem = |problem: &dyn Display| LoadError::Other(format!("{PATH}: {problem}"));
-    let text = fs::read(PATH).map_err(|error| problem(&error))?;
+    let text = read_kernel_file(PATH).map_err(|error| problem(&error))?;
     let cpus = parse_cpu_list(&text).map_err(|error| problem(&error))?;
     let highest = cpus.iter().max().ok_or_else(|| problem(&"it is empty"))?;
     Ok(highest.saturating_add(1))
@@ -117,9 +117,9 @@ fn possible_cpus() -> Result<u32, LoadError> {
 
 /// The highest number that a thread can have.
 fn pid_max() -> u32 {
-    fs::read_to_string("/proc/sys/kernel/pid_max")
+    read_kernel_file("/proc/sys/kernel/pid_max")
         .ok()
-        .and_then(|text| text.trim().parse().ok())
+        .and_then(|text| str::from_utf8(&text).ok()?.trim().parse().ok())
         .unwrap_or(u32::MAX)
 }
 
