@@ -27,7 +27,8 @@ pub(super) fn table(
         .map(|row| {
             let rate = |of: fn(&Cgroup) -> Option<u64>| {
                 let (_, seconds) = before?;
-                let was = previous.get(&key(row)).and_then(|row| of(row)).unwrap_or(0);
+                // One that is new had used nothing before.
+                let was = previous.get(&key(row)).map_or(Some(0), |row| of(row))?;
                 Some(of(row)?.saturating_sub(was) as f64 / seconds)
             };
             let cpu = rate(|row| row.cpu_ns).map(|ns| ns / 1e7);

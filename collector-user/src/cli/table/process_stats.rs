@@ -28,7 +28,7 @@ pub(super) fn table(
         .unwrap_or_default();
     let newest =
         before.and_then(|(before, _)| before.processes.iter().map(|p| p.start_time_ns).max());
-    let unused = Process::default();
+    let unused = unused();
     let mut rows: Vec<(&Process, Rates)> = now
         .processes
         .iter()
@@ -86,6 +86,19 @@ pub(super) fn table(
     format!("{totals}\n{}{cgroups}", grid.render(size))
 }
 
+/// A process before it began.
+fn unused() -> Process {
+    Process {
+        cpu_ns: Some(0),
+        user_ns: Some(0),
+        system_ns: Some(0),
+        runqueue_ns: Some(0),
+        voluntary_switches: Some(0),
+        involuntary_switches: Some(0),
+        ..Process::default()
+    }
+}
+
 fn key(process: &Process) -> (u32, u64) {
     (process.pid, process.start_time_ns)
 }
@@ -93,7 +106,7 @@ fn key(process: &Process) -> (u32, u64) {
 impl Rates {
     fn between(before: &Process, now: &Process, seconds: f64) -> Self {
         let rate = |now: Option<u64>, before: Option<u64>| {
-            let grown = now?.saturating_sub(before.unwrap_or(0));
+            let grown = now?.saturating_sub(before?);
             Some(grown as f64 / seconds)
         };
         let percent = |now, before| rate(now, before).map(|ns| ns / 1e7);
@@ -164,9 +177,12 @@ fn totals(
     }
     match before {
         Some((before, seconds)) => {
-            let alive: f64 = rows.iter().filter_map(|(_, rates)| rates.cpu).sum();
-            let wait: f64 = rows.iter().filter_map(|(_, rates)| rates.runqueue).sum();
-            let _ = write!(text, ", CPU {alive:.1}% of one, waiting {wait:.1} ms/s");
+            let sum = |of: fn(&Rates) -> Option<f64>| {
+                let known = rows.iter().filter_map(|(_, rates)| of(rates));
+                format::tenths(known.reduce(|sum, rate| sum + rate))
+            };
+            let (alive, wait) = (sum(|rates| rates.cpu), sum(|rates| rates.runqueue));
+            let _ = write!(text, ", CPU {alive}% of one, waiting {wait} ms/s");
             if let (Some(now), Some(before)) = (now.exited.processes, before.exited.processes) {
                 let ended = now.saturating_sub(before) as f64 / seconds;
                 let _ = write!(text, ", {ended:.0} ended/s");
@@ -229,6 +245,21 @@ mod tests {
         let now = stats(vec![process(1, 5, 200)]);
         let text = table(&now, Some((&before, 1.0)), Size::UNBOUNDED);
         assert!(text.contains("CPU 20.0% of one"), "{text}");
+    }
+
+    #[test]
+    fn what_was_not_known_before_has_no_rate_and_did_not_grow_from_zero() {
+        let mut before = process(1, 1, 9_000);
+        before.cpu_ns = None;
+        let rates = Rates::between(&before, &process(1, 1, 9_100), 1.0);
+        assert_eq!(rates.cpu, None);
+        assert!(rates.runqueue.is_some());
+        let text = table(
+            &stats(vec![process(1, 1, 9_100)]),
+            Some((&stats(vec![before]), 1.0)),
+            Size::UNBOUNDED,
+        );
+        assert!(text.contains("CPU -% of one, waiting 10.0 ms/s"), "{text}");
     }
 
     #[test]

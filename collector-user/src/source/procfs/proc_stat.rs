@@ -25,7 +25,8 @@ pub struct ProcStat {
 ///
 /// When the line of all CPUs is missing, or a line of a CPU holds something
 /// else than numbers. Columns that an older kernel does not have are `None`,
-/// and so are single values after the CPUs that are missing or no numbers.
+/// and so are single values after the CPUs that are missing or no numbers, and
+/// all times where the kernel counts none.
 pub fn parse(bytes: &[u8]) -> Result<ProcStat, ParseError> {
     let mut stat = ProcStat::default();
     let mut total = None;
@@ -64,7 +65,36 @@ pub fn parse(bytes: &[u8]) -> Result<ProcStat, ParseError> {
         }
     }
     stat.cpu_stats.total = total.ok_or(ParseError::missing("the line of all CPUs, `cpu`,"))?;
+    if !is_counted(&stat.cpu_stats.total) {
+        forget_times(&mut stat.cpu_stats.total);
+        stat.cpu_stats.cpus.iter_mut().for_each(forget_times);
+    }
     Ok(stat)
+}
+
+/// Whether the kernel counts the times of its CPUs: one that has run for a
+/// clock tick was idle or was not. gVisor, for one, shows zeros only.
+fn is_counted(total: &CpuTimes) -> bool {
+    let times = [
+        total.user_ns,
+        total.nice_ns,
+        total.system_ns,
+        total.idle_ns,
+        total.iowait_ns,
+        total.irq_ns,
+        total.softirq_ns,
+        total.steal_ns,
+    ];
+    times.into_iter().flatten().any(|time| time != 0)
+}
+
+/// Leaves the number of the CPU and the switches only.
+fn forget_times(cpu: &mut CpuTimes) {
+    *cpu = CpuTimes {
+        cpu: cpu.cpu,
+        context_switches: cpu.context_switches,
+        ..CpuTimes::default()
+    };
 }
 
 fn cpu_times(line: &[u8]) -> Result<CpuTimes, ParseError> {
@@ -136,6 +166,24 @@ softirq 10 0 1
         assert_eq!(stat.cpu_stats.total.iowait_ns, None);
         assert_eq!(stat.cpu_stats.total.steal_ns, None);
         assert_eq!(stat.cpu_stats.procs_running, None);
+    }
+
+    #[test]
+    fn times_that_nobody_counts_are_unknown_and_not_zero() {
+        let zeros =
+            b"cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0 0 0\nctxt 7\nbtime 1700000000\n";
+        let stat = parse(zeros).unwrap();
+        assert_eq!(stat.cpu_stats.cpus.len(), 1);
+        let expected = CpuTimes {
+            cpu: Some(0),
+            ..CpuTimes::default()
+        };
+        assert_eq!(stat.cpu_stats.cpus[0], expected);
+        assert_eq!(stat.cpu_stats.total.idle_ns, None);
+        assert_eq!(stat.cpu_stats.total.context_switches, Some(7));
+        // A CPU that has just come is 0 beside others that are not.
+        let stat = parse(b"cpu 0 0 0 4\ncpu0 0 0 0 4\ncpu1 0 0 0 0\n").unwrap();
+        assert_eq!(stat.cpu_stats.cpus[1].idle_ns, Some(0));
     }
 
     #[test]
