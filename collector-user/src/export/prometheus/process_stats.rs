@@ -239,11 +239,12 @@ impl ProcessFamilies {
         let others = stats.other.as_ref().map(Counters::of_others);
         let listed = self.listed.counters();
         let alive = listed.plus(others.unwrap_or_default());
-        self.total = alive.plus(exited).plus(self.vanished);
+        // A process that is read while it ends may be missing from both sums
+        // for one tick: then the total and `other` wait for it.
+        let total = alive.plus(exited).plus(self.vanished);
+        self.total = total.at_least(self.total);
         let shown = self.rows.iter().map(|row| row.shown);
         let in_rows = shown.fold(self.gone, Counters::plus);
-        // A process that is read while it ends may be missing from both sums
-        // for one tick: then `other` waits for it.
         self.other = self.total.minus(in_rows).at_least(self.other);
     }
 

@@ -79,6 +79,17 @@ fn who_gets_a_row_later_counts_from_then_and_other_does_not_go_back() {
 }
 
 #[test]
+fn the_total_waits_for_a_process_that_is_in_neither_sum_for_one_tick() {
+    let mut families = ProcessFamilies::new(2);
+    for (processes, exited_s) in [(vec![process(1, 10)], 0), (vec![], 0), (vec![], 10)] {
+        cpu_rows(&mut families, &reading(processes, Some(exited_s)));
+        let text = encoded(&families);
+        let total = "\nhost_processes_cpu_seconds_total 10\n";
+        assert!(text.contains(total), "{text}");
+    }
+}
+
+#[test]
 fn where_the_exited_are_not_known_what_was_last_seen_of_them_stays_in_the_sum() {
     let mut families = ProcessFamilies::new(1);
     cpu_rows(
