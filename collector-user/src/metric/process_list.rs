@@ -139,6 +139,7 @@ impl ProcessList {
     /// A copy of a list that goes on changing. The rows that changed since the
     /// last time are first put among the others, if copying them again and
     /// again has cost as much as that.
+    #[must_use]
     pub fn copy(&mut self) -> Self {
         self.copied_again += self.changes.len().saturating_sub(self.fresh);
         self.fresh = 0;
