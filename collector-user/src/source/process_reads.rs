@@ -25,6 +25,8 @@ pub(crate) struct ProcessReads<K, T> {
     queued: Vec<(Option<u32>, QueuedRead)>,
     outstanding: HashSet<K>,
     done: Arc<Mutex<Vec<(K, T)>>>,
+    /// Whether no thread could be made the last time.
+    is_refused: bool,
 }
 
 impl<K, T> Default for ProcessReads<K, T> {
@@ -34,6 +36,7 @@ impl<K, T> Default for ProcessReads<K, T> {
             queued: Vec::new(),
             outstanding: HashSet::new(),
             done: Arc::default(),
+            is_refused: false,
         }
     }
 }
@@ -89,8 +92,18 @@ where
                 .client
                 .get_or_insert_with(|| (threads.clone(), threads.client()));
             if !self.outstanding.is_empty() {
-                if let Err(error) = threads.submit(*client, queued) {
-                    tracing::debug!(%error, "cannot start a thread that reads files of processes");
+                match threads.submit(*client, queued) {
+                    Ok(()) => self.is_refused = false,
+                    // The reads stay queued, and are done when there is a thread.
+                    Err(error) if !self.is_refused => {
+                        self.is_refused = true;
+                        tracing::warn!(
+                            %error,
+                            "cannot start a thread that reads files of processes: \
+                             arguments and I/O of new ones are unknown until it can"
+                        );
+                    }
+                    Err(_) => {}
                 }
                 threads.wait(*client);
             }
