@@ -15,14 +15,21 @@ const RETRY_NS: u64 = 1 << 20;
 /// nothing of what it does is missed.
 ///
 /// Not to one of a process that was there before the programs and has not been
-/// found by the iterator, which shows it as a whole. Where no record is free,
-/// the next try is a while later: there is one queue of them for all CPUs.
+/// found by the iterator, which shows it as a whole. Nor to one that has left a
+/// CPU before since it was made: there was no record for it then, so that what
+/// it used is unattributed, and the iterator tells how much that was. Where no
+/// record is free, the next try is a while later: there is one queue of them for
+/// all CPUs.
 #[inline(never)]
 pub(crate) fn begin(cpu: &mut CpuCounters, task: *const Kernel, now: u64) -> u32 {
     if now.wrapping_sub(cpu.refused_ns) < RETRY_NS || !is_of_known_process(task) {
         return NO_THREAD;
     }
-    let index = give_record(task);
+    let switches = field!(task, task_nvcsw: u64) + field!(task, task_nivcsw: u64);
+    if switches > 1 && field!(task, task_start: u64) >= loaded_at() {
+        return NO_THREAD;
+    }
+    let index = give_record(task, 0);
     if index == NO_THREAD {
         cpu.refused_ns = now;
     } else if field!(task, task_pid: u32) == field!(task, task_tgid: u32) {

@@ -3,9 +3,13 @@ use crate::BUCKETS;
 /// What one CPU did since the programs were attached: an element of the map
 /// `CPUS`.
 ///
-/// Only programs that run on that CPU write to it, but for one field. Since
-/// Linux 7.0 the switch program may come in the midst of another one, which the
-/// kernel may preempt
+/// Only programs that run on that CPU write to it, with two exceptions: user
+/// space writes [`drain`](CpuCounters::drain), and before the first switch the
+/// iterator, on whatever CPU, notes who has this one in
+/// [`task`](CpuCounters::task), [`tid`](CpuCounters::tid) and
+/// [`since_ns`](CpuCounters::since_ns): the first switch writes these anew,
+/// whatever it finds there. Since Linux 7.0 the switch program may come in the
+/// midst of another one, which the kernel may preempt
 /// ([`a46023d5616e`](https://git.kernel.org/torvalds/c/a46023d5616e)); so what
 /// those write is added in one instruction.
 #[repr(C)]
@@ -31,7 +35,7 @@ pub struct CpuCounters {
     /// The number of the current task; 0 is the idle task.
     pub tid: u32,
     /// How often user space has drained the map `TOUCHED`, in numbers that
-    /// wrap around: the one field that it writes.
+    /// wrap around.
     pub drain: u32,
     /// How far the scheduler's clock is behind `bpf_ktime_get_ns`, in numbers
     /// that wrap around, and when that was looked at last, by the scheduler's

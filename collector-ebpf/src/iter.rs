@@ -6,9 +6,9 @@ use collector_ebpf::{NO_THREAD, TaskEntry};
 use crate::{
     cgroup,
     field::{Kernel, field, load_by_helper, offset, pointer},
-    maps::{CPUS, ENTRY_SCRATCH},
+    maps::{CPUS, ENTRY_SCRATCH, THREADS},
     record::{adopt, thread_of},
-    task::{effective_user, flags, parent, process_start, read_comm},
+    task::{effective_user, flags, group_dead, parent, process_start, read_comm},
 };
 
 /// `struct bpf_iter__task` of `kernel/bpf/task_iter.c`: the interface of
@@ -42,8 +42,8 @@ extern "C" fn all_tasks(ctx: *mut c_void) -> i32 {
     let Some(entry) = ENTRY_SCRATCH.get_ptr_mut(0) else {
         return 0;
     };
-    // SAFETY: the scratch is this CPU's own, and user space runs one iteration
-    // at a time.
+    // SAFETY: the scratch is this CPU's own, the program stays on it, and user
+    // space, to which the maps belong, reads one iteration at a time.
     unsafe {
         fill(&mut *entry, task);
         generated::bpf_seq_write(
@@ -76,18 +76,36 @@ fn fill(entry: &mut TaskEntry, task: *const Kernel) {
     entry.exec_id = field!(task, task_exec_id: u64);
 
     entry.is_new = 0;
-    entry.reserved = 0;
+    entry.found_cpu_ns = 0;
+    entry.is_group_dead = u32::from(group_dead(task) != 0);
     entry.thread = thread_of(task, entry.tid);
     // A task in an exit state will not run again, or leaves its CPU for the
     // last time just now: there is nothing left to be measured. Looked at anew,
     // since it may have come to that meanwhile.
     if entry.thread == NO_THREAD && field!(task, task_exit_state: u32) == 0 {
-        entry.thread = adopt(task);
+        entry.thread = adopt(task, off_cpu_since(task));
         if entry.thread != NO_THREAD {
             entry.is_new = 1;
+            if let Some(thread) = THREADS.get_ptr(entry.thread) {
+                // SAFETY: the pointer is to an element.
+                entry.found_cpu_ns = unsafe { (&raw const (*thread).cpu_ns).read_volatile() };
+            }
             note_running(entry, task);
         }
     }
+}
+
+/// Since when a task is taken to be off every CPU, if it is: from now on, since
+/// nobody knows for how long it has been; 0 if it has not run yet.
+#[inline(always)]
+fn off_cpu_since(task: *const Kernel) -> u64 {
+    /// `TASK_NEW` of `include/linux/sched.h`.
+    const TASK_NEW: u32 = 0x800;
+    if field!(task, task_state: u32) & TASK_NEW != 0 {
+        return 0;
+    }
+    // SAFETY: the helper has no precondition.
+    unsafe { aya_ebpf::helpers::bpf_ktime_get_ns() }
 }
 
 /// What the process has in memory.
@@ -166,7 +184,9 @@ fn note_running(entry: &TaskEntry, task: *const Kernel) {
         return;
     }
     if let Some(cpu) = CPUS.get_ptr_mut(entry.cpu) {
-        // SAFETY: the pointer is to an element.
+        // SAFETY: the pointer is to an element. It may be another CPU's, whose
+        // first switch writes the same fields: whole words, through a raw
+        // pointer here (see `Cpu`).
         unsafe {
             let cpu = &raw mut (*cpu).counters;
             if (*cpu).since_ns == 0 {

@@ -11,6 +11,7 @@ mod event;
 mod histogram;
 mod offsets;
 mod preemption;
+mod sleep;
 mod task_entry;
 mod thread;
 
@@ -24,6 +25,7 @@ pub use event::{
 pub use histogram::{BUCKETS, bucket_bounds, bucket_of};
 pub use offsets::{ABSENT, Field, OFFSETS, Offsets, PLACEHOLDERS, placeholder};
 pub use preemption::{PREEMPTIONS_MAX, Preemption};
+pub use sleep::{FOUND_ASLEEP, is_uninterruptible, sleeps};
 pub use task_entry::TaskEntry;
 pub use thread::{
     GROUP_DEAD, KERNEL_THREAD, NO_THREAD, THREAD_DEAD, THREAD_FREE, THREAD_LIVE, Thread, UNSEEN,

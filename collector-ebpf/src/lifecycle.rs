@@ -35,7 +35,7 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     // from the iterator, which brings what the ones used that have ended: those
     // that end before it comes by must not be told twice.
     if !has_record(child, tid) && (tid == tgid || is_of_known_process(child)) {
-        adopt(child);
+        adopt(child, 0);
     }
 
     debug_log!(
@@ -80,7 +80,8 @@ fn has_record(child: *const Kernel, tid: u32) -> bool {
     let Some((_index, thread)) = find(child, tid) else {
         return false;
     };
-    // SAFETY: the pointer is to an element, and neither task runs.
+    // SAFETY: the pointer is to an element. The child has not run yet, and a
+    // task that was at its address before has been freed, and will not run.
     unsafe {
         if (*thread).tid == tid {
             return true;
@@ -100,13 +101,19 @@ pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     // the number of the leading one.
     let tid = field!(task, task_pid: u32);
     if let Some(thread) = THREADS.get_ptr_mut(thread_of(task, tid)) {
-        // SAFETY: the pointer is to an element, and its task is this one.
+        // SAFETY: the pointer is to an element, which is this task's: it is
+        // running, so it has not been through its last switch. Only the program
+        // on `sched_switch` writes to the record of a running task too, on this
+        // CPU.
         unsafe { (*thread).tid = tid };
     }
     let Some(event) = EXEC_SCRATCH.get_ptr_mut(0) else {
         return 0;
     };
-    // SAFETY: the scratch is this CPU's own; the program is not preempted.
+    // SAFETY: the scratch is this CPU's own, and no other program uses it. The
+    // program stays on its CPU, and is not run within itself: up to 6.19 it is
+    // not preempted, and since 7.0 the kernel leaves out the run of one that
+    // preempts it (`__bpf_trace_run` of `kernel/trace/bpf_trace.c`).
     let length = unsafe { fill_exec(event, task, bprm) };
     // SAFETY: the first `length` bytes of the scratch are initialised.
     let refused = unsafe {
@@ -185,7 +192,7 @@ pub(crate) fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     if let Some(thread) = THREADS.get_ptr_mut(thread_of(task, field!(task, task_pid: u32))) {
         let dead = group_dead(task);
         if dead != 0 {
-            // SAFETY: the pointer is to an element, and its task is this one.
+            // SAFETY: as in `sched_process_exec`.
             unsafe {
                 (*thread).exit_code = wait_status(task);
                 (*thread).flags |= dead;

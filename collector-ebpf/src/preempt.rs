@@ -37,8 +37,9 @@ fn count_pair(victim: u64, preemptor: u64) {
     });
     if let Some(count) = count.or_else(|| OTHER_PREEMPTIONS.get_ptr_mut(0)) {
         // SAFETY: the pointer is to an element. CPUs share it, so the write is
-        // atomic. User space removes a pair only when one of its cgroups is
-        // gone, so no CPU counts it then.
+        // atomic. The elements of the map are made beforehand and never freed:
+        // should user space remove the pair just now, which it does when one of
+        // its cgroups has been gone for a while, this counts for another pair.
         unsafe { add_one(count) };
     }
 }

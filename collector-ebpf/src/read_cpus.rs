@@ -49,8 +49,9 @@ extern "C" fn read_cpus(ctx: *const u64) -> i32 {
         let Some(noted) = CPUS.get_ptr_mut(cpu) else {
             break;
         };
-        // SAFETY: the pointers are to elements; user space runs this program
-        // once at a time.
+        // SAFETY: the pointers are to elements. User space runs this program
+        // once at a time, and `task_newtask` writes another field. The CPU may
+        // write to what it has noted meanwhile: `Version` tells if it did.
         let (reading, noted) = unsafe { (&mut *reading, &(*noted).counters) };
         if reading.queue == 0 && noted.task != 0 {
             reading.queue = queue_of(noted.task as *const Kernel, cpu);

@@ -1,7 +1,9 @@
 //! The record of a task: where it is, and how it gets one.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use collector_ebpf::{CpuCounters, NO_THREAD, THREAD_FREE, THREAD_LIVE, Thread, UNSEEN};
+use collector_ebpf::{
+    CpuCounters, FOUND_ASLEEP, NO_THREAD, THREAD_FREE, THREAD_LIVE, Thread, UNSEEN, sleeps,
+};
 
 use crate::{
     counter::{count, stores_end_here},
@@ -95,8 +97,8 @@ pub(crate) fn mark(cpu: &CpuCounters, thread: &mut Thread, index: u32) {
 
 /// As [`give_record`]; if no record is free, that is counted.
 #[inline(always)]
-pub(crate) fn adopt(task: *const Kernel) -> u32 {
-    let index = give_record(task);
+pub(crate) fn adopt(task: *const Kernel, since_ns: u64) -> u32 {
+    let index = give_record(task, since_ns);
     if index == NO_THREAD {
         count!(threads_dropped);
     }
@@ -106,8 +108,11 @@ pub(crate) fn adopt(task: *const Kernel) -> u32 {
 /// Gives a task a record, with the counters that it has by now, and marks it
 /// as changed; returns the one that it has if another CPU was faster, and
 /// [`NO_THREAD`] if no record is free.
+///
+/// If it is off every CPU it has been so since `since_ns` as far as is known:
+/// a time before the call, or 0 for one that has not run yet.
 #[inline(always)]
-pub(crate) fn give_record(task: *const Kernel) -> u32 {
+pub(crate) fn give_record(task: *const Kernel, since_ns: u64) -> u32 {
     let Ok(Some(index)) = FREE.pop() else {
         return NO_THREAD;
     };
@@ -115,25 +120,32 @@ pub(crate) fn give_record(task: *const Kernel) -> u32 {
         return NO_THREAD;
     };
     // SAFETY: the record was free, so nobody else writes to it until it is
-    // found through `THREAD_OF`.
+    // found: through `RECENT` once it has the address of its task, and through
+    // `THREAD_OF`. From then on only `state` is written here.
     unsafe {
         (*thread).tid = field!(task, task_pid: u32);
         (*thread).tgid = field!(task, task_tgid: u32);
         (*thread).process_start_ns = process_start(task);
         (*thread).flags = flags(task);
-        (*thread).task_state = field!(task, task_state: u32);
+        let state = field!(task, task_state: u32);
+        let is_found = since_ns != 0 && sleeps(state);
+        (*thread).task_state = if is_found {
+            state | FOUND_ASLEEP
+        } else {
+            state
+        };
         (*thread).exit_code = 0;
         copy_counters(task, thread);
         (*thread).runqueue_ns = field!(task, task_run_delay: u64);
-        (*thread).blocked_ns = 0;
+        (*thread).interruptible_ns = 0;
+        (*thread).uninterruptible_ns = 0;
         // What came before the slice that it is in is not known. Looked at
         // after its counters: the wait for any later slice is not in them yet.
         (*thread).left_at_ns = if field!(task, task_on_cpu: u8) == 0 {
-            0
+            since_ns
         } else {
             UNSEEN
         };
-        (*thread).woken_at_ns = 0;
         (*thread).task = task as u64;
         (*thread).state = THREAD_LIVE;
     }
@@ -143,7 +155,9 @@ pub(crate) fn give_record(task: *const Kernel) -> u32 {
     {
         // Another CPU was faster, or the map is full, which it is not before
         // `FREE` is empty.
-        // SAFETY: as above.
+        // SAFETY: the pointer is to an element. The switch program may have
+        // found it through `RECENT` meanwhile, and written to it: nothing of
+        // that is kept, and `THREAD_OF` leads to the other one.
         unsafe {
             (*thread).task = 0;
             (*thread).state = THREAD_FREE;

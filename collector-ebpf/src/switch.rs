@@ -6,7 +6,9 @@
 //! ([`a76ab5731e32`](https://git.kernel.org/torvalds/c/a76ab5731e32)).
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use collector_ebpf::{ABSENT, Cpu, CpuCounters, Thread, UNSEEN, bucket_of};
+use collector_ebpf::{
+    ABSENT, Cpu, CpuCounters, FOUND_ASLEEP, Latency, Thread, UNSEEN, bucket_of, is_uninterruptible,
+};
 
 use crate::{
     begin::begin,
@@ -31,8 +33,10 @@ pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let prev: *const Kernel = ctx.arg(1);
     let next: *const Kernel = ctx.arg(2);
     if let Some(cpu) = this_cpu() {
-        // SAFETY: the pointer is to this CPU's element, and nothing else runs
-        // on this CPU.
+        // SAFETY: the pointer is to this CPU's element, and interrupts are off,
+        // so that no other program runs on it. Of what is written elsewhere (see
+        // `Cpu`), `drain` is read as volatile, and the rest is only compared and
+        // overwritten.
         let cpu = unsafe { &mut *cpu };
         let now = switch_time(&mut cpu.counters, prev);
         let began = enter(&mut cpu.counters, prev, next, now);
@@ -70,6 +74,26 @@ macro_rules! count_duration {
     };
 }
 
+/// Counts the sleep of a task that has ended, by the state in which it was.
+#[inline(always)]
+pub(crate) fn count_sleep(
+    cpu: &mut CpuCounters,
+    latency: &mut Latency,
+    thread: &mut Thread,
+    slept: u64,
+) {
+    if is_uninterruptible(thread.task_state) {
+        thread.uninterruptible_ns += slept;
+    } else {
+        thread.interruptible_ns += slept;
+    }
+    // How long it was as a whole is not known where its begin was not seen.
+    if thread.task_state & FOUND_ASLEEP == 0 {
+        cpu.off_cpu_ns += slept;
+        count_duration!(latency, off_cpu, slept);
+    }
+}
+
 /// Charges the task that leaves the CPU, which it has had since `began`; 0 if
 /// that is not known.
 #[inline(always)]
@@ -87,8 +111,10 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64, bega
         leave_unknown(counters, prev, now, began);
         return;
     };
-    // SAFETY: the pointer is to an element; only this CPU writes to it while
-    // the task is leaving.
+    // SAFETY: the pointer is to an element. No other program writes to it: its
+    // task is leaving this CPU, so it runs none on another, and who would wake
+    // it waits for the lock of this run queue. User space writes to it only if
+    // it takes the task for gone.
     let thread = unsafe { &mut *thread };
     let (cpu_ns, voluntary_switches) = (thread.cpu_ns, thread.voluntary_switches);
     // SAFETY: as above.
@@ -96,12 +122,17 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64, bega
     // Not that of its fork if it called `execve` and was not the leading one.
     thread.tid = tid;
     counters.busy_ns += thread.cpu_ns.wrapping_sub(cpu_ns);
-    if thread.voluntary_switches == voluntary_switches {
+    let state = field!(prev, task_state: u32);
+    // A task that was about to sleep may be preempted before it does, and goes
+    // on: then its state tells of no sleep.
+    let next_state = if thread.voluntary_switches == voluntary_switches {
         counters.involuntary_switches += 1;
         preempted(prev, next);
+        0
     } else {
         counters.voluntary_switches += 1;
-    }
+        state
+    };
 
     // How long it had been off every CPU, if that is known; 0 before its first
     // slice.
@@ -111,7 +142,7 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64, bega
         0 => Some(0),
         left_at => Some(elapsed(left_at, began)),
     };
-    let wait = waited(thread, prev, began, off);
+    let wait = waited(thread, prev, off);
     if let Some(off) = off {
         let ran = elapsed(began, now);
         counters.on_cpu_ns += ran;
@@ -121,18 +152,15 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64, bega
         // What was not waited for was slept; a task that was preempted did
         // not sleep.
         if thread.task_state != 0 && off > wait {
-            let slept = off - wait;
-            thread.blocked_ns += slept;
-            counters.off_cpu_ns += slept;
-            count_duration!(cpu.latency, off_cpu, slept);
+            count_sleep(counters, &mut cpu.latency, thread, off - wait);
         }
     } else {
         counters.discarded += 1;
     }
     thread.left_at_ns = now;
-    thread.task_state = field!(prev, task_state: u32);
+    thread.task_state = next_state;
     mark(counters, thread, index);
-    if thread.task_state & TASK_DEAD != 0 {
+    if state & TASK_DEAD != 0 {
         end(counters, prev, thread, index, now);
     }
 }
@@ -140,7 +168,7 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64, bega
 /// How long a task had waited for the CPU that it leaves now, which is added
 /// to its record. `off` is how long it had been off every CPU, if that is known.
 #[inline(always)]
-fn waited(thread: &mut Thread, task: *const Kernel, began: u64, off: Option<u64>) -> u64 {
+fn waited(thread: &mut Thread, task: *const Kernel, off: Option<u64>) -> u64 {
     // The kernel adds a wait to the task's counter when it ends, so the last
     // one is what the counter has grown by since the task left its last CPU.
     if offset!(task_run_delay) != ABSENT {
@@ -148,12 +176,11 @@ fn waited(thread: &mut Thread, task: *const Kernel, began: u64, off: Option<u64>
         thread.runqueue_ns = field!(task, task_run_delay: u64);
         return thread.runqueue_ns.wrapping_sub(runqueue_ns);
     }
+    // Else its wakeup is where it left its record as if it had been preempted.
     let wait = match off {
-        Some(_) if thread.woken_at_ns != 0 => elapsed(thread.woken_at_ns, began),
         Some(off) if thread.task_state == 0 => off,
         _ => 0,
     };
-    thread.woken_at_ns = 0;
     thread.runqueue_ns += wait;
     wait
 }
@@ -178,8 +205,7 @@ fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u6
         return;
     };
     cpu.discarded += 1;
-    // SAFETY: the pointer is to an element; only this CPU writes to it while
-    // the task is leaving.
+    // SAFETY: as in `leave`.
     let thread = unsafe { &mut *thread };
     // If this was its first slice, the kernel's counter tells how long that
     // was: the clock counts interrupts too.
@@ -196,7 +222,7 @@ fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u6
 ///
 /// Not `saturating_sub`, of which the compiler makes more instructions.
 #[inline(always)]
-fn elapsed(from_ns: u64, to_ns: u64) -> u64 {
+pub(crate) fn elapsed(from_ns: u64, to_ns: u64) -> u64 {
     let ns = to_ns.wrapping_sub(from_ns);
     if ns.cast_signed() > 0 { ns } else { 0 }
 }

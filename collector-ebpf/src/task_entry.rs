@@ -31,8 +31,11 @@ pub struct TaskEntry {
     pub on_cpu: u32,
     /// 1 if the record in `THREADS` was made by this visit.
     pub is_new: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// 1 if all threads of the process have begun to exit.
+    pub is_group_dead: u32,
+    /// What the thread had used when this visit made its record; 0 if it did
+    /// not.
+    pub found_cpu_ns: u64,
     /// The name of the thread.
     pub comm: [u8; COMM_LEN],
     /// Resident pages.

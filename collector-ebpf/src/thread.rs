@@ -41,7 +41,10 @@ pub struct Thread {
     /// record was marked last as changed: until there is another one, it need
     /// not be marked again.
     pub marked: u32,
-    /// `task_struct.__state` when it last left a CPU.
+    /// `task_struct.__state` when it last left a CPU of its own accord, to
+    /// sleep; 0 if it could have gone on, or was woken since where the wakeups
+    /// are watched. With [`FOUND_ASLEEP`](crate::FOUND_ASLEEP) if it slept when
+    /// it got its record.
     pub task_state: u32,
     /// The wait status of the process, where `flags` has [`GROUP_DEAD`].
     pub exit_code: u32,
@@ -54,8 +57,12 @@ pub struct Thread {
     /// Time that it could run and waited for a CPU, up to the last time that
     /// it left one: `sched_info.run_delay` where the kernel keeps it.
     pub runqueue_ns: u64,
-    /// Time asleep, from leaving a CPU until the wakeup.
-    pub blocked_ns: u64,
+    /// Time asleep, from leaving a CPU until the wakeup, but for
+    /// [`uninterruptible_ns`](Self::uninterruptible_ns).
+    pub interruptible_ns: u64,
+    /// Time asleep in a state [that takes no
+    /// signal](crate::is_uninterruptible).
+    pub uninterruptible_ns: u64,
     /// `nvcsw`.
     pub voluntary_switches: u64,
     /// `nivcsw`.
@@ -65,11 +72,10 @@ pub struct Thread {
     /// `maj_flt`.
     pub major_faults: u64,
     /// When it last left a CPU: it may have one again by now. 0 before it has
-    /// left one, or [`UNSEEN`].
+    /// left one, or [`UNSEEN`]. Where the wakeups are watched, when it was woken
+    /// since; of a thread that was off every CPU when it got its record, when
+    /// that was.
     pub left_at_ns: u64,
-    /// When it was woken after it left its CPU; 0 if it was not. Only where
-    /// the wakeups are watched.
-    pub woken_at_ns: u64,
     /// The address of its `task_struct`; 0 once it has left its last CPU.
     pub task: u64,
 }

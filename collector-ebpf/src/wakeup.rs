@@ -1,10 +1,13 @@
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
 
+use collector_ebpf::UNSEEN;
+
 use crate::{
-    counter::this_cpu,
+    counter::{add_one, this_cpu},
     field::{Kernel, field},
-    maps::THREADS,
+    maps::{CPUS, THREADS},
     record::{mark, thread_of},
+    switch::{count_sleep, elapsed},
 };
 
 /// A task that slept may run.
@@ -27,26 +30,54 @@ pub(crate) fn sched_wakeup_new(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// From its wakeup on a task is as if it had been preempted: it waits.
 #[inline(always)]
 fn woken(task: *const Kernel, is_new: bool) {
     let Some(cpu) = this_cpu() else {
         return;
     };
-    // SAFETY: the pointer is to this CPU's element; both programs run with
-    // interrupts off.
-    let cpu = unsafe { &mut (*cpu).counters };
-    cpu.wakeups += 1;
+    // SAFETY: the pointer is to this CPU's element. A task that wakes itself
+    // does so with interrupts on, and may be interrupted by another wakeup.
+    unsafe { add_one(&raw mut (*cpu).counters.wakeups) };
     let index = thread_of(task, field!(task, task_pid: u32));
     let Some(thread) = THREADS.get_ptr_mut(index) else {
         return;
     };
-    // SAFETY: the pointer is to an element; the task is not on a CPU, and the
-    // lock under which it is woken keeps other wakers and CPUs away.
-    let thread = unsafe { &mut *thread };
-    let is_off = thread.left_at_ns != 0 && thread.task_state != 0;
-    if thread.woken_at_ns == 0 && (is_new || is_off) {
-        // SAFETY: the helper has no precondition.
-        thread.woken_at_ns = unsafe { bpf_ktime_get_ns() };
-        mark(cpu, thread, index);
+    // SAFETY: the pointer is to an element.
+    let (left_at_ns, state) = unsafe { ((*thread).left_at_ns, (*thread).task_state) };
+    let is_due = if is_new {
+        left_at_ns == 0
+    } else {
+        !matches!(left_at_ns, 0 | UNSEEN) && state != 0 && !has_a_cpu(task)
+    };
+    if !is_due {
+        return;
     }
+    // SAFETY: the pointers are to elements. The task is on no CPU, and is woken
+    // with interrupts off and with its run queue locked (`ttwu_do_activate`,
+    // `wake_up_new_task` of `kernel/sched/core.c`): so nothing else writes to
+    // its record before it gets a CPU, nor to what is this CPU's.
+    let (cpu, thread) = unsafe { (&mut *cpu, &mut *thread) };
+    // SAFETY: the helper has no precondition.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if !is_new {
+        let slept = elapsed(left_at_ns, now);
+        count_sleep(&mut cpu.counters, &mut cpu.latency, thread, slept);
+    }
+    thread.left_at_ns = now;
+    thread.task_state = 0;
+    mark(&cpu.counters, thread, index);
+}
+
+/// Whether a task has a CPU: it has not left that yet, and so does not sleep.
+#[inline(always)]
+fn has_a_cpu(task: *const Kernel) -> bool {
+    let Some(cpu) = CPUS.get_ptr(field!(task, task_cpu: u32)) else {
+        return false;
+    };
+    // SAFETY: the pointer is to an element. It may be another CPU's, which
+    // changes the field: the task itself neither gets a CPU nor leaves one
+    // meanwhile, since who wakes it holds the lock that this takes.
+    let current = unsafe { (&raw const (*cpu).counters.task).read_volatile() };
+    current == task as u64
 }

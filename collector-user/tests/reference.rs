@@ -25,7 +25,7 @@ const PARTS: &[(&str, &str)] = &[
 fn tables(page: &mut String, file: &str) {
     let path = format!("{}/src/metric/{file}.rs", env!("CARGO_MANIFEST_DIR"));
     let mut doc = String::new();
-    let mut is_inside = false;
+    let (mut is_inside, mut is_skipped) = (false, false);
     for line in fs::read_to_string(path).unwrap().lines() {
         let line = line.trim();
         if let Some(text) = line.strip_prefix("///") {
@@ -46,8 +46,12 @@ fn tables(page: &mut String, file: &str) {
             doc.clear();
         } else if is_inside && let Some(field) = line.strip_prefix("pub ") {
             let (name, kind) = field.trim_end_matches(',').split_once(": ").unwrap();
-            writeln!(page, "| `{name}` | `{kind}` | {} |", plain(&doc)).unwrap();
+            if !std::mem::take(&mut is_skipped) {
+                writeln!(page, "| `{name}` | `{kind}` | {} |", plain(&doc)).unwrap();
+            }
             doc.clear();
+        } else if line == "#[serde(skip)]" {
+            is_skipped = true;
         } else if !line.starts_with("#[") {
             doc.clear();
         }

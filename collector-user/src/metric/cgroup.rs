@@ -36,8 +36,13 @@ pub struct Cgroup {
     pub system_ns: Option<u64>,
     /// Their wait for a CPU.
     pub runqueue_ns: Option<u64>,
-    /// Their time asleep. eBPF only.
+    /// Their off-CPU time in sleep: the sum of the two kinds that follow. eBPF
+    /// only.
     pub blocked_ns: Option<u64>,
+    /// Their time in interruptible sleep. eBPF only.
+    pub interruptible_sleep_ns: Option<u64>,
+    /// Their time in uninterruptible sleep. eBPF only.
+    pub uninterruptible_sleep_ns: Option<u64>,
     /// Their voluntary switches.
     pub voluntary_switches: Option<u64>,
     /// Their involuntary switches.

@@ -9,6 +9,7 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+mod asleep;
 mod catalog;
 mod cgroup;
 mod container;
@@ -30,6 +31,8 @@ mod sample;
 mod sched_latency;
 mod system_info;
 
+pub use asleep::Asleep;
+pub(crate) use asleep::Sleepers;
 pub(crate) use catalog::nearest;
 pub use catalog::{CATALOG, UnknownMetric, find};
 pub use cgroup::{Cgroup, CgroupKind};
@@ -46,6 +49,7 @@ pub use other_processes::OtherProcesses;
 pub use preemption::{Preemption, PreemptionKind};
 pub use process_events::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent};
 pub use process_list::ProcessList;
+pub(crate) use process_stats::sum;
 pub use process_stats::{ExitedTotals, Process, ProcessState, ProcessStats};
 pub(crate) use sample::serialize_rfc3339;
 pub use sample::{AnySample, Sample, Status};

@@ -2,7 +2,7 @@ use std::{cmp::Reverse, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Process, ProcessList, ProcessStats, Reading as _};
+use super::{Process, ProcessList, ProcessStats, Reading as _, process_stats::sum};
 
 /// The sums over live processes that have no row of their own.
 ///
@@ -21,8 +21,12 @@ pub struct OtherProcesses {
     pub system_ns: Option<u64>,
     /// Their wait for a CPU.
     pub runqueue_ns: Option<u64>,
-    /// Their time asleep.
+    /// Their off-CPU time in sleep: the sum of the two kinds that follow.
     pub blocked_ns: Option<u64>,
+    /// Their time in interruptible sleep.
+    pub interruptible_sleep_ns: Option<u64>,
+    /// Their time in uninterruptible sleep.
+    pub uninterruptible_sleep_ns: Option<u64>,
     /// Their voluntary switches.
     pub voluntary_switches: Option<u64>,
     /// Their involuntary switches.
@@ -42,14 +46,17 @@ pub struct OtherProcesses {
 }
 
 impl OtherProcesses {
-    fn add(&mut self, process: &Process) {
+    fn add(&mut self, process: &Process, monotonic_ns: u64) {
+        let [interruptible, uninterruptible] = process.slept_ns(monotonic_ns);
         self.processes += 1;
         add(&mut self.threads, process.threads.map(u64::from));
         add(&mut self.cpu_ns, process.cpu_ns);
         add(&mut self.user_ns, process.user_ns);
         add(&mut self.system_ns, process.system_ns);
         add(&mut self.runqueue_ns, process.runqueue_ns);
-        add(&mut self.blocked_ns, process.blocked_ns);
+        add(&mut self.blocked_ns, sum(interruptible, uninterruptible));
+        add(&mut self.interruptible_sleep_ns, interruptible);
+        add(&mut self.uninterruptible_sleep_ns, uninterruptible);
         add(&mut self.voluntary_switches, process.voluntary_switches);
         add(&mut self.involuntary_switches, process.involuntary_switches);
         add(&mut self.minor_faults, process.minor_faults);
@@ -78,13 +85,13 @@ pub(super) fn cut(stats: &ProcessStats, max_bytes: usize) -> ProcessStats {
     let mut kept = rows.min(max_bytes / row_bytes * 9 / 8);
     loop {
         let (own, others) = by_cpu.split_at(kept);
-        let mut processes = ProcessList::default();
+        let mut processes = ProcessList::as_of(stats.processes.as_of_ns());
         for process in own {
             processes.insert_shared(Arc::clone(process));
         }
         let mut other = stats.other.clone().unwrap_or_default();
         for process in others {
-            other.add(process);
+            other.add(process, stats.processes.as_of_ns());
         }
         let cut = ProcessStats {
             processes,

@@ -67,8 +67,14 @@ pub struct ExitEvent {
     pub pid: u32,
     /// Its parent.
     pub ppid: Option<u32>,
-    /// When the process began: nanoseconds since boot.
+    /// When the process began: nanoseconds since boot, time in suspend
+    /// included.
     pub start_time_ns: u64,
+    /// When its last thread left its last CPU, on the same clock. eBPF only;
+    /// `None` if its end was not seen.
+    pub end_time_ns: Option<u64>,
+    /// How long it lived: `end_time_ns` less `start_time_ns`.
+    pub lifetime_ns: Option<u64>,
     /// Its name.
     pub comm: Arc<str>,
     /// What it returned; `None` if a signal ended it, or if it is not known.
@@ -85,8 +91,13 @@ pub struct ExitEvent {
     pub system_ns: Option<u64>,
     /// Its wait for a CPU.
     pub runqueue_ns: Option<u64>,
-    /// Its time asleep.
+    /// Off-CPU time of its threads in sleep: the sum of the two kinds that
+    /// follow.
     pub blocked_ns: Option<u64>,
+    /// Their time in interruptible sleep.
+    pub interruptible_sleep_ns: Option<u64>,
+    /// Their time in uninterruptible sleep.
+    pub uninterruptible_sleep_ns: Option<u64>,
     /// Its voluntary switches.
     pub voluntary_switches: Option<u64>,
     /// Its involuntary switches.

@@ -1,4 +1,4 @@
-use std::{fmt, ops::Index, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Index, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq as _};
 
@@ -19,6 +19,10 @@ const SHARED: usize = 2 * size_of::<usize>();
 /// put it among them. So a reading of fifty thousand processes of which a
 /// hundred ran costs what the hundred cost.
 ///
+/// Threads that sleep add to the time of their process without any change to its
+/// row. So a list has a time, and [`iter`](Self::iter) and [`get`](Self::get)
+/// show each process as of that time.
+///
 /// ```
 /// use collector::metric::{Process, ProcessList};
 ///
@@ -36,6 +40,8 @@ pub struct ProcessList {
     changes: Changes,
     len: usize,
     text_bytes: usize,
+    /// The time of the list, on the monotonic clock.
+    as_of_ns: u64,
     /// How many changes were made since the last copy, and how many older ones
     /// the copies since they were settled have copied again.
     fresh: usize,
@@ -57,6 +63,25 @@ fn text_bytes(process: &Process) -> usize {
 }
 
 impl ProcessList {
+    /// An empty list as of a time on the monotonic clock.
+    pub(crate) fn as_of(monotonic_ns: u64) -> Self {
+        Self {
+            as_of_ns: monotonic_ns,
+            ..Self::default()
+        }
+    }
+
+    /// The time as of which the processes are shown, on the monotonic clock; 0
+    /// if no thread sleeps.
+    pub const fn as_of_ns(&self) -> u64 {
+        self.as_of_ns
+    }
+
+    /// Moves the list on to a later time.
+    pub(crate) const fn set_as_of(&mut self, monotonic_ns: u64) {
+        self.as_of_ns = monotonic_ns;
+    }
+
     /// How many processes there are.
     pub const fn len(&self) -> usize {
         self.len
@@ -68,19 +93,23 @@ impl ProcessList {
     }
 
     /// The processes, in the order of their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = &Process> {
-        self.shared().map(|row| &**row)
+    ///
+    /// The row of one with threads that sleep is a copy, which has their sleep
+    /// up to the [time](Self::as_of_ns) of the list.
+    pub fn iter(&self) -> impl Iterator<Item = Cow<'_, Process>> {
+        self.shared().map(|row| row.at(self.as_of_ns))
     }
 
     /// The processes, in the order of their numbers, to be kept without a
-    /// copy.
+    /// copy. Where threads sleep, their sleep is added by
+    /// [`Process::at`] with the [time](Self::as_of_ns) of the list.
     pub fn shared(&self) -> impl Iterator<Item = &Arc<Process>> {
         self.changes.over(self.settled.iter())
     }
 
     /// The process that has this number; the younger one, should an older one
     /// not have been seen to end yet.
-    pub fn get(&self, pid: u32) -> Option<&Process> {
+    pub fn get(&self, pid: u32) -> Option<Cow<'_, Process>> {
         let changed = self.changes.last_of(pid);
         let mut up_to = (pid, u64::MAX);
         let settled = loop {
@@ -97,7 +126,7 @@ impl ProcessList {
             .into_iter()
             .chain(settled)
             .max_by_key(|row| row.start_time_ns);
-        newest.map(|row| &**row)
+        newest.map(|row| row.at(self.as_of_ns))
     }
 
     /// Adds a process, or replaces the row that it had.
@@ -188,14 +217,15 @@ impl PartialEq for ProcessList {
 impl Index<usize> for ProcessList {
     type Output = Process;
 
-    /// The process at a place in the order.
+    /// The process at a place in the order, without the sleep of threads that
+    /// still sleep.
     ///
     /// # Panics
     ///
     /// When there are not so many.
     fn index(&self, at: usize) -> &Process {
         let beyond: &[Process] = &[];
-        self.iter().nth(at).unwrap_or_else(|| &beyond[at])
+        self.shared().nth(at).map_or_else(|| &beyond[at], |row| row)
     }
 }
 
@@ -216,8 +246,8 @@ impl From<Vec<Process>> for ProcessList {
 }
 
 impl<'a> IntoIterator for &'a ProcessList {
-    type Item = &'a Process;
-    type IntoIter = Box<dyn Iterator<Item = &'a Process> + 'a>;
+    type Item = Cow<'a, Process>;
+    type IntoIter = Box<dyn Iterator<Item = Cow<'a, Process>> + 'a>;
 
     fn into_iter(self) -> Self::IntoIter {
         Box::new(self.iter())
@@ -229,7 +259,7 @@ impl Serialize for ProcessList {
         // With its length, which formats that are not self-describing need.
         let mut rows = serializer.serialize_seq(Some(self.len))?;
         for row in self.iter() {
-            rows.serialize_element(row)?;
+            rows.serialize_element(&*row)?;
         }
         rows.end()
     }
@@ -248,6 +278,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::metric::Sleepers;
 
     fn row(pid: u32, start_time_ns: u64, cpu_ns: u64) -> Process {
         Process {
@@ -308,7 +339,7 @@ mod tests {
 
     fn agree(list: &ProcessList, model: &BTreeMap<Key, u64>) -> Result<(), TestCaseError> {
         prop_assert_eq!(list.len(), model.len());
-        let rows: Vec<_> = list.iter().map(|row| (key(row), row.cpu_ns)).collect();
+        let rows: Vec<_> = list.iter().map(|row| (key(&row), row.cpu_ns)).collect();
         let expected: Vec<_> = model.iter().map(|(&key, &cpu)| (key, Some(cpu))).collect();
         prop_assert_eq!(rows, expected);
         prop_assert_eq!(list.text_bytes, model.len());
@@ -316,11 +347,48 @@ mod tests {
         for pid in 0..400 {
             let newest = model.range((pid, 0)..=(pid, u64::MAX)).next_back();
             prop_assert_eq!(
-                list.get(pid).map(|row| (key(row), row.cpu_ns)),
+                list.get(pid).map(|row| (key(&row), row.cpu_ns)),
                 newest.map(|(&key, &cpu)| (key, Some(cpu)))
             );
         }
         Ok(())
+    }
+
+    #[test]
+    fn processes_are_shown_as_of_the_time_of_the_list() {
+        let mut sleeps = row(1, 0, 7);
+        sleeps.interruptible_sleep_ns = Some(1_000);
+        sleeps.uninterruptible_sleep_ns = Some(10);
+        sleeps.blocked_ns = Some(1_010);
+        *sleeps.asleep.of_kind(false) = Sleepers::one(100);
+        let mut list = ProcessList::as_of(150);
+        list.insert(sleeps);
+        list.insert(row(2, 0, 7));
+        let shown = |list: &ProcessList| {
+            let row = list.get(1).unwrap().into_owned();
+            assert_eq!(list.iter().next().as_deref(), Some(&row));
+            (
+                row.blocked_ns,
+                row.interruptible_sleep_ns,
+                row.uninterruptible_sleep_ns,
+            )
+        };
+        assert_eq!(shown(&list), (Some(1_060), Some(1_050), Some(10)));
+        let before = list.copy();
+        list.set_as_of(170);
+        assert_eq!(shown(&before), (Some(1_060), Some(1_050), Some(10)));
+        assert_eq!(shown(&list), (Some(1_080), Some(1_070), Some(10)));
+        assert!(
+            list.shared()
+                .zip(before.shared())
+                .all(|(a, b)| Arc::ptr_eq(a, b))
+        );
+        let json = serde_json::to_value(&list).unwrap();
+        assert_eq!(json[0]["blocked_ns"], 1_080);
+        assert_eq!(json[0]["interruptible_sleep_ns"], 1_070);
+        assert_eq!(json[1]["blocked_ns"], serde_json::Value::Null);
+        let read: ProcessList = serde_json::from_value(json).unwrap();
+        assert_eq!(read, list, "what is read shows the same");
     }
 
     #[test]

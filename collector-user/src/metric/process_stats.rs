@@ -1,10 +1,10 @@
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cgroup, Container, Kind, MetricInfo, OtherProcesses, ProcessList, Reading, Tier,
-    heap::OwnedBytes as _, other_processes,
+    Asleep, Cgroup, Container, Kind, MetricInfo, OtherProcesses, ProcessList, Reading, Tier,
+    asleep::Sleepers, heap::OwnedBytes as _, other_processes,
 };
 
 /// What each process used, and what the processes used that are gone.
@@ -59,9 +59,17 @@ pub struct Process {
     pub system_ns: Option<u64>,
     /// Time in which a thread of it could run and waited for a CPU.
     pub runqueue_ns: Option<u64>,
-    /// Time in which its threads slept, from switch-out to wakeup, since the
-    /// collector began. eBPF only.
+    /// Off-CPU time of its threads in sleep, since the collector began: the sum
+    /// of the two kinds that follow. That of threads that still sleep is in it.
+    /// eBPF only.
     pub blocked_ns: Option<u64>,
+    /// The part of `blocked_ns` in interruptible sleep. Threads that are
+    /// stopped, traced or parked count here, and kernel threads with nothing to
+    /// do (`I` in `/proc/PID/stat`). eBPF only.
+    pub interruptible_sleep_ns: Option<u64>,
+    /// The part of `blocked_ns` in uninterruptible sleep: `D` in
+    /// `/proc/PID/stat`. eBPF only.
+    pub uninterruptible_sleep_ns: Option<u64>,
     /// Switches because a thread went to sleep.
     pub voluntary_switches: Option<u64>,
     /// Switches although the thread could have gone on.
@@ -78,6 +86,46 @@ pub struct Process {
     pub read_bytes: Option<u64>,
     /// Bytes that it caused to be written to storage.
     pub write_bytes: Option<u64>,
+    /// The threads that sleep, whose time is not yet in the fields of this row:
+    /// [`at`](Self::at) adds it. Empty in a row of [`ProcessList::iter`], which
+    /// has added it.
+    #[serde(skip)]
+    pub asleep: Asleep,
+}
+
+impl Process {
+    /// This row with the sleep of its threads up to a time on the monotonic
+    /// clock: the row itself if none sleeps.
+    pub fn at(&self, monotonic_ns: u64) -> Cow<'_, Self> {
+        if self.asleep.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let [interruptible, uninterruptible] = self.slept_ns(monotonic_ns);
+        Cow::Owned(Self {
+            blocked_ns: sum(interruptible, uninterruptible),
+            interruptible_sleep_ns: interruptible,
+            uninterruptible_sleep_ns: uninterruptible,
+            asleep: Asleep::default(),
+            ..self.clone()
+        })
+    }
+
+    /// The interruptible and the uninterruptible sleep of its threads up to a
+    /// time.
+    pub(crate) fn slept_ns(&self, monotonic_ns: u64) -> [Option<u64>; 2] {
+        let with = |ended: Option<u64>, sleepers: &Sleepers| {
+            ended.map(|ended| ended.saturating_add(sleepers.slept_ns(monotonic_ns)))
+        };
+        [
+            with(self.interruptible_sleep_ns, &self.asleep.interruptible),
+            with(self.uninterruptible_sleep_ns, &self.asleep.uninterruptible),
+        ]
+    }
+}
+
+/// Of two parts of a sum of which both are known.
+pub(crate) fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    Some(one?.saturating_add(other?))
 }
 
 /// What a task does, by the letters of `/proc/PID/stat`.
@@ -154,8 +202,12 @@ pub struct ExitedTotals {
     pub system_ns: Option<u64>,
     /// Their wait for a CPU.
     pub runqueue_ns: Option<u64>,
-    /// Their time asleep.
+    /// Their off-CPU time in sleep: the sum of the two kinds that follow.
     pub blocked_ns: Option<u64>,
+    /// Their time in interruptible sleep.
+    pub interruptible_sleep_ns: Option<u64>,
+    /// Their time in uninterruptible sleep.
+    pub uninterruptible_sleep_ns: Option<u64>,
     /// Their voluntary switches.
     pub voluntary_switches: Option<u64>,
     /// Their involuntary switches.

@@ -1,6 +1,7 @@
 //! What is told of cgroups, beside what the kernel tells of them.
 
 use std::{
+    borrow::Cow,
     fs, io,
     process::Command,
     sync::Arc,
@@ -10,7 +11,7 @@ use std::{
 
 use collector::{
     collector::{Collector as _, procfs::ProcfsProcessStats},
-    metric::{Cgroup, CgroupKind, Preemption, PreemptionKind, Process, ProcessStats},
+    metric::{Cgroup, CgroupKind, Preemption, PreemptionKind, Process, ProcessState, ProcessStats},
     source::{
         Sources,
         ebpf::{LoadOptions, Scheduler},
@@ -28,7 +29,7 @@ fn read(scheduler: &Scheduler) -> ProcessStats {
         .expect("a reading is had")
 }
 
-fn process(reading: &ProcessStats, pid: u32) -> &Process {
+fn process(reading: &ProcessStats, pid: u32) -> Cow<'_, Process> {
     reading.processes.get(pid).expect("it is shown")
 }
 
@@ -239,7 +240,7 @@ fn a_child_is_where_its_parent_was_and_what_ended_still_counts() {
         row(&read(&scheduler), &cgroup).is_some_and(|row| row.processes == 2)
     });
     let reading = read(&scheduler);
-    let children: Vec<&Process> = reading
+    let children: Vec<Cow<'_, Process>> = reading
         .processes
         .iter()
         .filter(|process| process.ppid == Some(parent.pid()))
@@ -345,7 +346,8 @@ fn the_cgroups_add_up_to_the_processes_and_those_that_ended() {
                 .sum::<u64>()
         };
         let all = |of: fn(&Process) -> Option<u64>, exited: Option<u64>| {
-            reading.processes.iter().filter_map(of).sum::<u64>() + exited.unwrap_or(0)
+            let alive = reading.processes.iter();
+            alive.filter_map(|row| of(&row)).sum::<u64>() + exited.unwrap_or(0)
         };
         let exited = &reading.exited;
         let cpu = sum(|row| row.cpu_ns);
@@ -362,7 +364,19 @@ fn the_cgroups_add_up_to_the_processes_and_those_that_ended() {
         );
         assert_eq!(switches, expected);
         let processes: u64 = reading.cgroups.iter().map(|row| row.processes).sum();
-        assert_eq!(processes, reading.processes.len() as u64);
+        let is_zombie =
+            |row: &Process| row.state == Some(ProcessState::Zombie) && row.threads == Some(1);
+        let alive = reading.processes.iter().filter(|row| !is_zombie(row));
+        assert_eq!(processes, alive.count() as u64);
+        let sleep = sum(|row| row.interruptible_sleep_ns);
+        let expected = all(
+            |process| process.interruptible_sleep_ns,
+            exited.interruptible_sleep_ns,
+        );
+        assert!(
+            sleep.abs_diff(expected) <= expected / 1_000,
+            "{sleep} {expected}"
+        );
         assert!(
             reading
                 .cgroups

@@ -12,7 +12,9 @@ use std::{
 };
 
 use collector::{
-    metric::CpuTimes,
+    bus::{Bus, every},
+    collector::ebpf::{CpuStatsCollector, ProcessStatsCollector, SchedLatencyCollector},
+    metric::{CpuStats, CpuTimes, ProcessStats, Sample, SchedLatency},
     source::{ebpf::Scheduler, procfs::proc_stat},
 };
 use collector_tests::{Child, ProcTask, here_or_emulated};
@@ -145,6 +147,71 @@ impl MixedLoad {
 impl Drop for MixedLoad {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The totals that two samples of one tick tell.
+fn totals(processes: &Sample<ProcessStats>, cpus: &Sample<CpuStats>) -> Totals {
+    let processes = processes.data.as_ref().expect("there is a reading");
+    let total = &cpus.data.as_ref().expect("there is a reading").total;
+    let alive = processes.processes.iter();
+    let alive: u64 = alive.filter_map(|process| process.cpu_ns).sum();
+    Totals {
+        charged_ns: alive + processes.exited.cpu_ns.unwrap_or(0),
+        busy_ns: total.busy_ns.expect("it is known"),
+        unattributed_ns: total.unattributed_ns.expect("it is known"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_subscribers_get_of_a_tick_is_of_one_time_and_adds_up() {
+    let scheduler = crate::load();
+    let bus = Bus::builder()
+        .collector(CpuStatsCollector::new(scheduler.clone()))
+        .collector(ProcessStatsCollector::new(scheduler.clone()))
+        .collector(SchedLatencyCollector::new(scheduler))
+        .build()
+        .expect("it can be built");
+    let options = every(Duration::from_millis(250));
+    let mut cpus = bus.subscribe::<CpuStats>(options).expect("it is there");
+    let mut processes = bus.subscribe::<ProcessStats>(options).expect("it is there");
+    let mut latency = bus.subscribe::<SchedLatency>(options).expect("it is there");
+    let load = MixedLoad::start();
+    let mut ticks = Vec::new();
+    let mut pairs = 0;
+    for _ in 0..12 {
+        let cpus = cpus.recv().await.expect("it goes on");
+        let mut of_processes = processes.recv().await.expect("it goes on");
+        let mut of_latency = latency.recv().await.expect("it goes on");
+        // One may have been a tick ahead of another when they were subscribed.
+        while of_processes.monotonic_ns < cpus.monotonic_ns {
+            of_processes = processes.recv().await.expect("it goes on");
+        }
+        while of_latency.monotonic_ns < cpus.monotonic_ns {
+            of_latency = latency.recv().await.expect("it goes on");
+        }
+        if of_processes.monotonic_ns != cpus.monotonic_ns {
+            continue;
+        }
+        pairs += 1;
+        assert_eq!(of_processes.window, cpus.window);
+        assert_eq!(
+            (of_latency.monotonic_ns, of_latency.window),
+            (cpus.monotonic_ns, cpus.window)
+        );
+        let total = &cpus.data.as_ref().expect("there is a reading").total;
+        assert_eq!(total.wakeups, None, "they are not watched, and no zero");
+        ticks.push(totals(&of_processes, &cpus));
+    }
+    load.stop();
+    assert!(pairs >= 6, "only {pairs} samples are of one time");
+    for pair in ticks.windows(2) {
+        if let [before, after] = pair {
+            before.assert_each_counted_once(after);
+        }
+    }
+    if let (Some(first), Some(last)) = (ticks.first(), ticks.last()) {
+        first.assert_each_counted_once(last);
     }
 }
 

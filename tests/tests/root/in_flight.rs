@@ -2,6 +2,7 @@
 //! its CPU.
 
 use std::{
+    borrow::Cow,
     env, fs,
     io::Read as _,
     process::Command,
@@ -171,7 +172,7 @@ fn process(scheduler: &Scheduler, pid: u32) -> Option<Process> {
         .processes
         .iter()
         .find(|process| process.pid == pid)
-        .cloned()
+        .map(Cow::into_owned)
 }
 
 /// `utime` and `stime` of `/proc/PID/stat`, in ns.

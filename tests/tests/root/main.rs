@@ -35,6 +35,7 @@ mod pid_reuse;
 mod records;
 mod runqlat;
 mod short_lived;
+mod sleep;
 mod stopped;
 mod support;
 mod threads;

@@ -50,7 +50,11 @@ fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
         .expect("a reading is had");
     let this = reading.processes.get(std::process::id());
     let mut known = Known::new();
-    add(&mut known, "process", this.expect("this process is shown"));
+    add(
+        &mut known,
+        "process",
+        &*this.expect("this process is shown"),
+    );
     add(&mut known, "exited", &reading.exited);
     for cpu in cpu_times(&scheduler) {
         add(&mut known, "cpu", &cpu);

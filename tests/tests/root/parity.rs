@@ -5,7 +5,7 @@ use collector::{
         Collector,
         procfs::{ProcfsCpuStats, ProcfsProcessStats},
     },
-    metric::{Process, ProcessState, ProcessStats},
+    metric::{Process, ProcessStats},
     source::{Sources, ebpf::Scheduler, procfs::proc_pid},
 };
 use collector_tests::{Child, cpu_clock_step_ns, emulation_slack_ns, helper};
@@ -43,7 +43,7 @@ fn both_backends_call_the_threads_of_the_kernel_the_same() {
         }
         // Others come and go meanwhile.
         let other = ebpf.processes.get(process.pid);
-        let Some(other) = other.filter(|other| same_start(other, process)) else {
+        let Some(other) = other.filter(|other| same_start(other, &process)) else {
             continue;
         };
         assert_eq!(process.comm, other.comm);
@@ -67,7 +67,7 @@ fn both_backends_tell_the_same_of_a_child_within_a_tick() {
             .processes
             .get(child.pid())
             .expect("it is shown")
-            .clone()
+            .into_owned()
     };
     let (ebpf, procfs) = (of(&ebpf), of(&procfs));
     child.signal(libc::SIGKILL);
@@ -121,7 +121,7 @@ fn both_backends_tell_what_the_procfs_crate_reads_of_a_child() {
     let cmdline = read.cmdline().expect("its arguments can be read");
     let readings = [("eBPF", ebpf), ("procfs", procfs)].map(|(backend, reading)| {
         let row = reading.processes.get(child.pid()).expect("it is shown");
-        (backend, row.clone())
+        (backend, row.into_owned())
     });
     child.signal(libc::SIGKILL);
     child.wait().expect("it is a child");
@@ -166,15 +166,13 @@ fn both_backends_show_the_same_processes() {
     let scheduler = load();
     let (ebpf, procfs) = both(&scheduler);
     // What begins or ends between the two looks is in one of them only.
-    let is_alive = |process: &Process| {
+    let is_there = |process: &Process| {
         let path = format!("/proc/{}/stat", process.pid);
         let stat = Sources::live().tick().read(&path).ok();
         let stat = stat.and_then(|text| proc_pid::parse_stat(&text).ok());
-        stat.is_some_and(|stat| {
-            stat.start_time_ns == process.start_time_ns && stat.state != Some(ProcessState::Zombie)
-        })
+        stat.is_some_and(|stat| stat.start_time_ns.abs_diff(process.start_time_ns) < TICK_NS)
     };
-    let mut missing: Vec<&Process> = procfs
+    let mut missing: Vec<_> = procfs
         .processes
         .iter()
         // A host may keep its first process away from eBPF.
@@ -185,9 +183,20 @@ fn both_backends_show_the_same_processes() {
         let reading = scheduler
             .process_stats(&Sources::live().tick())
             .expect("a reading is had");
-        reading.processes.get(process.pid).is_none() && is_alive(process)
+        reading.processes.get(process.pid).is_none() && is_there(process)
     });
     assert!(missing.is_empty(), "not shown by eBPF: {missing:?}");
+    let mut beyond: Vec<_> = ebpf.processes.iter().collect();
+    // One that ends after the first look is in that, and not in the next.
+    beyond.retain(|process| !is_there(process));
+    let reading = scheduler
+        .process_stats(&Sources::live().tick())
+        .expect("a reading is had");
+    beyond.retain(|process| {
+        let shown = reading.processes.get(process.pid);
+        shown.is_some_and(|shown| shown.start_time_ns == process.start_time_ns)
+    });
+    assert!(beyond.is_empty(), "not in /proc: {beyond:?}");
 }
 
 #[test]
@@ -203,7 +212,9 @@ fn what_procfs_cannot_know_is_empty() {
         processes
             .processes
             .iter()
-            .all(|process| process.blocked_ns.is_none())
+            .all(|process| process.blocked_ns.is_none()
+                && process.interruptible_sleep_ns.is_none()
+                && process.uninterruptible_sleep_ns.is_none())
     );
 }
 

@@ -71,7 +71,7 @@ pub(crate) fn process(scheduler: &Scheduler, pid: u32) -> Process {
     let found = reading.processes.get(pid);
     found
         .unwrap_or_else(|| panic!("process {pid} is not shown"))
-        .clone()
+        .into_owned()
 }
 
 /// What the programs know of each CPU.
@@ -241,6 +241,21 @@ pub(crate) fn sum(cpus: &[CpuTimes], field: impl Fn(&CpuTimes) -> Option<u64>) -
 }
 
 impl Totals {
+    /// Asserts that what the CPUs did was charged to a process or told to be
+    /// unattributed, and not both, but for a thousandth.
+    #[track_caller]
+    pub(crate) fn assert_each_counted_once(&self, after: &Self) {
+        let charged = after.charged_ns - self.charged_ns;
+        let unattributed = after.unattributed_ns - self.unattributed_ns;
+        let busy = after.busy_ns - self.busy_ns;
+        let allowed = busy / 1_000 + 1_000_000 + emulation_slack_ns();
+        println!("{charged} ns charged, {unattributed} unattributed, {busy} busy");
+        assert!(
+            (charged + unattributed).abs_diff(busy) <= allowed,
+            "{charged} ns charged and {unattributed} unattributed, {busy} ns of the CPUs, ± {allowed}"
+        );
+    }
+
     /// Asserts that the processes were charged with what the CPUs did, but for
     /// a thousandth and what tasks did that had no record.
     #[track_caller]

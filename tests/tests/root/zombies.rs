@@ -2,14 +2,29 @@
 
 use std::{thread, time::Duration};
 
-use collector_tests::{ProcTask, burn_cpu_ms, fork, schedstat};
+use collector::{
+    collector::{Collector as _, procfs::ProcfsProcessStats},
+    metric::{ExitEvent, Process, ProcessState, ProcessStats},
+    source::Sources,
+};
+use collector_tests::{ProcTask, burn_cpu_ms, fork, raw_thread, schedstat, wait_until};
 
 use crate::support::{
     assert_charged_as_wait4_says, end_of, load, load_and_record, processes, stop,
 };
 
+/// What is shown of a zombie, by a backend.
+fn assert_is_shown_as_zombie(reading: &ProcessStats, pid: u32, cpu_ns: Option<u64>) {
+    let row = reading.processes.get(pid).expect("it is in the table");
+    assert_eq!(row.state, Some(ProcessState::Zombie));
+    assert_eq!(row.ppid, Some(std::process::id()));
+    assert_eq!(row.threads, Some(1));
+    assert_eq!((row.rss_bytes, row.vm_bytes), (Some(0), Some(0)));
+    assert_eq!(row.cpu_ns, cpu_ns);
+}
+
 #[test]
-fn a_zombie_is_told_to_have_ended_with_all_that_it_used() {
+fn a_zombie_is_told_to_have_ended_with_all_that_it_used_and_is_shown_until_it_is_reaped() {
     let (scheduler, recorder) = load_and_record();
     // SAFETY: it makes system calls only.
     let child = unsafe { fork(0, None, || burn_cpu_ms(30)) }.expect("it starts");
@@ -22,17 +37,86 @@ fn a_zombie_is_told_to_have_ended_with_all_that_it_used() {
     assert_eq!(cpu_ns, by_proc);
 
     let reading = processes(&scheduler);
-    assert!(reading.processes.get(pid).is_none());
-    assert!(reading.exited.cpu_ns >= Some(cpu_ns));
-    // The programs begin while it is there: it has nothing to do with them.
-    assert!(processes(&load()).processes.get(pid).is_none());
+    assert_is_shown_as_zombie(&reading, pid, Some(cpu_ns));
+    // The programs begin while it is there.
+    let later = load();
+    assert_is_shown_as_zombie(&processes(&later), pid, Some(cpu_ns));
+    let procfs = ProcfsProcessStats::new()
+        .collect(&Sources::live().tick())
+        .expect("a reading is had");
+    assert_is_shown_as_zombie(&procfs, pid, Some(cpu_ns));
 
     let (exit, usage) = end_of(&recorder, child);
     assert_charged_as_wait4_says(&exit, &usage);
+    // Its parent has asked: from then on it is among those that are gone.
+    for scheduler in [&scheduler, &later] {
+        let after = processes(scheduler);
+        assert!(after.processes.get(pid).is_none());
+        assert!(after.exited.cpu_ns >= Some(cpu_ns));
+    }
     // It is not told again when its parent has asked.
     thread::sleep(Duration::from_millis(200));
     let told = recorder.recorded();
     assert_eq!(told.exits.iter().filter(|exit| exit.pid == pid).count(), 1);
+}
+
+#[test]
+fn a_process_whose_parent_does_not_care_is_no_zombie() {
+    let (scheduler, recorder) = load_and_record();
+    // SAFETY: they make system calls only.
+    let parent = unsafe {
+        fork(0, None, || {
+            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+            for _ in 0..20 {
+                if libc::fork() == 0 {
+                    libc::_exit(7);
+                }
+            }
+            libc::sleep(3_600);
+        })
+    }
+    .expect("it starts");
+    let of_parent = |exit: &&ExitEvent| exit.ppid == Some(parent.pid());
+    wait_until("they have ended", || {
+        recorder.recorded().exits.iter().filter(of_parent).count() == 20
+    });
+    let reading = processes(&scheduler);
+    let left = |process: &Process| process.ppid == Some(parent.pid());
+    assert_eq!(reading.processes.iter().filter(|of| left(of)).count(), 0);
+}
+
+#[test]
+fn a_leading_thread_that_has_ended_does_not_make_its_process_a_zombie() {
+    extern "C" fn sleep_on(_: *mut std::ffi::c_void) -> i32 {
+        // SAFETY: it makes a system call only.
+        unsafe { libc::sleep(3_600) };
+        0
+    }
+    let before = load();
+    // SAFETY: they make system calls only; the thread ends, not the process.
+    let child = unsafe {
+        fork(0, None, || {
+            let _made = raw_thread(sleep_on);
+            libc::syscall(libc::SYS_exit, 0);
+        })
+    }
+    .expect("it starts");
+    wait_until("its leading thread has ended", || {
+        ProcTask::state(child.pid()) == Some('Z')
+    });
+    thread::sleep(Duration::from_millis(100));
+    for scheduler in [before, load()] {
+        let slept = || {
+            let reading = processes(&scheduler);
+            let row = reading.processes.get(child.pid()).expect("it goes on");
+            assert_eq!(row.state, Some(ProcessState::Zombie), "as in /proc");
+            assert_eq!(row.threads, Some(2));
+            row.interruptible_sleep_ns.expect("it is known")
+        };
+        let first = slept();
+        thread::sleep(Duration::from_millis(50));
+        assert!(slept() >= first + 50_000_000, "its other thread sleeps");
+    }
 }
 
 #[test]

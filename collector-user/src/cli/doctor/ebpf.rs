@@ -61,12 +61,12 @@ pub(super) fn checks(patient: &Patient) -> Vec<Check> {
             ProgramState::Unneeded { reason } => {
                 fine(name, format!("{}: not needed: {reason}", program.hook))
             }
-            ProgramState::Off { reason } => Check::wrong(
+            ProgramState::Off { reason, advice } => Check::wrong(
                 name,
                 State::Fallback,
                 format!("{}: {reason}", program.hook),
                 format!("there is no {}", program.feeds),
-                "use a kernel that has this hook; the rest works",
+                advice.clone(),
             ),
         });
     }

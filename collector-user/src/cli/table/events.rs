@@ -58,6 +58,7 @@ fn exit(event: &ExitEvent) -> String {
             parts.push(format!("{name} {value}"));
         }
     };
+    add("lived", event.lifetime_ns.map(format::seconds));
     add("cpu", event.cpu_ns.map(format::seconds));
     add("waited", event.runqueue_ns.map(format::seconds));
     let switches = event.voluntary_switches.zip(event.involuntary_switches);
@@ -77,6 +78,8 @@ mod tests {
             pid: 42,
             ppid: Some(1),
             start_time_ns: 0,
+            end_time_ns: Some(4_000_000),
+            lifetime_ns: Some(4_000_000),
             comm: "true".into(),
             exit_code: Some(3),
             signal: None,
@@ -86,6 +89,8 @@ mod tests {
             system_ns: None,
             runqueue_ns: None,
             blocked_ns: None,
+            interruptible_sleep_ns: None,
+            uninterruptible_sleep_ns: None,
             voluntary_switches: Some(2),
             involuntary_switches: Some(1),
             minor_faults: None,
@@ -98,7 +103,7 @@ mod tests {
         assert_eq!(
             event(&ProcessEvent::Exit(exit_event()), Size::UNBOUNDED),
             "00:00:01.500000  exit       42       1  true             \
-             status 3, cpu 1.50ms, switches 2+1"
+             status 3, lived 4.00ms, cpu 1.50ms, switches 2+1"
         );
     }
 

@@ -24,14 +24,14 @@ pub(super) fn table(
     size: Size,
 ) -> String {
     let previous: HashMap<(u32, u64), &Process> = before
-        .map(|(before, _)| before.processes.iter().map(|p| (key(p), p)).collect())
+        .map(|(before, _)| before.processes.shared().map(|p| (key(p), &**p)).collect())
         .unwrap_or_default();
     let newest =
-        before.and_then(|(before, _)| before.processes.iter().map(|p| p.start_time_ns).max());
+        before.and_then(|(before, _)| before.processes.shared().map(|p| p.start_time_ns).max());
     let unused = unused();
     let mut rows: Vec<(&Process, Rates)> = now
         .processes
-        .iter()
+        .shared()
         .map(|process| {
             let base = previous.get(&key(process)).copied();
             // One that began since then had used nothing before.
@@ -40,7 +40,7 @@ pub(super) fn table(
                 (Some((_, seconds)), Some(base)) => Rates::between(base, process, seconds),
                 _ => Rates::default(),
             };
-            (process, rates)
+            (&**process, rates)
         })
         .collect();
     rows.sort_by(|(a, a_rates), (b, b_rates)| {
@@ -167,7 +167,7 @@ fn totals(
 ) -> String {
     let threads: u64 = now
         .processes
-        .iter()
+        .shared()
         .filter_map(|p| p.threads)
         .map(u64::from)
         .sum();

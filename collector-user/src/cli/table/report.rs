@@ -18,7 +18,9 @@ pub(in crate::cli) fn report(report: &StartReport, size: Size) -> String {
                     grid.add([program.hook.clone(), program.feeds.to_owned()]);
                 }
                 ProgramState::Unneeded { .. } => {}
-                ProgramState::Off { reason } => off.push((&program.hook, program.feeds, reason)),
+                ProgramState::Off { reason, .. } => {
+                    off.push((&program.hook, program.feeds, reason))
+                }
             }
         }
         let _ = writeln!(text, "{}", grid.render(size));

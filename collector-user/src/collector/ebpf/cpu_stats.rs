@@ -1,3 +1,4 @@
+use super::accounted;
 use crate::{
     collector::{CollectError, Collector},
     metric::{Backend, CpuStats, CpuTimes},
@@ -45,24 +46,25 @@ impl Collector for CpuStatsCollector {
     }
 
     fn collect(&mut self, tick: &Tick) -> Result<CpuStats, CollectError> {
-        let (kernel, counted) = self.scheduler.cpu_stats(tick);
-        let mut reading = match kernel {
-            Some(reading) => reading,
+        let accounted = accounted(&self.scheduler, tick)?;
+        let mut reading = match &accounted.kernel {
+            Some(reading) => reading.clone(),
             None => tick.parse("/proc/stat", proc_stat::parse)?.cpu_stats,
         };
-        for counted in counted {
-            add(&mut reading.total, &counted);
+        for counted in &accounted.cpus {
+            add(&mut reading.total, counted);
             if let Some(row) = reading.cpus.iter_mut().find(|row| row.cpu == counted.cpu) {
-                add(row, &counted);
+                add(row, counted);
             }
         }
-        reading.events_dropped = Some(self.scheduler.events_dropped());
-        reading.threads_dropped = Some(self.scheduler.threads_dropped());
+        reading.events_dropped = Some(accounted.events_dropped);
+        reading.threads_dropped = Some(accounted.threads_dropped);
         Ok(reading)
     }
 }
 
-/// Adds what the programs counted to a row that has the other fields.
+/// Adds what the programs counted to a row that has the other fields. What they
+/// do not count stays unknown.
 fn add(row: &mut CpuTimes, counted: &CpuTimes) {
     for (field, counted) in [
         (&mut row.busy_ns, counted.busy_ns),
@@ -73,6 +75,35 @@ fn add(row: &mut CpuTimes, counted: &CpuTimes) {
         (&mut row.idle_switches, counted.idle_switches),
         (&mut row.wakeups, counted.wakeups),
     ] {
-        *field = Some(field.unwrap_or(0) + counted.unwrap_or(0));
+        if let Some(counted) = counted {
+            *field = Some(field.unwrap_or(0).saturating_add(counted));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_programs_do_not_count_stays_unknown_and_is_no_zero() {
+        let counted = CpuTimes {
+            busy_ns: Some(7),
+            idle_switches: Some(0),
+            ..CpuTimes::default()
+        };
+        let mut total = CpuTimes {
+            user_ns: Some(3),
+            ..CpuTimes::default()
+        };
+        add(&mut total, &counted);
+        add(&mut total, &counted);
+        let expected = CpuTimes {
+            user_ns: Some(3),
+            busy_ns: Some(14),
+            idle_switches: Some(0),
+            ..CpuTimes::default()
+        };
+        assert_eq!(total, expected);
     }
 }

@@ -1,3 +1,4 @@
+use super::accounted;
 use crate::{
     collector::{CollectError, Collector, Cost},
     metric::{Backend, ProcessStats},
@@ -48,8 +49,11 @@ impl Collector for ProcessStatsCollector {
     }
 
     fn collect(&mut self, tick: &Tick) -> Result<ProcessStats, CollectError> {
-        self.scheduler.process_stats(tick).map_err(|error| {
-            CollectError::other(format_args!("cannot go through all tasks: {error}"))
-        })
+        let accounted = accounted(&self.scheduler, tick)?;
+        match &accounted.processes {
+            Some(Ok(processes)) => Ok(processes.clone()),
+            Some(Err(reason)) => Err(CollectError::other(reason)),
+            None => Err(CollectError::other("the tick does not collect them")),
+        }
     }
 }

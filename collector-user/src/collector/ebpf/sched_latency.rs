@@ -1,3 +1,4 @@
+use super::accounted;
 use crate::{
     collector::{CollectError, Collector},
     metric::{Backend, SchedLatency},
@@ -34,7 +35,8 @@ impl Collector for SchedLatencyCollector {
     }
 
     fn collect(&mut self, tick: &Tick) -> Result<SchedLatency, CollectError> {
-        self.scheduler.look_up(tick);
-        Ok(self.scheduler.sched_latency())
+        let accounted = accounted(&self.scheduler, tick)?;
+        let latency = accounted.latency.clone();
+        latency.ok_or_else(|| CollectError::other("the tick does not collect it"))
     }
 }

@@ -95,6 +95,7 @@ impl Collector for ProcfsProcessStats {
 #[cfg(test)]
 mod tests {
     use std::{
+        borrow::Cow,
         fs,
         process::{Child, Command, Stdio},
         time::Duration,
@@ -295,7 +296,7 @@ mod tests {
         let mut collector = ProcfsProcessStats::new();
         let process = loop {
             let stats = collector.collect(&sources.tick()).unwrap();
-            let process = stats.processes.get(busy.0.id()).cloned();
+            let process = stats.processes.get(busy.0.id()).map(Cow::into_owned);
             if let Some(process) = process
                 && process.cpu_ns > Some(100_000_000)
             {

@@ -349,6 +349,9 @@ impl<'a> Changes<'a> {
             pid: process.pid,
             ppid: process.ppid,
             start_time_ns: process.start_time_ns,
+            // Some time since the last scan.
+            end_time_ns: None,
+            lifetime_ns: None,
             comm: process.comm.clone(),
             exit_code: row.exit_status.and_then(ExitStatus::code),
             signal: row.exit_status.and_then(ExitStatus::signal),
@@ -358,6 +361,8 @@ impl<'a> Changes<'a> {
             system_ns: last(process.system_ns),
             runqueue_ns: last(process.runqueue_ns),
             blocked_ns: None,
+            interruptible_sleep_ns: None,
+            uninterruptible_sleep_ns: None,
             voluntary_switches: last(process.voluntary_switches),
             involuntary_switches: last(process.involuntary_switches),
             minor_faults: last(process.minor_faults),

@@ -54,11 +54,20 @@ const FAMILIES: &[CounterFamily] = &[
     CounterFamily {
         family: Family::counter(
             "host_process_blocked_seconds_total",
-            "Time in which threads slept.",
+            "Off-CPU time of threads in sleep.",
         ),
         unit: Value::Nanos,
         label: None,
         values: &[(4, "")],
+    },
+    CounterFamily {
+        family: Family::counter(
+            "host_process_sleep_seconds_total",
+            "Off-CPU time of threads in sleep, by type.",
+        ),
+        unit: Value::Nanos,
+        label: Some("type"),
+        values: &[(11, "interruptible"), (12, "uninterruptible")],
     },
     CounterFamily {
         family: Family::counter("host_process_switches_total", "Context switches, by why."),
@@ -164,7 +173,7 @@ impl Row {
         Self {
             labels: labels(process),
             before,
-            shown: Counters::of_process(process).minus(before),
+            shown: Counters::of_process(process, 0).minus(before),
             process: Arc::clone(process),
         }
     }
@@ -173,9 +182,13 @@ impl Row {
         if self.process.comm != process.comm {
             self.labels = labels(process);
         }
-        let shown = Counters::of_process(process).minus(self.before);
-        self.shown = shown.at_least(self.shown);
         self.process = Arc::clone(process);
+    }
+
+    /// Brings what is shown up to a time.
+    fn advance_to(&mut self, at_ns: u64) {
+        let shown = Counters::of_process(&self.process, at_ns).minus(self.before);
+        self.shown = shown.at_least(self.shown);
     }
 }
 
@@ -198,6 +211,7 @@ impl ProcessFamilies {
     pub(super) fn observe(&mut self, stats: &Arc<ProcessStats>, monotonic_ns: u64) {
         let previous = self.reading.replace(Arc::clone(stats));
         let exited = Counters::of_exited(&stats.exited);
+        let at_ns = stats.processes.as_of_ns();
         let nothing = ProcessList::default();
         let before = previous.as_ref().map_or(&nothing, |stats| &stats.processes);
         let mut begun = Vec::new();
@@ -218,7 +232,7 @@ impl ProcessFamilies {
                     self.listed.remove(process);
                     // Who is not listed any more may be among the others.
                     if stats.other.is_none() {
-                        let used = Counters::of_process(process).where_unknown(exited);
+                        let used = Counters::of_process(process, at_ns).where_unknown(exited);
                         self.vanished = self.vanished.plus(used);
                     }
                     self.remove_row(key(process));
@@ -230,14 +244,17 @@ impl ProcessFamilies {
             let free = self.limit.saturating_sub(self.rows.len());
             begun.sort_by_key(|process| Reverse(process.cpu_ns));
             for process in begun.into_iter().take(free) {
-                self.add_row(process, previous.as_deref());
+                self.add_row(process, previous.as_deref(), at_ns);
             }
         } else {
             self.choice.at = Some(now);
             self.choose(stats, previous.as_deref());
         }
         let others = stats.other.as_ref().map(Counters::of_others);
-        let listed = self.listed.counters();
+        let listed = self.listed.counters(at_ns);
+        for row in &mut self.rows {
+            row.advance_to(at_ns);
+        }
         let alive = listed.plus(others.unwrap_or_default());
         // A process that is read while it ends may be missing from both sums
         // for one tick: then the total and `other` wait for it.
@@ -254,15 +271,15 @@ impl ProcessFamilies {
 
     /// Gives a process a row, from where it was in the reading before: what it
     /// had used until then is counted already.
-    fn add_row(&mut self, process: &Arc<Process>, previous: Option<&ProcessStats>) {
+    fn add_row(&mut self, process: &Arc<Process>, previous: Option<&ProcessStats>, at_ns: u64) {
         let before = match previous {
             None => Counters::default(),
             Some(previous) => {
                 let row = previous.processes.get(process.pid);
                 match row.filter(|row| key(row) == key(process)) {
-                    Some(row) => Counters::of_process(row),
+                    Some(row) => Counters::of_process(&row, 0),
                     // It was among those that had no row there.
-                    None if previous.other.is_some() => Counters::of_process(process),
+                    None if previous.other.is_some() => Counters::of_process(process, at_ns),
                     None => Counters::default(),
                 }
             }
@@ -283,6 +300,7 @@ impl ProcessFamilies {
     /// one keeps it before one that used as much, so that rows do not come and
     /// go.
     fn choose(&mut self, stats: &Arc<ProcessStats>, previous: Option<&ProcessStats>) {
+        let at_ns = stats.processes.as_of_ns();
         let last = self.choice.reading.replace(Arc::clone(stats));
         let nothing = ProcessList::default();
         let last = last.as_ref().map_or(&nothing, |stats| &stats.processes);
@@ -328,7 +346,7 @@ impl ProcessFamilies {
             self.remove_row(key);
         }
         for (_, _, process) in ranked {
-            self.add_row(process, previous);
+            self.add_row(process, previous, at_ns);
         }
     }
 

@@ -1,26 +1,35 @@
-use crate::metric::{Cgroup, ExitedTotals, OtherProcesses, Process};
+use crate::metric::{Cgroup, ExitedTotals, OtherProcesses, Process, sum};
 
 /// How many counters a process has.
-pub(super) const COUNTERS: usize = 11;
+pub(super) const COUNTERS: usize = 13;
+
+/// Which of them is all sleep, and which are its kinds.
+pub(super) const SLEEP: usize = 4;
+pub(super) const SLEEP_KINDS: [usize; 2] = [11, 12];
 
 /// The counters of a process, or sums of them; `None` is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counters(pub(super) [Option<u64>; COUNTERS]);
 
 impl Counters {
-    pub(super) fn of_process(p: &Process) -> Self {
+    /// Of a process, with the sleep of its threads up to a time; 0 leaves out
+    /// what is in flight.
+    pub(super) fn of_process(p: &Process, at_ns: u64) -> Self {
+        let [interruptible, uninterruptible] = p.slept_ns(at_ns);
         Self([
             p.user_ns,
             p.system_ns,
             p.cpu_ns,
             p.runqueue_ns,
-            p.blocked_ns,
+            sum(interruptible, uninterruptible),
             p.voluntary_switches,
             p.involuntary_switches,
             p.minor_faults,
             p.major_faults,
             p.read_bytes,
             p.write_bytes,
+            interruptible,
+            uninterruptible,
         ])
     }
 
@@ -37,6 +46,8 @@ impl Counters {
             e.major_faults,
             None,
             None,
+            e.interruptible_sleep_ns,
+            e.uninterruptible_sleep_ns,
         ])
     }
 
@@ -53,6 +64,8 @@ impl Counters {
             c.major_faults,
             None,
             None,
+            c.interruptible_sleep_ns,
+            c.uninterruptible_sleep_ns,
         ])
     }
 
@@ -70,6 +83,8 @@ impl Counters {
             o.major_faults,
             o.read_bytes,
             o.write_bytes,
+            o.interruptible_sleep_ns,
+            o.uninterruptible_sleep_ns,
         ])
     }
 

@@ -1,5 +1,5 @@
-use super::rows::{COUNTERS, Counters};
-use crate::metric::{OtherProcesses, Process};
+use super::rows::{COUNTERS, Counters, SLEEP, SLEEP_KINDS};
+use crate::metric::{Asleep, OtherProcesses, Process};
 
 /// How many gauges a process has.
 pub(super) const GAUGES: usize = 3;
@@ -23,6 +23,9 @@ pub(super) struct Sums {
     values: [u128; ALL],
     /// How many processes know the value.
     known: [usize; ALL],
+    /// Threads that sleep, by kind: how many, and the sum of when they began to.
+    /// That is in none of the values.
+    asleep: [(u64, u128); 2],
 }
 
 impl Sums {
@@ -32,6 +35,9 @@ impl Sums {
                 self.values[index] += u128::from(value);
                 self.known[index] += 1;
             }
+        }
+        for (sum, one) in self.asleep.iter_mut().zip(asleep(process)) {
+            *sum = (sum.0 + one.0, sum.1 + one.1);
         }
     }
 
@@ -43,10 +49,24 @@ impl Sums {
                 self.known[index] = self.known[index].saturating_sub(1);
             }
         }
+        for (sum, one) in self.asleep.iter_mut().zip(asleep(process)) {
+            *sum = (sum.0.saturating_sub(one.0), sum.1.saturating_sub(one.1));
+        }
     }
 
-    pub(super) fn counters(&self) -> Counters {
-        Counters(std::array::from_fn(|index| self.value(index)))
+    /// The counters, with the sleep of threads up to a time.
+    pub(super) fn counters(&self, at_ns: u64) -> Counters {
+        let mut counters = Counters(std::array::from_fn(|index| self.value(index)));
+        for ((threads, since_ns), kind) in self.asleep.into_iter().zip(SLEEP_KINDS) {
+            let slept = (u128::from(threads) * u128::from(at_ns)).saturating_sub(since_ns);
+            let slept = u64::try_from(slept).unwrap_or(u64::MAX);
+            for index in [SLEEP, kind] {
+                if let Some(ns) = &mut counters.0[index] {
+                    *ns = ns.saturating_add(slept);
+                }
+            }
+        }
+        counters
     }
 
     pub(super) fn gauges(&self) -> [Option<u64>; GAUGES] {
@@ -59,7 +79,15 @@ impl Sums {
     }
 }
 
+fn asleep(process: &Process) -> [(u64, u128); 2] {
+    let Asleep {
+        interruptible,
+        uninterruptible,
+    } = &process.asleep;
+    [interruptible, uninterruptible].map(|of| (of.threads().into(), of.since_ns()))
+}
+
 fn values(process: &Process) -> impl Iterator<Item = Option<u64>> {
-    let counters = Counters::of_process(process).0;
+    let counters = Counters::of_process(process, 0).0;
     counters.into_iter().chain(gauges_of(process))
 }

@@ -42,6 +42,9 @@ pub(crate) struct CgroupTable {
     by_path: HashMap<Arc<str>, usize>,
     /// How many cgroups may have a row.
     limit: usize,
+    /// The time up to which threads that sleep have slept, on the monotonic
+    /// clock.
+    at_ns: u64,
 }
 
 #[derive(Debug, Default)]
@@ -66,14 +69,15 @@ impl Group {
         }
     }
 
-    fn row(&mut self) -> &Arc<Cgroup> {
-        if std::mem::take(&mut self.is_changed) {
+    fn row(&mut self, at_ns: u64) -> &Arc<Cgroup> {
+        if std::mem::take(&mut self.is_changed) || self.used.grows() {
+            let used = self.used.at(at_ns);
             // What is not known any more of the sum is not known of its peak.
-            self.told.raise_to(&self.used);
+            self.told.raise_to(&used);
             let row = Arc::make_mut(&mut self.row);
             row.processes = self.processes;
             if row.kind == CgroupKind::Unknown {
-                self.used.write_to(row);
+                used.write_to(row);
             } else {
                 self.told.write_to(row);
             }
@@ -103,7 +107,13 @@ impl CgroupTable {
             by_id: HashMap::new(),
             by_path: HashMap::new(),
             limit,
+            at_ns: 0,
         }
+    }
+
+    /// Moves on to a later time: what follows happens then.
+    pub(crate) fn advance_to(&mut self, monotonic_ns: u64) {
+        self.at_ns = self.at_ns.max(monotonic_ns);
     }
 
     /// The row of the cgroup of version 2 with this number.
@@ -214,22 +224,25 @@ impl CgroupTable {
         if *place == Some(to) || (place.is_some() && to == GroupId::UNKNOWN) {
             return;
         }
+        let at_ns = self.at_ns;
         let mut brought = None;
         if let Some(from) = *place
             && let Some(group) = self.change(from)
         {
             group.processes = group.processes.saturating_sub(1);
-            if from == GroupId::UNKNOWN {
+            brought = Some(if from == GroupId::UNKNOWN {
                 group.used.take_off(counted);
-                brought = Some(counted);
-            }
+                *counted
+            } else {
+                group.used.split_off_sleep(counted, at_ns)
+            });
         }
         *place = Some(to);
         if let Some(group) = self.change(to) {
             group.processes += 1;
             group.was_empty = false;
             if let Some(brought) = brought {
-                group.used.add(brought);
+                group.used.add(&brought);
             }
         }
     }
@@ -264,11 +277,12 @@ impl CgroupTable {
     /// The rows: those of cgroups, and of the other kinds those that are not
     /// empty. What has not changed is shared with the rows before.
     pub(crate) fn rows(&mut self) -> Vec<Arc<Cgroup>> {
+        let at_ns = self.at_ns;
         let groups = self.groups.iter_mut().flatten();
         let told = groups.filter(|group| {
             group.row.kind == CgroupKind::Cgroup || group.processes > 0 || !group.used.is_zero()
         });
-        told.map(|group| Arc::clone(group.row())).collect()
+        told.map(|group| Arc::clone(group.row(at_ns))).collect()
     }
 
     /// Counts the cgroups that are gone as removed: those in which no process

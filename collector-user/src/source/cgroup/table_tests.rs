@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::metric::Process;
+use crate::metric::{Process, Sleepers};
 
 fn used(cpu_ns: u64) -> Usage {
     Usage::of(&Process {
@@ -151,6 +151,47 @@ fn a_row_that_did_not_change_is_shared() {
     assert!(!Arc::ptr_eq(&before[0], &after[0]));
     assert!(Arc::ptr_eq(&before[1], &after[1]));
     assert_ne!(a, b);
+}
+
+/// A process with a thread that sleeps since then, and what others have slept.
+fn sleeps(since_ns: Option<u64>, slept_ns: u64) -> Usage {
+    let mut process = Process {
+        interruptible_sleep_ns: Some(slept_ns),
+        uninterruptible_sleep_ns: Some(0),
+        ..Process::default()
+    };
+    if let Some(since_ns) = since_ns {
+        *process.asleep.of_kind(false) = Sleepers::one(since_ns);
+    }
+    Usage::of(&process)
+}
+
+#[test]
+fn a_thread_that_sleeps_through_a_move_sleeps_in_each_cgroup_for_its_part() {
+    let mut table = CgroupTable::default();
+    let (a, b) = (table.of_id(1), table.of_id(2));
+    let mut member = Member::default();
+    let shown = |table: &mut CgroupTable, at_ns| {
+        table.advance_to(at_ns);
+        let rows = table.rows();
+        rows.iter()
+            .map(|row| row.interruptible_sleep_ns.zip(row.blocked_ns))
+            .map(|both| both.map_or(0, |(sleep, blocked)| sleep.min(blocked)))
+            .collect::<Vec<_>>()
+    };
+    table.advance_to(100);
+    table.enter(&mut member, a);
+    table.count(&mut member, &sleeps(Some(100), 0));
+    assert_eq!(shown(&mut table, 150), [50, 0]);
+    assert_eq!(shown(&mut table, 160), [60, 0], "it grows by itself");
+    table.advance_to(170);
+    table.enter(&mut member, b);
+    assert_eq!(shown(&mut table, 200), [70, 30]);
+    // It is woken at 210, and ends.
+    table.count(&mut member, &sleeps(None, 110));
+    assert_eq!(shown(&mut table, 300), [70, 40]);
+    table.leave(member, &sleeps(None, 110));
+    assert_eq!(shown(&mut table, 400), [70, 40]);
 }
 
 #[derive(Clone, Debug)]

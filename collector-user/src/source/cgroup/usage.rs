@@ -1,13 +1,55 @@
-use crate::metric::{Cgroup, Process};
+use crate::metric::{Asleep, Cgroup, Process, Sleepers, sum};
 
 /// How many counters of a process are added up to cgroups.
-const COUNTERS: usize = 9;
+const COUNTERS: usize = 10;
+
+/// Which of them are the kinds of sleep.
+const INTERRUPTIBLE: usize = 4;
+const UNINTERRUPTIBLE: usize = 5;
 
 /// The counters of a process, or of a cgroup, and which of them are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     values: [u64; COUNTERS],
     known: [bool; COUNTERS],
+    /// The threads that sleep, beside what is in `values`: of both kinds.
+    asleep: [InFlight; 2],
+}
+
+/// Sleep that goes on: of so many threads, each since some time.
+///
+/// Linear in the time at which it is asked for, so that it is added up and taken
+/// off like a counter. After a move between cgroups the offset is not that of
+/// the threads that are left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct InFlight {
+    threads: i64,
+    offset_ns: i128,
+}
+
+impl InFlight {
+    fn of(sleepers: &Sleepers) -> Self {
+        Self {
+            threads: sleepers.threads().into(),
+            offset_ns: sleepers.since_ns().cast_signed(),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.threads += other.threads;
+        self.offset_ns += other.offset_ns;
+    }
+
+    const fn negated(&self) -> Self {
+        Self {
+            threads: -self.threads,
+            offset_ns: -self.offset_ns,
+        }
+    }
+
+    fn at(&self, at_ns: u64) -> i128 {
+        i128::from(self.threads) * i128::from(at_ns) - self.offset_ns
+    }
 }
 
 /// Nothing was used, and that is known.
@@ -16,6 +58,7 @@ impl Default for Usage {
         Self {
             values: [0; COUNTERS],
             known: [true; COUNTERS],
+            asleep: [InFlight::default(); 2],
         }
     }
 }
@@ -28,21 +71,32 @@ impl Usage {
             process.user_ns,
             process.system_ns,
             process.runqueue_ns,
-            process.blocked_ns,
+            process.interruptible_sleep_ns,
+            process.uninterruptible_sleep_ns,
             process.voluntary_switches,
             process.involuntary_switches,
             process.minor_faults,
             process.major_faults,
         ];
+        let Asleep {
+            interruptible,
+            uninterruptible,
+        } = &process.asleep;
         Self {
             values: counters.map(Option::unwrap_or_default),
             known: counters.map(|counter| counter.is_some()),
+            asleep: [interruptible, uninterruptible].map(InFlight::of),
         }
     }
 
     /// Whether nothing was used.
     pub(super) fn is_zero(&self) -> bool {
-        self.values == [0; COUNTERS]
+        self.values == [0; COUNTERS] && !self.grows()
+    }
+
+    /// Whether it grows by itself, since threads sleep.
+    pub(super) fn grows(&self) -> bool {
+        self.asleep.iter().any(|asleep| asleep.threads != 0)
     }
 
     /// Adds what a process used since `before`. What is not known of one of
@@ -56,6 +110,10 @@ impl Usage {
                 .saturating_add(now.saturating_sub(before))
                 .saturating_sub(before.saturating_sub(now));
         }
+        for kind in 0..2 {
+            self.asleep[kind].add(&before.asleep[kind].negated());
+            self.asleep[kind].add(&now.asleep[kind]);
+        }
         self.know_only(&now.known);
     }
 
@@ -66,9 +124,39 @@ impl Usage {
 
     /// Takes off what was added of one part. What is known stays as it is.
     pub(super) fn take_off(&mut self, part: &Self) {
-        for (sum, part) in self.values.iter_mut().zip(part.values) {
-            *sum = sum.saturating_sub(part);
+        for (sum, value) in self.values.iter_mut().zip(part.values) {
+            *sum = sum.saturating_sub(value);
         }
+        for kind in 0..2 {
+            self.asleep[kind].add(&part.asleep[kind].negated());
+        }
+    }
+
+    /// The threads of one part sleep elsewhere from a time on. What they have
+    /// slept before stays here; the rest is returned.
+    pub(super) fn split_off_sleep(&mut self, part: &Self, at_ns: u64) -> Self {
+        let mut elsewhere = Self::default();
+        for kind in 0..2 {
+            let threads = part.asleep[kind].threads;
+            let from_then_on = InFlight {
+                threads,
+                offset_ns: i128::from(threads) * i128::from(at_ns),
+            };
+            self.asleep[kind].add(&from_then_on.negated());
+            elsewhere.asleep[kind] = from_then_on;
+        }
+        elsewhere
+    }
+
+    /// With the sleep that goes on, up to a time.
+    pub(super) fn at(&self, at_ns: u64) -> Self {
+        let mut used = *self;
+        for (kind, counter) in [INTERRUPTIBLE, UNINTERRUPTIBLE].into_iter().enumerate() {
+            let ns = i128::from(used.values[counter]) + used.asleep[kind].at(at_ns);
+            used.values[counter] = u64::try_from(ns.max(0)).unwrap_or(u64::MAX);
+        }
+        used.asleep = [InFlight::default(); 2];
+        used
     }
 
     /// The higher one of each counter.
@@ -92,7 +180,8 @@ impl Usage {
             &mut row.user_ns,
             &mut row.system_ns,
             &mut row.runqueue_ns,
-            &mut row.blocked_ns,
+            &mut row.interruptible_sleep_ns,
+            &mut row.uninterruptible_sleep_ns,
             &mut row.voluntary_switches,
             &mut row.involuntary_switches,
             &mut row.minor_faults,
@@ -101,5 +190,6 @@ impl Usage {
         for (counter, field) in fields.into_iter().enumerate() {
             *field = self.known[counter].then_some(self.values[counter]);
         }
+        row.blocked_ns = sum(row.interruptible_sleep_ns, row.uninterruptible_sleep_ns);
     }
 }

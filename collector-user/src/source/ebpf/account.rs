@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use collector_ebpf::{KERNEL_THREAD, Thread, UNSEEN};
+use collector_ebpf::{KERNEL_THREAD, THREAD_LIVE, Thread, UNSEEN, is_uninterruptible, sleeps};
 
 use super::{
     cgroups::Place,
@@ -8,7 +8,7 @@ use super::{
     known::Known,
 };
 use crate::{
-    metric::{Process, ProcessState},
+    metric::{Asleep, Process, ProcessState, Sleepers, sum},
     source::cgroup::Usage,
 };
 
@@ -58,6 +58,10 @@ pub(crate) struct Account {
     /// readings that have it.
     pub(crate) row: Arc<Process>,
     pub(crate) counters: Counters,
+    /// Its threads that sleep, by their records.
+    pub(crate) asleep: Asleep,
+    /// The time as of which the row was made.
+    renewed_ns: u64,
     pub(crate) place: Place,
     /// The kernel's number of the program that it executes, as far as it
     /// matters: whether it is another one.
@@ -78,6 +82,9 @@ pub(crate) struct Account {
     pub(crate) has_base: bool,
     /// Whether its row is not what it was in the last reading.
     pub(crate) is_changed: bool,
+    /// Whether all its threads have ended, and its parent has not asked for its
+    /// status.
+    pub(crate) is_zombie: bool,
 }
 
 /// Time that has passed but was not charged yet, because the thread has not
@@ -86,8 +93,17 @@ pub(crate) struct Account {
 pub(crate) struct InFlight {
     pub(crate) cpu_ns: u64,
     pub(crate) runqueue_ns: u64,
+    /// Threads that sleep by their records, and have a CPU by now.
+    pub(crate) awake: Asleep,
     /// Whether the leading thread has a CPU.
     pub(crate) is_running: bool,
+}
+
+/// The time of a row, and when rows were shown last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    pub(crate) now_ns: u64,
+    pub(crate) shown_ns: u64,
 }
 
 impl Account {
@@ -101,6 +117,8 @@ impl Account {
                 ..Process::default()
             }),
             counters: Counters::default(),
+            asleep: Asleep::default(),
+            renewed_ns: 0,
             place: Place::default(),
             exec_id: None,
             threads: 0,
@@ -111,6 +129,7 @@ impl Account {
             is_identified: false,
             has_base: false,
             is_changed: false,
+            is_zombie: false,
         }
     }
 
@@ -128,8 +147,8 @@ impl Account {
     }
 
     /// What it used up to now, as far as it is charged or was published.
-    pub(crate) fn used(&mut self, known: &Known) -> Usage {
-        Usage::of(self.renew(InFlight::default(), known))
+    pub(crate) fn used(&mut self, known: &Known, times: Times) -> Usage {
+        Usage::of(self.renew(InFlight::default(), known, times))
     }
 
     /// What it used in its whole life, once that is over: without what was
@@ -142,6 +161,8 @@ impl Account {
             system_ns: ended.system_ns,
             runqueue_ns: ended.runqueue_ns,
             blocked_ns: ended.blocked_ns,
+            interruptible_sleep_ns: ended.interruptible_sleep_ns,
+            uninterruptible_sleep_ns: ended.uninterruptible_sleep_ns,
             voluntary_switches: ended.voluntary_switches,
             involuntary_switches: ended.involuntary_switches,
             minor_faults: ended.minor_faults,
@@ -162,8 +183,34 @@ impl Account {
     ///
     /// An estimate of the time in flight may have been too high, and totals
     /// never shrink.
-    pub(crate) fn renew(&mut self, in_flight: InFlight, known: &Known) -> &Arc<Process> {
+    pub(crate) fn renew(
+        &mut self,
+        in_flight: InFlight,
+        known: &Known,
+        times: Times,
+    ) -> &Arc<Process> {
         let counters = &self.counters;
+        let asleep = self.asleep.without(&in_flight.awake);
+        // The row may have been made anew since it was shown.
+        let sleep_shown = self.row.slept_ns(self.renewed_ns.max(times.shown_ns));
+        self.renewed_ns = times.now_ns;
+        // A thread that was woken and waits for a CPU is taken to sleep until
+        // it has one.
+        let slept = |ended_ns: u64, sleepers: &Sleepers, shown_ns: Option<u64>| {
+            let now_ns = ended_ns.saturating_add(sleepers.slept_ns(times.now_ns));
+            let taken_back_ns = shown_ns.unwrap_or(0).saturating_sub(now_ns);
+            ended_ns.saturating_add(taken_back_ns)
+        };
+        let interruptible_ns = slept(
+            counters.interruptible_ns,
+            &asleep.interruptible,
+            sleep_shown[0],
+        );
+        let uninterruptible_ns = slept(
+            counters.uninterruptible_ns,
+            &asleep.uninterruptible,
+            sleep_shown[1],
+        );
         let at_least = |value: u64, shown: Option<u64>| value.max(shown.unwrap_or(0));
         let cpu_ns = at_least(counters.cpu_ns + in_flight.cpu_ns, self.row.cpu_ns);
         let runqueue_ns = at_least(
@@ -191,12 +238,19 @@ impl Account {
         row.user_ns = known.split.then_some(split.user_ns);
         row.system_ns = known.split.then_some(split.system_ns);
         row.runqueue_ns = known.runqueue.then_some(runqueue_ns);
-        row.blocked_ns = known.blocked.then_some(counters.blocked_ns);
+        row.interruptible_sleep_ns = known.sleep.then_some(interruptible_ns);
+        row.uninterruptible_sleep_ns = known.sleep.then_some(uninterruptible_ns);
+        row.blocked_ns = sum(row.interruptible_sleep_ns, row.uninterruptible_sleep_ns);
+        row.asleep = if known.sleep {
+            asleep
+        } else {
+            Asleep::default()
+        };
         row.voluntary_switches = Some(counters.voluntary_switches);
         row.involuntary_switches = Some(counters.involuntary_switches);
         row.minor_faults = known.minor_faults.then_some(counters.minor_faults);
         row.major_faults = known.major_faults.then_some(counters.major_faults);
-        if self.kernel_thread == Some(true) {
+        if self.kernel_thread == Some(true) || self.is_zombie {
             row.rss_bytes = known.rss.then_some(0);
             row.vm_bytes = known.vm.then_some(0);
         }
@@ -204,12 +258,31 @@ impl Account {
     }
 }
 
+/// The sleep of a thread that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sleep {
+    pub(crate) since_ns: u64,
+    pub(crate) is_uninterruptible: bool,
+}
+
+impl Sleep {
+    /// That of a thread by its record: it may have got a CPU since that was
+    /// written.
+    pub(crate) fn of(thread: &Thread) -> Option<Self> {
+        let is_asleep = sleeps(thread.task_state)
+            && thread.state == THREAD_LIVE
+            && !matches!(thread.left_at_ns, 0 | UNSEEN);
+        is_asleep.then_some(Self {
+            since_ns: thread.left_at_ns,
+            is_uninterruptible: is_uninterruptible(thread.task_state),
+        })
+    }
+}
+
 /// Since when a thread waits for a CPU, if it has none and does: it was
 /// preempted, or the wakeups are watched and one was seen.
 pub(crate) const fn waits_since(thread: &Thread) -> Option<u64> {
-    if thread.woken_at_ns != 0 {
-        Some(thread.woken_at_ns)
-    } else if thread.task_state == 0 && !matches!(thread.left_at_ns, 0 | UNSEEN) {
+    if thread.task_state == 0 && !matches!(thread.left_at_ns, 0 | UNSEEN) {
         Some(thread.left_at_ns)
     } else {
         None

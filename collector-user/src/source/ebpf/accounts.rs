@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use collector_ebpf::{GROUP_DEAD, THREAD_DEAD, THREAD_FREE, Thread};
+use collector_ebpf::{GROUP_DEAD, THREAD_DEAD, THREAD_FREE, TaskEntry, Thread};
 
 use super::{
-    account::{Account, InFlight, Key, Located, process_state, waits_since},
+    account::{Account, InFlight, Key, Located, Sleep, Times, process_state, waits_since},
     cgroups::Cgroups,
     counters::{Counters, Split},
     fetch::fetch,
@@ -23,6 +23,7 @@ mod reading;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod zombies;
 
 pub(crate) use lifecycle::Clock;
 pub(crate) use look_up::{Details, LookUp};
@@ -47,14 +48,20 @@ pub(crate) struct Accounts {
     changed: Vec<Located>,
     /// Processes that had time in flight in the last reading.
     in_flight: BTreeMap<Key, InFlight>,
+    /// Processes that have ended since it was looked at last whether they are
+    /// reaped, and those that were not by then.
+    just_ended: Vec<Located>,
+    zombies: VecDeque<Located>,
     exited_processes: u64,
     rows_made: u64,
+    /// The time of what was done last, and that of the last reading.
+    times: Times,
     exited: Counters,
     exited_split: Split,
     /// Threads that had left their last CPU when they were read.
-    dead: Vec<u32>,
+    dead: Vec<Dead>,
     /// Those of them whose event had not come by then, and when that was.
-    overdue: Vec<(u32, u64)>,
+    overdue: Vec<(Dead, u64)>,
     /// Threads of whose end no event told, since it was lost.
     ends_found: u64,
     /// Threads that waited for a CPU when they were read, and since when,
@@ -69,6 +76,9 @@ pub(crate) struct Accounts {
     /// Threads that were ended because they were not found any more, and
     /// whose records are given away in the round after that.
     gone: Vec<(u32, u32)>,
+    /// Processes that the pass over all tasks found to be zombies, and of which
+    /// nothing is known otherwise.
+    found_zombies: Vec<TaskEntry>,
     /// How many processes have no name yet: their fork was not seen.
     unidentified: usize,
     /// Processes that have begun or were moved, and of which something can only
@@ -97,8 +107,11 @@ impl Accounts {
             rows: ProcessList::default(),
             changed: Vec::new(),
             in_flight: BTreeMap::new(),
+            just_ended: Vec::new(),
+            zombies: VecDeque::new(),
             exited_processes: 0,
             rows_made: 0,
+            times: Times::default(),
             exited: Counters::default(),
             exited_split: Split::default(),
             dead: Vec::new(),
@@ -108,6 +121,7 @@ impl Accounts {
             transfers: HashMap::new(),
             round: 0,
             gone: Vec::new(),
+            found_zombies: Vec::new(),
             unidentified: 0,
             to_look_up: Vec::new(),
             to_look_up_later: Vec::new(),
@@ -115,6 +129,12 @@ impl Accounts {
             distrusts_cgroups: false,
             running_at_moves: Vec::new(),
         }
+    }
+
+    /// Moves on to a later time: what follows happens then.
+    pub(crate) fn advance_to(&mut self, monotonic_ns: u64) {
+        self.times.now_ns = self.times.now_ns.max(monotonic_ns);
+        self.cgroups.advance_to(self.times.now_ns);
     }
 
     pub(crate) const fn known(&self) -> &Known {
@@ -137,6 +157,11 @@ impl Accounts {
         self.unidentified
     }
 
+    /// What a thread had used by its record, as it was read last.
+    pub(crate) fn cpu_ns_of(&self, record: u32) -> Option<u64> {
+        self.seen.get(record).map(|seen| seen.counters.cpu_ns)
+    }
+
     /// The threads that waited for a CPU when they were read last. To be read
     /// again: their wait goes on without any change to the record.
     pub(crate) fn take_waiting(&mut self, into: &mut Vec<u32>) {
@@ -155,6 +180,30 @@ impl Accounts {
         }
     }
 
+    /// A thread got its record from a pass over all tasks, long after it was
+    /// made: there had been none for it. What it had used by then is in
+    /// `unattributed_ns` of the CPUs, and is not counted again.
+    pub(crate) fn found_late(&mut self, index: u32, entry: &TaskEntry) {
+        let process = Key {
+            pid: entry.tgid,
+            start_ns: entry.process_start_ns,
+        };
+        if let Some(seen) = self.seen.get_or_insert(index)
+            && seen.process.key() != process
+        {
+            *seen = Seen {
+                process: Located::nowhere(process),
+                round: self.round,
+                counters: Counters {
+                    cpu_ns: entry.found_cpu_ns,
+                    ..Counters::default()
+                },
+                is_late: true,
+                ..Seen::default()
+            };
+        }
+    }
+
     /// A record as it was just read.
     pub(crate) fn update(&mut self, index: u32, thread: &Thread) {
         if thread.state == THREAD_FREE || thread.tgid == 0 {
@@ -167,12 +216,12 @@ impl Accounts {
             pid: thread.tgid,
             start_ns: thread.process_start_ns,
         };
-        let is_new = seen.process.key() != process;
+        let is_new = seen.process.key() != process || std::mem::take(&mut seen.is_late);
         // One that no pass found is not to be taken up again.
         if is_new && seen.is_dead {
             return;
         }
-        if is_new {
+        if seen.process.key() != process {
             *seen = Seen {
                 process: Located::nowhere(process),
                 round: self.round,
@@ -189,6 +238,11 @@ impl Accounts {
         }
         let growth = seen.counters.advance(&Counters::of(thread));
         account.counters.add(&growth);
+        let asleep_before = seen.asleep();
+        let sleeps_otherwise = seen.set_asleep(Sleep::of(thread));
+        if sleeps_otherwise {
+            account.asleep = account.asleep.without(&asleep_before).with(&seen.asleep());
+        }
         let waits_since = waits_since(thread);
         // `execve` makes the thread that calls it the leading one.
         seen.is_leader = thread.tid == thread.tgid;
@@ -200,7 +254,8 @@ impl Accounts {
             });
         }
         // A pass over all tasks reads every record, and most are as they were.
-        if is_new || growth != Counters::default() || account.state != state_before {
+        let has_grown = growth != Counters::default();
+        if is_new || has_grown || sleeps_otherwise || account.state != state_before {
             changed(account, &mut self.changed);
         }
         if thread.flags & GROUP_DEAD != 0 {
@@ -211,12 +266,22 @@ impl Accounts {
             // CPU may not have seen yet all that another one wrote before.
             if !seen.is_dead {
                 seen.is_dead = true;
-                self.dead.push(index);
+                self.dead.push(Dead {
+                    at_ns: thread.left_at_ns,
+                    index,
+                });
             }
         } else if let Some(since_ns) = waits_since {
             self.waiting.push((index, since_ns));
         }
     }
+}
+
+/// A thread that has left its last CPU: when, and its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Dead {
+    at_ns: u64,
+    index: u32,
 }
 
 /// Bytes read and written by the threads of a process that a pass came by.

@@ -70,6 +70,11 @@ impl Cgroups {
         }
     }
 
+    /// Moves on to a later time: what follows happens then.
+    pub(crate) fn advance_to(&mut self, monotonic_ns: u64) {
+        self.table.advance_to(monotonic_ns);
+    }
+
     /// Whether the cgroup with this number is the cgroup of its processes.
     const fn tells(&self, id: u64) -> bool {
         id != 0 && (id != ROOT || self.hierarchies.only_version_2)

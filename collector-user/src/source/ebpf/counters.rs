@@ -12,7 +12,8 @@ pub(crate) struct Counters {
     /// As the timer tick saw it; see [`Split`].
     pub(crate) system_ns: u64,
     pub(crate) runqueue_ns: u64,
-    pub(crate) blocked_ns: u64,
+    pub(crate) interruptible_ns: u64,
+    pub(crate) uninterruptible_ns: u64,
     pub(crate) voluntary_switches: u64,
     pub(crate) involuntary_switches: u64,
     pub(crate) minor_faults: u64,
@@ -27,7 +28,8 @@ impl Counters {
             user_ns: thread.user_ns,
             system_ns: thread.system_ns,
             runqueue_ns: thread.runqueue_ns,
-            blocked_ns: thread.blocked_ns,
+            interruptible_ns: thread.interruptible_ns,
+            uninterruptible_ns: thread.uninterruptible_ns,
             voluntary_switches: thread.voluntary_switches,
             involuntary_switches: thread.involuntary_switches,
             minor_faults: thread.minor_faults,
@@ -42,7 +44,8 @@ impl Counters {
             user_ns: combine(self.user_ns, other.user_ns),
             system_ns: combine(self.system_ns, other.system_ns),
             runqueue_ns: combine(self.runqueue_ns, other.runqueue_ns),
-            blocked_ns: combine(self.blocked_ns, other.blocked_ns),
+            interruptible_ns: combine(self.interruptible_ns, other.interruptible_ns),
+            uninterruptible_ns: combine(self.uninterruptible_ns, other.uninterruptible_ns),
             voluntary_switches: combine(self.voluntary_switches, other.voluntary_switches),
             involuntary_switches: combine(self.involuntary_switches, other.involuntary_switches),
             minor_faults: combine(self.minor_faults, other.minor_faults),
@@ -58,6 +61,12 @@ impl Counters {
         let growth = highest.zip(self, u64::saturating_sub);
         *self = highest;
         growth
+    }
+
+    /// Sleep of both kinds.
+    pub(crate) const fn slept_ns(&self) -> u64 {
+        self.interruptible_ns
+            .saturating_add(self.uninterruptible_ns)
     }
 
     /// Adds another's counters to these.
@@ -118,7 +127,9 @@ pub(crate) fn exited_totals(
         user_ns: known.split.then_some(split.user_ns),
         system_ns: known.split.then_some(split.system_ns),
         runqueue_ns: known.runqueue.then_some(counters.runqueue_ns),
-        blocked_ns: known.blocked.then_some(counters.blocked_ns),
+        blocked_ns: known.sleep.then_some(counters.slept_ns()),
+        interruptible_sleep_ns: known.sleep.then_some(counters.interruptible_ns),
+        uninterruptible_sleep_ns: known.sleep.then_some(counters.uninterruptible_ns),
         voluntary_switches: Some(counters.voluntary_switches),
         involuntary_switches: Some(counters.involuntary_switches),
         minor_faults: known.minor_faults.then_some(counters.minor_faults),

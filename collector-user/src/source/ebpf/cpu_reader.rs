@@ -1,4 +1,4 @@
-use std::{io, ops::Range};
+use std::{fmt::Write as _, io, ops::Range};
 
 use aya::{
     Ebpf,
@@ -9,12 +9,13 @@ use collector_ebpf::{CpuCounters, CpuReading};
 use super::{
     cpu_check,
     cpu_states::{self, times},
+    loader::with_causes,
     mapped::{MappedArray, Record},
     missed_runs::MissedRuns,
 };
 use crate::{
     metric::CpuStats,
-    source::{procfs::proc_stat, read_kernel_file},
+    source::{procfs::proc_stat, read_kernel_file, sysfs::parse_cpu_list},
 };
 
 /// The program that reads the CPUs.
@@ -99,7 +100,9 @@ impl CpuReader {
             for _ in 0..ATTEMPTS {
                 let mut options = RawTracePointRunOptions::new();
                 options.args[0] = u64::from(first);
-                let run = program.test_run(options).map_err(io::Error::other)?;
+                let run = program
+                    .test_run(options)
+                    .map_err(|error| io::Error::other(with_causes(&error)))?;
                 next = run.return_value;
                 if self.take(first..next) {
                     break;
@@ -141,7 +144,19 @@ impl CpuReader {
     /// # Errors
     ///
     /// Where they differ: then these are not to be used.
-    pub(super) fn check(&mut self, ebpf: &Ebpf) -> Result<(), String> {
+    pub(super) fn check(&mut self, ebpf: &Ebpf) -> Result<(), Unused> {
+        self.agree(ebpf).map_err(|difference| {
+            let list = |name: &str| {
+                let text = read_kernel_file(&format!("/sys/devices/system/cpu/{name}")).ok()?;
+                parse_cpu_list(&text).ok()
+            };
+            let of = |lists: Option<(Vec<u32>, Vec<u32>)>| lists.unwrap_or_default();
+            let (present, online) = of(list("present").zip(list("online")));
+            Unused::because(&difference, &present, &online)
+        })
+    }
+
+    fn agree(&mut self, ebpf: &Ebpf) -> Result<(), String> {
         self.find_cpus(ebpf).map_err(|error| error.to_string())?;
         let mut forks_before = None;
         let mut agreed = Err(String::new());
@@ -236,9 +251,54 @@ impl CpuReader {
     }
 }
 
+/// Why the program is not used, and what would help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unused {
+    pub(super) reason: String,
+    pub(super) advice: String,
+}
+
+impl Unused {
+    /// That it tells other times than `/proc/stat`, where these CPUs are
+    /// present and online.
+    fn because(difference: &str, present: &[u32], online: &[u32]) -> Self {
+        let mut reason = format!("it does not tell the times of /proc/stat: {difference}");
+        let mut advice = "nothing is missing but what a thread that has a CPU has used of it: \
+                          /proc/stat is read in its place"
+            .to_owned();
+        let offline = present.iter().find(|cpu| !online.contains(cpu));
+        if let Some(cpu) = offline {
+            let _ = write!(
+                reason,
+                "; CPU {cpu} is offline, and what it did before cannot be found until it is online"
+            );
+            advice = format!(
+                "start the agent while the CPU is online: write 1 to \
+                 /sys/devices/system/cpu/cpu{cpu}/online, then restart it"
+            );
+        }
+        Self { reason, advice }
+    }
+}
+
 fn program(ebpf: &Ebpf) -> io::Result<&RawTracePoint> {
     ebpf.program(PROGRAM)
         .ok_or_else(|| io::Error::other("the object has no program read_cpus"))?
         .try_into()
-        .map_err(io::Error::other)
+        .map_err(|error| io::Error::other(with_causes(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Unused;
+
+    #[test]
+    fn a_cpu_that_is_offline_at_the_start_is_named_with_what_would_help() {
+        let unused = Unused::because("all CPUs: 7 ns of user time", &[0, 1, 2], &[0, 2]);
+        assert!(unused.reason.contains("CPU 1 is offline"), "{unused:?}");
+        assert!(unused.advice.contains("cpu1/online"), "{unused:?}");
+        let unused = Unused::because("all CPUs: 7 ns of user time", &[0, 1], &[0, 1]);
+        assert!(!unused.reason.contains("offline"), "{unused:?}");
+        assert!(!unused.advice.contains("kernel"), "{unused:?}");
+    }
 }

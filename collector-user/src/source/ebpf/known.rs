@@ -10,7 +10,7 @@ use super::{
 pub(crate) struct Known {
     pub(crate) split: bool,
     pub(crate) runqueue: bool,
-    pub(crate) blocked: bool,
+    pub(crate) sleep: bool,
     pub(crate) wakeups: bool,
     pub(crate) minor_faults: bool,
     pub(crate) major_faults: bool,
@@ -39,7 +39,7 @@ impl Known {
         Self {
             split: has(&["task_struct.utime", "task_struct.stime"]),
             runqueue: wakeups || counts_waits,
-            blocked: wakeups || counts_waits,
+            sleep: wakeups || counts_waits,
             wakeups,
             minor_faults: has(&["task_struct.min_flt"]),
             major_faults: has(&["task_struct.maj_flt"]),

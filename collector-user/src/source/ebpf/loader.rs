@@ -23,8 +23,8 @@ mod sizes;
 pub(super) use attach::program_of;
 use attach::{Attacher, pretend};
 pub(super) use programs::{RUN_DELAY, WAKEUPS};
-pub(super) use refusal::refused;
-pub(super) use sizes::Sizes;
+pub(super) use refusal::{refused, with_causes};
+pub(super) use sizes::{Sizes, pid_max};
 
 /// Loaded and attached, with the maps ready to be read.
 pub(super) struct Loaded {
@@ -63,10 +63,12 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
         cpu_offsets.as_ref().unwrap_or(&CpuOffsets::UNKNOWN),
         loaded_at_ns,
     )?;
+    maps::check_sizes(&ebpf)?;
     let debug_log = DebugLog::of(&mut ebpf);
     // The programs take records from there as soon as they are attached.
     let free = maps::free(&mut ebpf, sizes.threads)?;
-    let kernel_btf = AyaBtf::from_sys_fs().map_err(|error| LoadError::Other(error.to_string()))?;
+    let kernel_btf =
+        AyaBtf::from_sys_fs().map_err(|error| LoadError::Other(with_causes(&error)))?;
     let mut attacher = Attacher {
         ebpf: &mut ebpf,
         btf: &kernel_btf,

@@ -4,6 +4,7 @@
 use std::{
     io,
     marker::PhantomData,
+    mem::MaybeUninit,
     os::fd::{AsFd as _, AsRawFd as _},
     ptr,
     sync::atomic::{Ordering, fence},
@@ -18,14 +19,41 @@ use memmap2::{MmapOptions, MmapRaw};
 ///
 /// # Safety
 ///
-/// The type is `repr(C)`, has no padding, and each of its parts may have any
-/// value.
-pub(crate) unsafe trait Record: Copy {}
+/// The type is `repr(C)`, has no padding, is as long as a number of words, and
+/// each of its parts may have any value.
+pub(crate) unsafe trait Record: Copy {
+    /// How many words of 8 bytes it has.
+    const WORDS: usize = {
+        assert!(size_of::<Self>().is_multiple_of(8) && align_of::<Self>() == 8);
+        size_of::<Self>() / 8
+    };
+}
+
+/// Copies a record word by word: so each field is from before or from after
+/// whatever the kernel writes meanwhile, and none from both.
+///
+/// # Safety
+///
+/// `from` is valid for reads and aligned; the kernel may write to it.
+unsafe fn read_words<T: Record>(from: *const T) -> T {
+    let mut record = MaybeUninit::<T>::uninit();
+    let (from, to) = (from.cast::<u64>(), record.as_mut_ptr().cast::<u64>());
+    for word in 0..T::WORDS {
+        // SAFETY: the word is within the record, by the caller's promise and by
+        // the size of the type.
+        unsafe { to.add(word).write(from.add(word).read_volatile()) };
+    }
+    // SAFETY: all words were written, the type has no padding, and any bits are
+    // a value of it.
+    unsafe { record.assume_init() }
+}
 
 // SAFETY: integers only, and no padding.
 unsafe impl Record for Thread {}
 // SAFETY: integers only, and no padding.
 unsafe impl Record for Cpu {}
+// SAFETY: integers only, and no padding.
+unsafe impl Record for CpuCounters {}
 
 /// A `BPF_MAP_TYPE_ARRAY` with `BPF_F_MMAPABLE`.
 ///
@@ -81,9 +109,8 @@ impl<T: Record> MappedArray<T> {
     pub(crate) fn read(&self, index: u32) -> Option<T> {
         let element = self.element(index)?;
         // SAFETY: the element is within the mapping and aligned, since the
-        // mapping begins at a page and the stride is a multiple of 8; any bits
-        // are a value of `T`.
-        Some(unsafe { ptr::read_volatile(element) })
+        // mapping begins at a page and the stride is a multiple of 8.
+        Some(unsafe { read_words(element) })
     }
 }
 
@@ -110,7 +137,7 @@ impl MappedArray<Cpu> {
     pub(crate) fn counters(&self, index: u32) -> Option<CpuCounters> {
         let element = self.element(index)?;
         // SAFETY: as in `read`: the part is within the element.
-        let counters = unsafe { ptr::read_volatile(&raw const (*element).counters) };
+        let counters = unsafe { read_words(&raw const (*element).counters) };
         (counters.since_ns != 0).then_some(counters)
     }
 
@@ -168,7 +195,9 @@ impl MappedArray<Thread> {
 impl<const N: usize> MappedArray<[u8; N]> {
     /// Adds the position of each byte that is set to `found`, and clears it.
     ///
-    /// What the kernel wrote before it set a byte is visible afterwards.
+    /// What the kernel wrote before it set a byte is visible afterwards, where
+    /// CPUs see each other's writes in order. On arm64 they may not, for some
+    /// nanoseconds: who drains reads what it has found once more by the next.
     pub(crate) fn drain_into(&self, found: &mut Vec<u32>) {
         let words = self.length as usize * N / 8;
         let base: *mut u64 = self.memory.as_mut_ptr().cast();

@@ -39,7 +39,7 @@ use std::path::PathBuf;
 pub use heap::share_heap;
 pub use report::{LoadReport, MissingField, ProgramReport, ProgramState};
 pub use rights::Rights;
-pub use scheduler::{EventSink, EventStream, Scheduler};
+pub use scheduler::{Accounted, EventSink, EventStream, Scheduler};
 pub use state::Look;
 
 /// How the programs are loaded.

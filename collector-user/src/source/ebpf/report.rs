@@ -37,8 +37,10 @@ pub enum ProgramState {
     },
     /// It is not.
     Off {
-        /// Why, and what would mend it.
+        /// Why.
         reason: String,
+        /// What would help.
+        advice: String,
     },
 }
 

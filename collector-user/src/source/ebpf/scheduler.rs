@@ -9,12 +9,16 @@ use std::{
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::{
-    LoadError, LoadOptions, LoadReport, ProgramState, cpu_reader, heap, loader,
+    LoadError, LoadOptions, LoadReport, ProgramState,
+    cpu_reader::{self, Unused},
+    heap, loader,
     state::{Look, LookUps, State},
 };
 use crate::{
-    metric::{CpuStats, CpuTimes, ProcessEvent, ProcessStats, SchedLatency},
-    source::Tick,
+    metric::{
+        CpuStats, CpuTimes, MetricInfo, ProcessEvent, ProcessStats, Reading as _, SchedLatency,
+    },
+    source::{ReadWindow, Tick},
 };
 
 mod events;
@@ -66,13 +70,14 @@ impl Scheduler {
         state
             .pass(SystemTime::now())
             .map_err(|error| failed("cannot go through the tasks that are there", error))?;
-        if let Err(difference) = state.check_cpus() {
-            let reason = format!("it does not tell the times of /proc/stat: {difference}");
-            tracing::warn!(reason, "the program read_cpus is not used");
+        if let Err(unused) = state.check_cpus() {
+            let Unused { reason, advice } = unused;
+            tracing::warn!(reason, advice, "the program read_cpus is not used");
             for program in &mut report.programs {
                 if program.name == cpu_reader::PROGRAM {
                     program.state = ProgramState::Off {
                         reason: reason.clone(),
+                        advice: advice.clone(),
                     };
                 }
             }
@@ -108,6 +113,59 @@ impl Scheduler {
     /// as long as the returned stream is kept.
     pub fn send_events_to(&self, sink: impl EventSink + 'static) -> EventStream {
         self.inner.shared.send_events_to(Arc::new(sink))
+    }
+
+    /// What the metrics of this tick need that are accounted together, read once
+    /// in the tick and as of one time; `None` if the tick has something else
+    /// under the same key.
+    ///
+    /// What no metric of the tick needs is left out.
+    pub fn accounted(&self, tick: &Tick) -> Option<Arc<Accounted>> {
+        tick.shared(ACCOUNTED, |tick| self.account(tick))
+    }
+
+    fn account(&self, tick: &Tick) -> Accounted {
+        let wants = |metric: &MetricInfo| tick.collects(metric.name);
+        let wants_processes = wants(&ProcessStats::METRIC);
+        let wants_latency = wants(&SchedLatency::METRIC);
+        let shared = &self.inner.shared;
+        // A pass over all tasks may take a while: it is none of the time of the
+        // reading.
+        let passed = if wants_processes {
+            shared.handing_on(drain_and_pass)
+        } else {
+            Ok(())
+        };
+        if wants_processes || wants_latency {
+            self.look_up(tick);
+        }
+        shared.handing_on(|state, events| {
+            let began_ns = now_ns();
+            state.read_cpus();
+            let (processes, cpus) = if wants_processes {
+                let (look, latest) = state.look(now_ns(), SystemTime::now(), tick);
+                events.extend(latest);
+                (Some(look.processes), look.cpus)
+            } else {
+                (None, state.cpu_times(now_ns(), tick))
+            };
+            let accounted = Accounted {
+                processes: processes.map(|processes| match &passed {
+                    Ok(()) => Ok(processes),
+                    Err(error) => Err(format!("cannot go through all tasks: {error}")),
+                }),
+                kernel: state.cpu_stats(),
+                cpus,
+                latency: wants_latency.then(|| state.sched_latency()),
+                events_dropped: state.events_dropped(),
+                threads_dropped: state.threads_dropped(),
+            };
+            tick.note_read(ReadWindow {
+                began_ns,
+                ended_ns: now_ns(),
+            });
+            accounted
+        })
     }
 
     /// Every process, as of now.
@@ -219,6 +277,29 @@ impl Scheduler {
     pub fn sched_latency(&self) -> SchedLatency {
         self.inner.shared.state().sched_latency()
     }
+}
+
+/// The key of what is read once a tick.
+const ACCOUNTED: &str = "BPF maps of the scheduler";
+
+/// What is accounted together, as of one time: what the processes used, alive
+/// and gone, has grown by as much as the CPUs were busy.
+#[derive(Debug)]
+pub struct Accounted {
+    /// Every process, if the tick collects them, or why they cannot be had.
+    pub processes: Option<Result<ProcessStats, String>>,
+    /// What the kernel counts of each CPU; `None` where that cannot be had, and
+    /// `/proc/stat` is to be read.
+    pub kernel: Option<CpuStats>,
+    /// What the programs know of each CPU that has switched tasks. The fields
+    /// that only the kernel has are empty.
+    pub cpus: Vec<CpuTimes>,
+    /// The histograms, if the tick collects them.
+    pub latency: Option<SchedLatency>,
+    /// Records of lifecycle events that found no room, since the start.
+    pub events_dropped: u64,
+    /// Threads for which there was no free record, since the start.
+    pub threads_dropped: u64,
 }
 
 impl Drop for Inner {

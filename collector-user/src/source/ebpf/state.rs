@@ -34,6 +34,9 @@ use cpus::Told;
 pub(super) use look_up::LookUps;
 use slices::Holder;
 
+/// How many zombies are looked at in one look: a microsecond each.
+const ZOMBIES_A_LOOK: usize = 1_024;
+
 /// Processes and CPUs at one time, so that the sums of both agree.
 #[derive(Clone, Debug)]
 pub struct Look {
@@ -74,6 +77,8 @@ pub(super) struct State {
     dropped: u64,
     /// Lost events of which subscribers have been told.
     lost_told: u64,
+    /// How many threads without a record were told of last, and when.
+    dropped_threads_told: Option<(u64, Instant)>,
     /// How often what changed was read.
     drains: u32,
     /// What the last drain found: to be read once more by the next.
@@ -127,6 +132,7 @@ impl State {
             unknown_tasks: 0,
             dropped: 0,
             lost_told: 0,
+            dropped_threads_told: None,
             drains: 0,
             recent: Vec::new(),
             to_read: Vec::new(),
@@ -148,15 +154,18 @@ impl State {
         // First who is running, with what each had used before it got its CPU;
         // then all that changed. So a thread that leaves its CPU in between is
         // found by its record, and its time in flight is left out.
-        let slices = self.slices(now_ns, tick);
+        let mut slices = self.slices(now_ns, tick);
         self.running.clear();
         for slice in &slices {
             if let Holder::Thread(thread) = &slice.holder {
                 self.charge(thread, now_ns);
             }
         }
-        let cpus = self.rows(&slices, now_ns);
         let events = self.drain(now_ns, wall);
+        self.settle_slices(&mut slices);
+        let cpus = self.rows(&slices, now_ns);
+        self.accounts
+            .reap(ZOMBIES_A_LOOK, drain::is_in_process_table);
         let processes = self.accounts.reading(now_ns, &self.running);
         (Look { processes, cpus }, events)
     }

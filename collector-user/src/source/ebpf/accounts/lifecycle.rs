@@ -1,12 +1,12 @@
 //! Processes that begin, execute another program, and end.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
 use super::super::{
     account::{Account, InFlight, Key},
     event_record::{EventRecord, Exec, comm_text},
 };
-use super::{Accounts, changed, identified, keep_alive};
+use super::{Accounts, Dead, changed, identified, keep_alive};
 use crate::{
     metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent, ProcessState},
     source::cgroup::Usage,
@@ -21,12 +21,30 @@ const HELD_UP_NS: u64 = 2_000_000_000;
 pub(crate) struct Clock {
     pub(crate) monotonic_ns: u64,
     pub(crate) wall: SystemTime,
+    /// How long the machine was suspended since it booted: `CLOCK_BOOTTIME`,
+    /// by which processes begin, less `CLOCK_MONOTONIC`.
+    pub(crate) suspended_ns: u64,
+}
+
+/// When a thread ended, or was found to have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) wall: SystemTime,
+    /// Since boot; `None` if it was not seen.
+    pub(super) since_boot_ns: Option<u64>,
 }
 
 impl Clock {
     fn wall_at(&self, monotonic_ns: u64) -> SystemTime {
         let ago = self.monotonic_ns.saturating_sub(monotonic_ns);
         self.wall - std::time::Duration::from_nanos(ago)
+    }
+
+    fn end_at(&self, monotonic_ns: u64) -> End {
+        End {
+            wall: self.wall_at(monotonic_ns),
+            since_boot_ns: Some(monotonic_ns.saturating_add(self.suspended_ns)),
+        }
     }
 }
 
@@ -42,8 +60,9 @@ impl Accounts {
         clock: &Clock,
         freed: &mut Vec<u32>,
     ) -> Vec<ProcessEvent> {
+        self.advance_to(clock.monotonic_ns);
         let mut events = Vec::new();
-        let mut ends = BTreeMap::new();
+        let mut ends = BTreeSet::new();
         for record in records {
             match record {
                 EventRecord::Fork(fork) => {
@@ -55,7 +74,7 @@ impl Accounts {
                     events.push((time_ns, ProcessEvent::Exec(self.exec(*exec, clock))));
                 }
                 EventRecord::ThreadEnd(end) => {
-                    ends.insert(end.thread, end.header.time_ns);
+                    ends.insert(end.thread);
                 }
                 EventRecord::CgroupMove(moved) => self.moved(&moved),
             }
@@ -65,31 +84,31 @@ impl Accounts {
         // event holds up all events after it. Then the events of its process
         // are still to come, and its end waits for them, unless it was dropped.
         let mut ended = Vec::new();
-        for (index, since_ns) in std::mem::take(&mut self.overdue) {
-            let told = ends.remove(&index);
-            if told.is_none() {
+        for (dead, since_ns) in std::mem::take(&mut self.overdue) {
+            if !ends.remove(&dead.index) {
                 let waited_ns = clock.monotonic_ns.saturating_sub(since_ns);
                 if self.ends_found >= ends_dropped && waited_ns < HELD_UP_NS {
-                    self.overdue.push((index, since_ns));
+                    self.overdue.push((dead, since_ns));
                     continue;
                 }
                 self.ends_found += 1;
             }
-            ended.push((told.unwrap_or(clock.monotonic_ns), index));
+            ended.push(dead);
         }
-        for index in std::mem::take(&mut self.dead) {
-            match ends.remove(&index) {
-                Some(time_ns) => ended.push((time_ns, index)),
-                None => self.overdue.push((index, clock.monotonic_ns)),
+        for dead in std::mem::take(&mut self.dead) {
+            if ends.remove(&dead.index) {
+                ended.push(dead);
+            } else {
+                self.overdue.push((dead, clock.monotonic_ns));
             }
         }
         // An end that was taken for lost and is told after all.
         self.ends_found = self.ends_found.saturating_sub(ends.len() as u64);
         // In their order, since the last thread's end is that of its process.
         ended.sort_unstable();
-        for (time_ns, index) in ended {
-            if let Some(exit) = self.end_thread(index, clock.wall_at(time_ns)) {
-                events.push((time_ns, ProcessEvent::Exit(exit)));
+        for Dead { at_ns, index } in ended {
+            if let Some(exit) = self.end_thread(index, clock.end_at(at_ns)) {
+                events.push((at_ns, ProcessEvent::Exit(exit)));
             }
             freed.push(index);
         }
@@ -178,10 +197,11 @@ impl Accounts {
     }
 
     /// Ends a thread; if it was the last of its process, ends that too.
-    pub(super) fn end_thread(&mut self, index: u32, time: SystemTime) -> Option<ExitEvent> {
+    pub(super) fn end_thread(&mut self, index: u32, end: End) -> Option<ExitEvent> {
         let seen = self.seen.take(index)?;
         let account = self.processes.at_mut(&seen.process)?;
         account.threads = account.threads.saturating_sub(1);
+        account.asleep = account.asleep.without(&seen.asleep());
         if seen.is_leader {
             // It stays until the other threads have ended.
             account.state = Some(ProcessState::Zombie);
@@ -190,42 +210,48 @@ impl Accounts {
         if account.threads > 0 || (account.ending.is_none() && self.known.exits) {
             return None;
         }
-        self.end_process(seen.process.key(), time)
+        self.end_process(seen.process.key(), end)
     }
 
-    pub(super) fn end_process(&mut self, key: Key, time: SystemTime) -> Option<ExitEvent> {
-        let mut account = self.processes.remove(&key)?;
-        self.rows.remove(key.pid, key.start_ns);
-        identified(&mut account, &mut self.unidentified);
+    /// Ends a process: from now on it is a zombie, until it is found to be
+    /// [reaped](Self::reap).
+    pub(super) fn end_process(&mut self, key: Key, end: End) -> Option<ExitEvent> {
+        let account = self.processes.get_mut(&key).filter(|of| !of.is_zombie)?;
+        identified(account, &mut self.unidentified);
         let counted = Usage::of(&account.row);
-        account.renew(InFlight::default(), &self.known);
+        account.renew(InFlight::default(), &self.known, self.times);
         self.cgroups
             .end(&account.place, &counted, &account.ended(&self.known));
-        self.exited_processes += 1;
-        self.exited.add(&account.counters);
-        let split = account.split();
-        self.exited_split.user_ns += split.user_ns;
-        self.exited_split.system_ns += split.system_ns;
+        account.state = Some(ProcessState::Zombie);
+        account.is_zombie = true;
+        changed(account, &mut self.changed);
+        self.just_ended.push(account.located);
         let status = account.ending.filter(|_| self.known.exit_status);
         // The layout of a wait status, as wait(2) has it.
         let signal = status.map(|status| (status & 0x7f) as u8);
-        let row = &*account.row;
+        let (row, counters, known) = (&*account.row, &account.counters, &self.known);
         Some(ExitEvent {
-            time,
+            time: end.wall,
             pid: key.pid,
             ppid: row.ppid,
             start_time_ns: key.start_ns,
+            end_time_ns: end.since_boot_ns,
+            lifetime_ns: end
+                .since_boot_ns
+                .map(|end_ns| end_ns.saturating_sub(key.start_ns)),
             comm: Arc::clone(&row.comm),
             exit_code: status
                 .filter(|_| signal == Some(0))
                 .map(|status| (status >> 8) as u8),
             signal: signal.filter(|&signal| signal != 0),
             core_dumped: status.map(|status| status & 0x80 != 0),
-            cpu_ns: Some(account.counters.cpu_ns),
+            cpu_ns: Some(counters.cpu_ns),
             user_ns: row.user_ns,
             system_ns: row.system_ns,
             runqueue_ns: row.runqueue_ns,
-            blocked_ns: row.blocked_ns,
+            blocked_ns: known.sleep.then_some(counters.slept_ns()),
+            interruptible_sleep_ns: known.sleep.then_some(counters.interruptible_ns),
+            uninterruptible_sleep_ns: known.sleep.then_some(counters.uninterruptible_ns),
             voluntary_switches: row.voluntary_switches,
             involuntary_switches: row.involuntary_switches,
             minor_faults: row.minor_faults,

@@ -93,7 +93,7 @@ impl Accounts {
             changed(account, &mut self.changed);
             if let Some(path) = details.cgroup {
                 let counted = Usage::of(&account.row);
-                let used = account.used(&self.known);
+                let used = account.used(&self.known, self.times);
                 self.cgroups
                     .looked_up(&mut account.place, path, &counted, &used);
             }

@@ -9,7 +9,10 @@ use super::super::{
     counters::Counters,
     event_record::comm_text,
 };
-use super::{Accounts, Transfers, changed, identified, lifecycle::shared_comm};
+use super::{
+    Accounts, Transfers, changed, identified,
+    lifecycle::{End, shared_comm},
+};
 use crate::{
     metric::{Process, ProcessEvent, ProcessState},
     source::cgroup::Usage,
@@ -46,11 +49,23 @@ impl Accounts {
             None
         };
         let Some(account) = self.processes.at_mut(&located) else {
+            if had_unseen {
+                self.note_zombie(entry);
+            }
             return;
         };
         let has_ended = entry.exit_state != 0;
-        if !has_ended {
+        if !has_ended || account.is_zombie {
             account.round = self.round;
+        }
+        if account.is_zombie {
+            // It may have got another parent.
+            let ppid = Some(entry.ppid).filter(|_| self.known.parents && is_leader);
+            if ppid.is_some() && account.row.ppid != ppid {
+                account.edit().ppid = ppid;
+                changed(account, &mut self.changed);
+            }
+            return;
         }
         let before = SlowFields::of(&account.row);
         let mut slow = before;
@@ -124,6 +139,15 @@ impl Accounts {
         }
     }
 
+    /// The name of a process that has no account yet.
+    pub(super) fn comm_of(&self, entry: &TaskEntry) -> Arc<str> {
+        if !self.known.comm {
+            return "".into();
+        }
+        let parent = self.processes.newest(entry.ppid);
+        shared_comm(parent, &comm_text(&entry.comm))
+    }
+
     /// The name of a process, if it is not the one that was known.
     fn other_comm(&self, entry: &TaskEntry, located: &Located) -> Option<Arc<str>> {
         let account = self.processes.at(located).filter(|_| self.known.comm)?;
@@ -145,6 +169,10 @@ impl Accounts {
         gone: &mut Vec<u32>,
     ) -> Vec<ProcessEvent> {
         let round = self.round;
+        let end = End {
+            wall: now,
+            since_boot_ns: None,
+        };
         self.gone.retain(|&(index, since)| {
             let is_over = since < round;
             if is_over {
@@ -158,7 +186,7 @@ impl Accounts {
             .seen
             .that(|seen| !seen.is_dead && seen.round + 2 <= round)
         {
-            events.extend(self.end_thread(index, now).map(ProcessEvent::Exit));
+            events.extend(self.end_thread(index, end).map(ProcessEvent::Exit));
             // Not to be taken up again, should it be read once more.
             if let Some(seen) = self.seen.get_or_insert(index) {
                 seen.is_dead = true;
@@ -167,16 +195,18 @@ impl Accounts {
             gone.push(index);
         }
         // Those whose last thread had no record, or ended unseen.
-        let mut ended: Vec<Key> = self
-            .processes
-            .iter()
-            .filter(|account| account.threads == 0 && account.round + 2 <= round)
-            .map(Account::key)
-            .collect();
-        ended.sort_unstable();
-        for key in ended {
-            events.extend(self.end_process(key, now).map(ProcessEvent::Exit));
+        let is_missing = |account: &&Account| account.threads == 0 && account.round + 2 <= round;
+        let missing = self.processes.iter().filter(is_missing);
+        let mut missing: Vec<(Key, bool)> = missing.map(|of| (of.key(), of.is_zombie)).collect();
+        missing.sort_unstable();
+        for (key, is_zombie) in missing {
+            if is_zombie {
+                self.remove(key);
+            } else {
+                events.extend(self.end_process(key, end).map(ProcessEvent::Exit));
+            }
         }
+        self.take_in_zombies();
         self.transfers = HashMap::new();
         // The oldest are looked up first, and with them the parents.
         self.to_look_up_later.reverse();
@@ -245,13 +275,14 @@ impl SlowFields {
 }
 
 /// What the threads of a process used that had ended before.
-const fn ended_counters(entry: &TaskEntry) -> Counters {
+pub(super) const fn ended_counters(entry: &TaskEntry) -> Counters {
     Counters {
         cpu_ns: entry.ended_cpu_ns,
         user_ns: entry.ended_user_ns,
         system_ns: entry.ended_system_ns,
         runqueue_ns: 0,
-        blocked_ns: 0,
+        interruptible_ns: 0,
+        uninterruptible_ns: 0,
         voluntary_switches: entry.ended_voluntary_switches,
         involuntary_switches: entry.ended_involuntary_switches,
         minor_faults: entry.ended_minor_faults,

@@ -54,7 +54,7 @@ impl Accounts {
         }
         let counted = Usage::of(&account.row);
         let shown = account.row.cpu_ns;
-        account.renew(InFlight::default(), &self.known);
+        account.renew(InFlight::default(), &self.known, self.times);
         let row = account.edit();
         row.cpu_ns = shown.max(Some(cpu_ns));
         let used = Usage::of(row);

@@ -22,6 +22,7 @@ pub(crate) struct Running {
 impl Accounts {
     /// The reading. `running` tells who had a CPU at this time.
     pub(crate) fn reading(&mut self, now_ns: u64, running: &[Running]) -> ProcessStats {
+        self.advance_to(now_ns);
         let mut in_flight: BTreeMap<Key, InFlight> = BTreeMap::new();
         for running in running {
             // If it has used more by now, it has left its CPU and was charged.
@@ -30,6 +31,7 @@ impl Accounts {
             {
                 let entry = in_flight.entry(seen.process.key()).or_default();
                 entry.cpu_ns += now_ns.saturating_sub(running.since_ns);
+                entry.awake = entry.awake.with(&seen.asleep());
                 entry.is_running |= seen.is_leader;
             }
         }
@@ -54,14 +56,19 @@ impl Accounts {
                 let in_flight = in_flight.copied().unwrap_or_default();
                 account.is_changed = false;
                 let counted = Usage::of(&account.row);
-                let row = Arc::clone(account.renew(in_flight, &self.known));
-                self.cgroups
-                    .count(&mut account.place, &counted, &Usage::of(&row));
+                let row = Arc::clone(account.renew(in_flight, &self.known, self.times));
+                // What a zombie used has been counted as a whole.
+                if !account.is_zombie {
+                    self.cgroups
+                        .count(&mut account.place, &counted, &Usage::of(&row));
+                }
                 self.rows.insert_shared(row);
                 self.rows_made += 1;
             }
         }
         trim(&mut self.changed);
+        self.times.shown_ns = self.times.now_ns;
+        self.rows.set_as_of(self.times.now_ns);
         ProcessStats {
             processes: self.rows.copy(),
             exited: exited_totals(

@@ -13,7 +13,7 @@ use crate::{metric::ProcessEvent, source::ebpf::event_record::EventRecord};
 const ALL: Known = Known {
     split: true,
     runqueue: true,
-    blocked: true,
+    sleep: true,
     wakeups: true,
     minor_faults: true,
     major_faults: true,
@@ -65,6 +65,7 @@ fn clock(monotonic_ns: u64) -> Clock {
     Clock {
         monotonic_ns,
         wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000),
+        suspended_ns: 70,
     }
 }
 
@@ -80,6 +81,8 @@ fn settle_at(
 ) -> (Vec<ProcessEvent>, Vec<u32>) {
     let mut freed = Vec::new();
     let events = accounts.settle(records, ends_dropped, &clock(now_ns), &mut freed);
+    // Their parents ask at once.
+    accounts.reap(0, |_pid| false);
     (events, freed)
 }
 
@@ -215,7 +218,11 @@ fn what_a_process_used_goes_to_the_exited_when_its_last_thread_ends() {
     assert_eq!((events.len(), freed), (0, vec![0]));
     assert_eq!(accounts.reading(0, &[]).processes[0].cpu_ns, Some(170));
 
-    accounts.update(1, &last_of_its_process(thread(11, 10, 60), 3 << 8));
+    let last = Thread {
+        left_at_ns: 900,
+        ..thread(11, 10, 60)
+    };
+    accounts.update(1, &last_of_its_process(last, 3 << 8));
     let (events, freed) = settle(&mut accounts, vec![thread_end(1, 10, 900)]);
     assert_eq!(freed, [1]);
     let [ProcessEvent::Exit(exit)] = &events[..] else {
@@ -226,10 +233,232 @@ fn what_a_process_used_goes_to_the_exited_when_its_last_thread_ends() {
         (10, Some(180), Some(3), None)
     );
     assert_eq!(exit.time, clock(1_000).wall - Duration::from_nanos(100));
+    // The machine was suspended for 70 ns; it began at 5.
+    assert_eq!((exit.end_time_ns, exit.lifetime_ns), (Some(970), Some(965)));
     let reading = accounts.reading(0, &[]);
     assert!(reading.processes.is_empty());
     assert_eq!(reading.exited.processes, Some(1));
     assert_eq!(reading.exited.cpu_ns, Some(180));
+}
+
+#[test]
+fn a_zombie_keeps_its_row_until_it_is_reaped() {
+    let mut accounts = accounts();
+    accounts.update(0, &last_of_its_process(thread(10, 10, 100), 0));
+    let records = vec![fork(10, 1, 400), thread_end(0, 10, 900)];
+    let mut freed = Vec::new();
+    let events = accounts.settle(records, 0, &clock(1_000), &mut freed);
+    assert_eq!((events.len(), freed), (2, vec![0]), "its end is told");
+    accounts.reap(1, |_pid| true);
+    for now_ns in [1_000, 2_000] {
+        let reading = accounts.reading(now_ns, &[]);
+        let row = &reading.processes[0];
+        assert_eq!(row.state, Some(ProcessState::Zombie));
+        assert_eq!((row.ppid, row.threads), (Some(1), Some(1)));
+        assert_eq!((row.cpu_ns, row.rss_bytes), (Some(100), Some(0)));
+        assert_eq!(reading.exited.cpu_ns, Some(0), "it is in one of the two");
+        assert_eq!(reading.cgroups[0].cpu_ns, Some(100));
+        assert_eq!(reading.cgroups[0].processes, 0, "it is in no cgroup");
+        accounts.reap(1, |_pid| true);
+    }
+    accounts.reap(1, |_pid| false);
+    let reading = accounts.reading(3_000, &[]);
+    assert!(reading.processes.is_empty());
+    assert_eq!(reading.exited.processes, Some(1));
+    assert_eq!(reading.exited.cpu_ns, Some(100));
+    assert_eq!(reading.cgroups[0].cpu_ns, Some(100));
+}
+
+#[test]
+fn a_zombie_whose_number_is_used_again_is_gone() {
+    let mut accounts = accounts();
+    accounts.update(0, &last_of_its_process(thread(10, 10, 100), 0));
+    let mut freed = Vec::new();
+    accounts.settle(vec![thread_end(0, 10, 900)], 0, &clock(1_000), &mut freed);
+    accounts.reap(1, |_pid| true);
+    let next = Thread {
+        process_start_ns: 950,
+        ..thread(10, 10, 7)
+    };
+    accounts.update(1, &next);
+    accounts.reap(1, |_pid| true);
+    let reading = accounts.reading(2_000, &[]);
+    assert_eq!(reading.processes.len(), 1);
+    assert_eq!(reading.processes[0].cpu_ns, Some(7));
+    assert_eq!(reading.exited.cpu_ns, Some(100));
+}
+
+#[test]
+fn a_zombie_that_was_there_before_is_shown_and_a_leader_that_has_ended_is_none() {
+    let mut accounts = accounts();
+    let ended = |tid, is_group_dead| TaskEntry {
+        tid,
+        tgid: tid,
+        ppid: 1,
+        process_start_ns: 5,
+        thread: NO_THREAD,
+        exit_state: 0x20,
+        is_group_dead,
+        ended_cpu_ns: 40,
+        ..TaskEntry::default()
+    };
+    accounts.begin_pass(true);
+    // A zombie; a leading thread that has ended before the others; and one
+    // whose last thread is about to leave its CPU.
+    accounts.visit(&ended(10, 1), true);
+    accounts.visit(&ended(20, 0), true);
+    accounts.visit(&ended(30, 1), true);
+    accounts.update(1, &thread(31, 30, 100));
+    accounts.visit(
+        &TaskEntry {
+            thread: 1,
+            tid: 31,
+            exit_state: 0,
+            ..ended(30, 1)
+        },
+        true,
+    );
+    accounts.end_pass(SystemTime::UNIX_EPOCH, &mut Vec::new(), &mut Vec::new());
+    let reading = accounts.reading(1_000, &[]);
+    let rows: Vec<_> = reading
+        .processes
+        .iter()
+        .map(|row| (row.pid, row.state))
+        .collect();
+    assert_eq!(rows[0], (10, Some(ProcessState::Zombie)));
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(reading.processes[0].cpu_ns, Some(40));
+    assert_eq!(reading.processes[0].ppid, Some(1));
+    // Passes that do not come by it find that it is gone.
+    for _ in 0..2 {
+        accounts.begin_pass(true);
+        accounts.visit(
+            &TaskEntry {
+                thread: 1,
+                tid: 31,
+                exit_state: 0,
+                ..ended(30, 1)
+            },
+            false,
+        );
+        accounts.end_pass(SystemTime::UNIX_EPOCH, &mut Vec::new(), &mut Vec::new());
+    }
+    let reading = accounts.reading(2_000, &[]);
+    assert!(reading.processes.get(10).is_none());
+    assert_eq!(reading.exited.cpu_ns, Some(40));
+}
+
+#[test]
+fn what_a_thread_used_before_a_record_was_found_for_it_is_not_counted_twice() {
+    let mut accounts = accounts();
+    accounts.begin_pass(false);
+    let entry = TaskEntry {
+        tid: 10,
+        tgid: 10,
+        process_start_ns: 5,
+        is_new: 1,
+        found_cpu_ns: 1_900,
+        ..TaskEntry::default()
+    };
+    accounts.found_late(0, &entry);
+    accounts.update(0, &thread(10, 10, 1_950));
+    accounts.visit(&entry, false);
+    accounts.end_pass(SystemTime::UNIX_EPOCH, &mut Vec::new(), &mut Vec::new());
+    accounts.update(0, &thread(10, 10, 2_000));
+    let row = &accounts.reading(1_000, &[]).processes[0];
+    assert_eq!((row.cpu_ns, row.threads), (Some(100), Some(1)));
+}
+
+/// A thread that sleeps since then, and how long others did before.
+fn sleeper(tid: u32, state: u32, since_ns: u64, slept_ns: [u64; 2]) -> Thread {
+    Thread {
+        task_state: state,
+        left_at_ns: since_ns,
+        interruptible_ns: slept_ns[0],
+        uninterruptible_ns: slept_ns[1],
+        ..thread(tid, 10, 100)
+    }
+}
+
+/// The two kinds of sleep of process 10, and that their sum is told.
+fn shown_sleep(accounts: &mut Accounts, now_ns: u64, running: &[Running]) -> [u64; 2] {
+    let reading = accounts.reading(now_ns, running);
+    let row = reading.processes.get(10).expect("it is shown");
+    let kinds = [row.interruptible_sleep_ns, row.uninterruptible_sleep_ns].map(Option::unwrap);
+    assert_eq!(row.blocked_ns, Some(kinds[0] + kinds[1]));
+    let cgroup = &reading.cgroups[0];
+    let kinds_there = [
+        cgroup.interruptible_sleep_ns,
+        cgroup.uninterruptible_sleep_ns,
+    ];
+    assert_eq!(kinds_there.map(Option::unwrap), kinds, "in its cgroup");
+    kinds
+}
+
+#[test]
+fn a_thread_that_sleeps_shows_it_at_every_reading_and_its_row_is_not_made_anew() {
+    let mut accounts = accounts();
+    accounts.update(0, &sleeper(10, 1, 100, [1_000, 10]));
+    accounts.update(1, &sleeper(11, 2, 200, [0, 5]));
+    assert_eq!(shown_sleep(&mut accounts, 300, &[]), [1_200, 115]);
+    let made = accounts.rows_made;
+    assert_eq!(shown_sleep(&mut accounts, 400, &[]), [1_300, 215]);
+    assert_eq!(shown_sleep(&mut accounts, 900, &[]), [1_800, 715]);
+    assert_eq!(accounts.rows_made, made);
+    // The first was woken at 850, waited, and left its CPU at 950, to sleep.
+    accounts.update(0, &sleeper(10, 1, 950, [1_750, 10]));
+    assert_eq!(
+        shown_sleep(&mut accounts, 960, &[]),
+        [1_800, 775],
+        "never less"
+    );
+    assert_eq!(shown_sleep(&mut accounts, 1_000, &[]), [1_840, 815]);
+    // Once more, and what was too much before is made up for.
+    accounts.update(0, &sleeper(10, 1, 1_100, [1_900, 10]));
+    assert_eq!(shown_sleep(&mut accounts, 1_200, &[]), [2_000, 1_015]);
+    // It is preempted, and its process ends.
+    accounts.update(0, &sleeper(10, 0, 1_300, [2_050, 10]));
+    accounts.update(1, &ended(sleeper(11, 2, 1_350, [0, 1_155])));
+    settle(&mut accounts, vec![thread_end(1, 10, 1_350)]);
+    assert_eq!(shown_sleep(&mut accounts, 1_400, &[]), [2_050, 1_165]);
+    assert_eq!(shown_sleep(&mut accounts, 1_500, &[]), [2_050, 1_165]);
+    accounts.update(
+        0,
+        &last_of_its_process(sleeper(10, 0x80, 1_600, [2_050, 10]), 0),
+    );
+    let (events, _freed) = settle(&mut accounts, vec![thread_end(0, 10, 1_600)]);
+    let [ProcessEvent::Exit(exit)] = &events[..] else {
+        panic!("{events:?}")
+    };
+    let exited = accounts.reading(2_000, &[]).exited;
+    assert_eq!(exited.interruptible_sleep_ns, Some(2_050));
+    assert_eq!(exited.uninterruptible_sleep_ns, Some(1_165));
+    assert_eq!(exited.blocked_ns, Some(3_215));
+    assert_eq!(exit.blocked_ns, exited.blocked_ns);
+}
+
+#[test]
+fn a_thread_that_has_got_a_cpu_sleeps_no_longer() {
+    let mut accounts = accounts();
+    accounts.update(0, &sleeper(10, 1, 100, [0, 0]));
+    assert_eq!(shown_sleep(&mut accounts, 300, &[]), [200, 0]);
+    let running = Running {
+        thread: 0,
+        since_ns: 450,
+        cpu_ns: 100,
+    };
+    // It was woken at 400; the kernel tells how long it waited.
+    accounts.update(0, &sleeper(10, 1, 100, [300, 0]));
+    assert_eq!(shown_sleep(&mut accounts, 500, &[running]), [300, 0]);
+    assert_eq!(shown_sleep(&mut accounts, 600, &[running]), [300, 0]);
+    accounts.update(
+        0,
+        &Thread {
+            cpu_ns: 250,
+            ..sleeper(10, 2, 600, [300, 0])
+        },
+    );
+    assert_eq!(shown_sleep(&mut accounts, 700, &[running]), [300, 100]);
 }
 
 #[test]
@@ -266,7 +495,11 @@ fn an_end_whose_event_was_dropped_is_found_all_the_same() {
 #[test]
 fn an_end_whose_event_is_held_up_waits_for_those_of_its_process() {
     let mut accounts = accounts();
-    accounts.update(0, &last_of_its_process(thread(10, 10, 100), 0));
+    let last = Thread {
+        left_at_ns: 900,
+        ..thread(10, 10, 100)
+    };
+    accounts.update(0, &last_of_its_process(last, 0));
     for now_ns in [1_000, 2_000, 1_900_000_000] {
         let (events, freed) = settle_at(&mut accounts, Vec::new(), 0, now_ns);
         assert!(events.is_empty() && freed.is_empty(), "at {now_ns}");
@@ -339,6 +572,7 @@ fn empty_pass(accounts: &mut Accounts) -> (Vec<ProcessEvent>, Vec<u32>, Vec<u32>
     let (mut freed, mut gone) = (Vec::new(), Vec::new());
     accounts.begin_pass(true);
     let events = accounts.end_pass(SystemTime::UNIX_EPOCH, &mut freed, &mut gone);
+    accounts.reap(0, |_pid| false);
     (events, freed, gone)
 }
 
@@ -486,7 +720,7 @@ fn what_threads_used_that_ended_before_the_start_counts_once() {
 fn what_is_not_known_is_empty_and_not_zero() {
     let known = Known {
         split: false,
-        blocked: false,
+        sleep: false,
         read_bytes: false,
         ..ALL
     };

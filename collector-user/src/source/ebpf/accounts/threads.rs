@@ -2,10 +2,15 @@
 
 use slab::Slab;
 
-use super::super::{account::Located, counters::Counters};
+use super::super::{
+    account::{Located, Sleep},
+    counters::Counters,
+};
+use crate::metric::{Asleep, Sleepers};
 
 /// One record that is in use.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for alone")]
 pub(super) struct Seen {
     /// The process of the thread.
     pub(super) process: Located,
@@ -13,8 +18,33 @@ pub(super) struct Seen {
     /// The last round in which a pass over all tasks came by, or in which the
     /// record was first seen.
     pub(super) round: u32,
+    /// Since when it sleeps; 0 if it does not.
+    pub(super) asleep_since_ns: u64,
+    pub(super) is_uninterruptible: bool,
+    /// Whether its process does not know of it yet, and what it used before is
+    /// not to be counted.
+    pub(super) is_late: bool,
     pub(super) is_leader: bool,
     pub(super) is_dead: bool,
+}
+
+impl Seen {
+    /// The thread, if it sleeps by its record.
+    pub(super) fn asleep(&self) -> Asleep {
+        let mut asleep = Asleep::default();
+        if self.asleep_since_ns != 0 {
+            *asleep.of_kind(self.is_uninterruptible) = Sleepers::one(self.asleep_since_ns);
+        }
+        asleep
+    }
+
+    /// Takes over whether it sleeps, and returns whether that is something new.
+    pub(super) fn set_asleep(&mut self, sleep: Option<Sleep>) -> bool {
+        let before = (self.asleep_since_ns, self.is_uninterruptible);
+        self.asleep_since_ns = sleep.map_or(0, |sleep| sleep.since_ns);
+        self.is_uninterruptible = sleep.is_some_and(|sleep| sleep.is_uninterruptible);
+        before != (self.asleep_since_ns, self.is_uninterruptible)
+    }
 }
 
 /// The records that are in use, by their places in `THREADS`.

@@ -71,7 +71,7 @@ impl Attacher<'_> {
         for needed in [TRACEPOINTS[0].0, ITERATOR.0] {
             for program in &self.reports {
                 if program.name == needed
-                    && let ProgramState::Off { reason } = &program.state
+                    && let ProgramState::Off { reason, .. } = &program.state
                 {
                     return Err(LoadError::Program {
                         name: needed,
@@ -142,7 +142,10 @@ impl Attacher<'_> {
     ) {
         let state = match result {
             Ok(()) => ProgramState::Attached,
-            Err(reason) => ProgramState::Off { reason },
+            Err(reason) => ProgramState::Off {
+                reason,
+                advice: "use a kernel that has this hook; the rest works".to_owned(),
+            },
         };
         self.reports.push(ProgramReport {
             name,

@@ -32,8 +32,8 @@ pub(super) const TRACEPOINTS: [(&str, &str); 7] = [
 /// The programs that watch when tasks are woken: only of use where the kernel
 /// does not keep [`RUN_DELAY`], since they cost about as much as the switch.
 pub(in crate::source::ebpf) const WAKEUPS: [&str; 2] = ["sched_wakeup", "sched_wakeup_new"];
-const WAKEUPS_FEED: &str =
-    "runqueue_ns, blocked_ns, wakeups; runqueue_wait and off_cpu in sched_latency";
+const WAKEUPS_FEED: &str = "runqueue_ns, blocked_ns, interruptible_sleep_ns, uninterruptible_sleep_ns, wakeups; \
+     runqueue_wait and off_cpu in sched_latency";
 
 /// The iterator, and what it feeds.
 pub(super) const ITERATOR: (&str, &str) = (

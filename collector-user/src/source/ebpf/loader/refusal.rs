@@ -24,9 +24,24 @@ pub(in crate::source::ebpf) fn refused(error: &ProgramError) -> String {
                     .unwrap_or_default()
             )
         }
-        ProgramError::SyscallError(error) => format!("{}: {}", error.call, error.io_error),
-        error => error.to_string(),
+        error => with_causes(error),
     }
+}
+
+/// An error with its causes: what the outermost tells is that a call failed, and
+/// only the innermost why.
+pub(in crate::source::ebpf) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some tell their cause themselves.
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// The line of the verifier's log that says why: the last one before those on
@@ -88,6 +103,19 @@ mod tests {
         for limit in [None, Some(8_000_000)] {
             assert!(matches!(refused_with(limit, 8_000_000), LoadError::Refused));
         }
+    }
+
+    #[test]
+    fn a_call_that_failed_tells_the_error_of_the_system() {
+        let error = ProgramError::SyscallError(aya::sys::SyscallError {
+            call: "bpf_link_create",
+            io_error: io::Error::from_raw_os_error(libc::EMFILE),
+        });
+        let text = refused(&error);
+        assert!(
+            text.contains("bpf_link_create") && text.contains("Too many open files"),
+            "{text}"
+        );
     }
 
     #[test]

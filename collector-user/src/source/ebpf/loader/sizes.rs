@@ -116,7 +116,7 @@ fn possible_cpus() -> Result<u32, LoadError> {
 }
 
 /// The highest number that a thread can have.
-fn pid_max() -> u32 {
+pub(in crate::source::ebpf) fn pid_max() -> u32 {
     read_kernel_file("/proc/sys/kernel/pid_max")
         .ok()
         .and_then(|text| str::from_utf8(&text).ok()?.trim().parse().ok())

@@ -2,7 +2,10 @@
 //! see them switch.
 
 use super::{
-    super::{cpu_reader::CpuReader, known::Known},
+    super::{
+        cpu_reader::{CpuReader, Unused},
+        known::Known,
+    },
     State,
     slices::{Holder, Slice},
 };
@@ -25,8 +28,8 @@ impl State {
     ///
     /// # Errors
     ///
-    /// What is not the same.
-    pub(in crate::source::ebpf) fn check_cpus(&mut self) -> Result<(), String> {
+    /// What is not the same, and what would help.
+    pub(in crate::source::ebpf) fn check_cpus(&mut self) -> Result<(), Unused> {
         let Some(reader) = &mut self.cpu_reader else {
             return Ok(());
         };
@@ -60,7 +63,9 @@ impl State {
 
     /// What the programs know of each CPU.
     pub(in crate::source::ebpf) fn cpu_times(&mut self, now_ns: u64, tick: &Tick) -> Vec<CpuTimes> {
-        let slices = self.slices(now_ns, tick);
+        let mut slices = self.slices(now_ns, tick);
+        self.running.clear();
+        self.settle_slices(&mut slices);
         self.rows(&slices, now_ns)
     }
 

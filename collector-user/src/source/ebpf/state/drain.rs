@@ -2,6 +2,12 @@
 
 use std::time::SystemTime;
 
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, pidfd_open},
+    time::{ClockId, clock_gettime},
+};
+
 use super::{
     super::{
         accounts::{Clock, Running},
@@ -11,6 +17,10 @@ use super::{
     slices::Holder,
 };
 use crate::metric::ProcessEvent;
+
+/// How many zombies are looked at in one drain, so that they do not pile up
+/// while nobody asks for the processes.
+const ZOMBIES_A_DRAIN: usize = 16;
 
 /// Of how many threads all that is needed stays in the cache.
 const BATCH: usize = 64;
@@ -91,10 +101,12 @@ impl State {
             &Clock {
                 monotonic_ns: now_ns,
                 wall,
+                suspended_ns: suspended_ns(),
             },
             &mut self.freed,
         );
         self.give_back();
+        self.accounts.reap(ZOMBIES_A_DRAIN, is_in_process_table);
         events
     }
 
@@ -107,4 +119,34 @@ impl State {
             }
         }
     }
+}
+
+/// Whether a process of this number is in the process table: it is there until
+/// it is reaped.
+///
+/// No tracepoint tells that it is: `sched_process_free` comes when the memory of
+/// the task is freed, some milliseconds or, where that is put off
+/// (`CONFIG_RCU_LAZY`), seconds later. A descriptor is had of a zombie too, and
+/// asks for no right.
+pub(super) fn is_in_process_table(pid: u32) -> bool {
+    let Some(pid) = Pid::from_raw(pid.cast_signed()) else {
+        return false;
+    };
+    // Another thread may have the number by now: that is EINVAL, or since 6.14
+    // ENOENT.
+    !matches!(
+        pidfd_open(pid, PidfdFlags::empty()),
+        Err(Errno::SRCH | Errno::INVAL | Errno::NOENT)
+    )
+}
+
+/// How long the machine was suspended since it booted.
+fn suspended_ns() -> u64 {
+    let now = |clock| {
+        let now = clock_gettime(clock);
+        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+    };
+    // In this order it is never too much, which would be an end in the future.
+    let boottime = now(ClockId::Boottime);
+    boottime.saturating_sub(now(ClockId::Monotonic))
 }

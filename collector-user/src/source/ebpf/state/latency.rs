@@ -17,7 +17,7 @@ impl State {
                 .then(|| histogram(sums.runqueue_wait_ns, buckets, |of| of.runqueue_wait)),
             on_cpu: Some(histogram(sums.on_cpu_ns, buckets, |of| of.on_cpu)),
             off_cpu: known
-                .blocked
+                .sleep
                 .then(|| histogram(sums.off_cpu_ns, buckets, |of| of.off_cpu)),
         };
         let mut cpus = Vec::new();

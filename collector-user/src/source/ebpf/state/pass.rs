@@ -68,6 +68,9 @@ impl State {
         } = self;
         accounts.begin_pass(is_regular);
         task_iter::visit_all(ebpf, |entry| {
+            if entry.is_new != 0 && !is_first {
+                accounts.found_late(entry.thread, entry);
+            }
             if let Some(thread) = threads.read(entry.thread) {
                 accounts.update(entry.thread, &thread);
             }
@@ -91,6 +94,7 @@ impl State {
             self.dropped = dropped;
         }
         self.give_back();
+        self.warn_of_dropped_threads();
         self.is_pass_of_use = found > 0 || self.accounts.unidentified() < unidentified;
         Ok(events)
     }

@@ -1,9 +1,12 @@
 //! Who has each CPU, and for how long: what is in flight.
 
+use std::sync::atomic::{Ordering, fence};
+
 use collector_ebpf::{CpuCounters, CpuReading, Thread};
 
 use super::{
     super::{
+        account::Sleep,
         accounts::Running,
         scheduler_clock::{behind_ns, uncharged_ns},
     },
@@ -81,6 +84,39 @@ impl State {
         slices
     }
 
+    /// Takes back what is in flight of threads that have been charged already.
+    ///
+    /// A CPU notes its next task before it charges the one that leaves, but
+    /// only the compiler keeps to that order: on arm64 another CPU may see the
+    /// charge first, and a slice would be told twice, for good, as totals never
+    /// shrink. By now, some microseconds later, it sees both: so if the CPU has
+    /// another task, and the record of the one that it had has not changed since
+    /// it was first read, that was from after the charge.
+    pub(super) fn settle_slices(&mut self, slices: &mut [Slice]) {
+        fence(Ordering::SeqCst);
+        for slice in slices {
+            let Holder::Thread(thread) = &slice.holder else {
+                continue;
+            };
+            let Some(again) = self.cpus.counters(slice.cpu) else {
+                continue;
+            };
+            if again.since_ns == slice.counters.since_ns && again.task == slice.counters.task {
+                continue;
+            }
+            let index = thread.index;
+            let running = self.running.iter().position(|of| of.thread == index);
+            if let Some(at) = running {
+                if self.accounts.cpu_ns_of(index) != self.running.get(at).map(|of| of.cpu_ns) {
+                    continue;
+                }
+                self.running.swap_remove(at);
+            }
+            slice.counters = again;
+            slice.holder = Holder::Unknown;
+        }
+    }
+
     /// Charges a process with what one of its threads has used of the CPU
     /// that it has.
     pub(super) fn charge(&mut self, current: &Current, now_ns: u64) {
@@ -93,6 +129,19 @@ impl State {
             thread.runqueue_ns = thread.runqueue_ns.max(reading.runqueue_ns);
             thread.minor_faults = thread.minor_faults.max(reading.minor_faults);
             thread.major_faults = thread.major_faults.max(reading.major_faults);
+        }
+        if let (Some(since_ns), Some(_), Some(sleep)) =
+            (current.since_ns, &current.reading, Sleep::of(record))
+        {
+            // As the program will when the thread leaves its CPU.
+            let off_ns = since_ns.saturating_sub(sleep.since_ns);
+            let waited_ns = thread.runqueue_ns.saturating_sub(record.runqueue_ns);
+            let slept_ns = off_ns.saturating_sub(waited_ns);
+            if sleep.is_uninterruptible {
+                thread.uninterruptible_ns += slept_ns;
+            } else {
+                thread.interruptible_ns += slept_ns;
+            }
         }
         self.accounts.update(current.index, &thread);
         let charged = thread.cpu_ns.saturating_sub(record.cpu_ns);
@@ -115,7 +164,9 @@ impl State {
         // A switch in between shows in the second look; many in a row would
         // only make one CPU's time in flight a little wrong.
         for _ in 0..8 {
+            fence(Ordering::Acquire);
             let holder = self.holder(cpu, &slice.counters);
+            fence(Ordering::Acquire);
             let again = self.cpus.counters(cpu)?;
             if again.since_ns == slice.counters.since_ns && again.task == slice.counters.task {
                 slice.holder = holder;
