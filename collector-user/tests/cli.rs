@@ -178,6 +178,16 @@ fn watching_prints_as_many_samples_as_were_asked_for() {
 }
 
 #[test]
+fn an_interval_that_is_not_kept_to_is_told() {
+    let tree = tree();
+    let args = ["watch", "load_avg", "--count", "1", "--interval", "1ms"];
+    let output = over(tree.path(), &args);
+    assert_eq!(output.status.code(), Some(0));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("load_avg comes every 100ms"), "{stderr}");
+}
+
+#[test]
 fn a_reader_that_has_heard_enough_is_no_error() {
     let tree = tree();
     let mut child = collector(&[

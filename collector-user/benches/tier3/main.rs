@@ -20,6 +20,7 @@ mod process;
 mod report;
 mod run;
 mod scrape;
+mod scrapes;
 mod switch;
 mod terminal;
 mod tick;
@@ -39,12 +40,13 @@ use report::Report;
 use run::{Failure, PartOf, Run};
 
 /// All parts, in the order in which they run.
-const PARTS: [(&str, PartOf); 6] = [
+const PARTS: [(&str, PartOf); 7] = [
     ("tick", tick::run),
     ("cpu_times", cpu_times::run),
     ("switch", switch::run),
     ("layouts", layouts::run),
     ("memory", memory::run),
+    ("scrapes", scrapes::run),
     ("peers", peers::run),
 ];
 

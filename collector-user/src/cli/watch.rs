@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::{
     args::{Format, WatchArgs},
-    error::Failure,
+    error::{Failure, complain},
     output::{Output, Size},
     start::{self, Start},
     stop::StopSignals,
@@ -60,6 +60,13 @@ fn forward(
     }
     let subscription = bus.subscribe_any(metric.name, options);
     let mut subscription = subscription.map_err(Failure::failed)?;
+    let interval = subscription.interval();
+    if metric.kind == Kind::State && interval != args.interval.duration() {
+        let (name, interval) = (metric.name, humantime::format_duration(interval));
+        complain(&format!(
+            "{name} comes every {interval}: it is not collected more often"
+        ));
+    }
     let mut left = args.count;
     tokio::spawn(async move {
         while left != Some(0) {

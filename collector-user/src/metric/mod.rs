@@ -48,6 +48,7 @@ pub use network_info::{InterfaceKind, NetworkInfo, NetworkInterface};
 pub use other_processes::OtherProcesses;
 pub use preemption::{Preemption, PreemptionKind};
 pub use process_events::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent};
+pub(crate) use process_list::Difference;
 pub use process_list::ProcessList;
 pub(crate) use process_stats::sum;
 pub use process_stats::{ExitedTotals, Process, ProcessState, ProcessStats};

@@ -4,9 +4,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq 
 
 use super::{Process, heap::OwnedBytes as _};
 use changes::Changes;
+pub(crate) use differences::Difference;
 use pages::Pages;
 
 mod changes;
+mod differences;
 mod pages;
 
 /// Each shared value has two counters before it.

@@ -11,7 +11,6 @@
 mod agent;
 mod cgroups;
 mod cpu_stats;
-mod differences;
 mod exporter;
 mod gauges;
 mod held;

@@ -10,12 +10,11 @@
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use super::{
-    differences::{Difference, differences},
     rows::{Counters, Key, key},
     sums::{GAUGES, Sums, gauges_of, gauges_of_others},
     text::{Family, Text, Value, Written},
 };
-use crate::metric::{Process, ProcessList, ProcessStats};
+use crate::metric::{Difference, Process, ProcessList, ProcessStats};
 
 /// A family made of one counter, or of several with a label that tells which.
 struct CounterFamily {
@@ -215,7 +214,7 @@ impl ProcessFamilies {
         let nothing = ProcessList::default();
         let before = previous.as_ref().map_or(&nothing, |stats| &stats.processes);
         let mut begun = Vec::new();
-        for difference in differences(before, &stats.processes) {
+        for difference in stats.processes.since(before) {
             match difference {
                 Difference::Begun(process) => {
                     self.listed.add(process);
@@ -308,7 +307,7 @@ impl ProcessFamilies {
             .into_iter()
             .filter_map(|(key, used)| (used > 1).then_some((key, used / 2)))
             .collect();
-        for difference in differences(last, &stats.processes) {
+        for difference in stats.processes.since(last) {
             let (process, was) = match difference {
                 Difference::Begun(process) => (process, 0),
                 Difference::Changed(old, new) => (new, old.cpu_ns.unwrap_or(0)),

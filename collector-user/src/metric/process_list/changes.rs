@@ -18,6 +18,11 @@ impl Changes {
         self.0.iter().filter(|(_key, row)| row.is_some()).count()
     }
 
+    /// The keys, in their order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.0.iter().map(|(key, _row)| *key)
+    }
+
     /// What became of a key: nothing, if it did not change.
     pub(super) fn get(&self, wanted: Key) -> Option<&Option<Arc<Process>>> {
         let at = self.0.binary_search_by_key(&wanted, |(key, _row)| *key);
