@@ -65,6 +65,20 @@ impl Hierarchies {
         }
     }
 
+    /// The number of the cgroup of version 2 with this path, if it can be seen.
+    pub(crate) fn number(&self, path: &str) -> Option<u64> {
+        inode(self.version_2.as_ref()?, path)
+    }
+
+    /// A host with both versions, on which this folder stands for version 2.
+    #[cfg(test)]
+    pub(crate) fn hybrid(version_2: PathBuf) -> Self {
+        Self {
+            version_2: Some(version_2),
+            ..Self::default()
+        }
+    }
+
     /// Whether there is a cgroup with this number and path, as far as can be
     /// seen.
     pub(crate) fn exists(&self, id: Option<u64>, path: Option<&str>) -> bool {

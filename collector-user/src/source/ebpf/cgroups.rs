@@ -192,7 +192,12 @@ impl Cgroups {
             // It has been moved since the kernel told the number.
             return;
         } else {
-            self.table.of_path(&path)
+            // It may be in a cgroup of version 2 of which the kernel has not told
+            // yet: one cgroup has one row.
+            match self.hierarchies.number(&path) {
+                Some(number) if self.tells(number) => self.table.of_id(number),
+                _ => self.table.of_path(&path),
+            }
         };
         self.table.enter_row(&mut place.group, group, used);
         self.table.set_path(group, &path);

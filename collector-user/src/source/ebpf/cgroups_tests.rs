@@ -149,6 +149,34 @@ fn on_a_hybrid_host_a_container_of_version_1_is_not_charged_to_the_daemon() {
 }
 
 #[test]
+fn a_cgroup_has_one_row_also_if_its_path_is_read_before_the_move_is_told() {
+    use std::os::unix::fs::MetadataExt as _;
+    let mount = tempfile::tempdir().unwrap();
+    let folder = mount.path().join("a");
+    std::fs::create_dir(&folder).unwrap();
+    let number = std::fs::metadata(&folder).unwrap().ino();
+    let mut cgroups = Cgroups::new(Hierarchies::hybrid(mount.path().to_owned()));
+    let mut place = Place::default();
+    cgroups.begin(&mut place, 1, None, &used(0));
+    cgroups.looked_up(&mut place, "/a".into(), &used(0), &used(10));
+    cgroups.moved(&mut place, number, &used(10), &used(20));
+    cgroups.looked_up(&mut place, "/a".into(), &used(20), &used(30));
+    cgroups.end(&place, &used(30), &used(40));
+    let in_it = cgroups
+        .rows()
+        .iter()
+        .filter(|row| row.id == Some(number))
+        .count();
+    assert_eq!(in_it, 1);
+    let named = rows(&mut cgroups);
+    let named: Vec<_> = named
+        .iter()
+        .filter(|(path, _)| path.as_deref() == Some("/a"))
+        .collect();
+    assert_eq!(named.len(), 1, "{named:?}");
+}
+
+#[test]
 fn where_the_kernel_tells_no_number_paths_are_all_there_is() {
     let mut cgroups = cgroups(true);
     let mut place = Place::default();
