@@ -18,6 +18,8 @@ pub(crate) struct Place {
     pub(crate) container: Option<Arc<Container>>,
     /// Whether it was moved since the path was looked up.
     is_stale: bool,
+    /// How often it was found to have been moved.
+    moves: u32,
     group: Option<GroupId>,
 }
 
@@ -25,6 +27,12 @@ impl Place {
     /// Whether `/proc` is to be asked for the path.
     pub(crate) const fn needs_path(&self) -> bool {
         self.path.is_none() || self.is_stale
+    }
+
+    /// How often the process was found to have been moved: a path that was read
+    /// before the last time is not that of its cgroup.
+    pub(crate) const fn moves(&self) -> u32 {
+        self.moves
     }
 
     /// Where a child of this process is, unless the kernel says otherwise.
@@ -129,6 +137,9 @@ impl Cgroups {
     /// changed.
     pub(crate) fn find(&mut self, place: &mut Place, id: u64, counted: &Usage) -> bool {
         let before = place.id.replace(id);
+        if before.is_some_and(|before| before != id) {
+            place.moves = place.moves.wrapping_add(1);
+        }
         let has_row = place.group != Some(GroupId::OTHER);
         if before == Some(id) && has_row {
             return false;
@@ -157,6 +168,8 @@ impl Cgroups {
     pub(crate) fn moved(&mut self, place: &mut Place, id: u64, counted: &Usage, used: &Usage) {
         self.count(place, counted, used);
         place.is_stale |= !self.is_certain(id);
+        // In a hierarchy of version 1, without another number.
+        place.moves = place.moves.wrapping_add(1);
         self.find(place, id, used);
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct LookUp {
     pub(crate) memory: bool,
     /// Whether its name is missing.
     pub(crate) comm: bool,
+    /// How often it had been [moved](super::super::cgroups::Place::moves).
+    pub(crate) moves: u32,
     /// Its effective user, where that is known.
     pub(crate) uid: Option<u32>,
 }
@@ -28,6 +30,8 @@ pub(crate) struct LookUp {
 pub(crate) struct Details {
     pub(crate) cmdline: Option<Arc<str>>,
     pub(crate) cgroup: Option<Arc<str>>,
+    /// How often the process had been moved before that was read.
+    pub(crate) moves: u32,
     pub(crate) comm: Option<Arc<str>>,
     pub(crate) rss_bytes: Option<u64>,
     pub(crate) vm_bytes: Option<u64>,
@@ -75,6 +79,7 @@ impl Accounts {
                 cmdline: account.row.cmdline.is_none() && account.kernel_thread != Some(true),
                 memory: self.known.rss && account.row.rss_bytes.is_none(),
                 comm: !self.known.comm,
+                moves: account.place.moves(),
                 uid: account.row.uid,
             };
             if wanted.cgroup || wanted.cmdline || wanted.memory || wanted.comm {
@@ -91,7 +96,10 @@ impl Accounts {
         let line = details.cmdline.map(|line| self.shared_line(key, line));
         if let Some(account) = self.processes.get_mut(&key) {
             changed(account, &mut self.changed);
-            if let Some(path) = details.cgroup {
+            // The state is not locked while files are read. A move that was told
+            // meanwhile has the process looked up again.
+            let is_current = details.moves == account.place.moves();
+            if let Some(path) = details.cgroup.filter(|_| is_current) {
                 let counted = Usage::of(&account.row);
                 let used = account.used(&self.known, self.times);
                 self.cgroups

@@ -844,6 +844,29 @@ fn a_process_that_is_moved_all_the_time_is_looked_up_once_a_tick() {
 }
 
 #[test]
+fn a_path_that_was_read_before_a_move_is_not_taken_for_that_after_it() {
+    let mut accounts = accounts();
+    accounts.update(0, &thread(10, 10, 100));
+    settle(&mut accounts, vec![moved(7, 70, 100)]);
+    let wanted = accounts.wanted(&mut HashSet::new());
+    assert!(wanted[0].cgroup, "{wanted:?}");
+    // It is moved, and that is told, before what was read is taken over.
+    settle(&mut accounts, vec![moved(8, 80, 100)]);
+    let found = |wanted: &LookUp, path: &str| Details {
+        cgroup: Some(path.into()),
+        moves: wanted.moves,
+        ..Details::default()
+    };
+    accounts.looked_up(wanted[0].key, found(&wanted[0], "/before"));
+    let path = |accounts: &mut Accounts| accounts.reading(0, &[]).processes[0].cgroup.clone();
+    assert_eq!(path(&mut accounts), None);
+    let wanted = accounts.wanted(&mut HashSet::new());
+    assert!(wanted[0].cgroup, "{wanted:?}");
+    accounts.looked_up(wanted[0].key, found(&wanted[0], "/after"));
+    assert_eq!(path(&mut accounts).as_deref(), Some("/after"));
+}
+
+#[test]
 fn the_command_line_of_a_process_that_was_there_before_is_looked_up() {
     let mut accounts = accounts();
     let entry = TaskEntry {

@@ -131,6 +131,7 @@ impl Others {
         Details {
             cmdline: None,
             cgroup: cgroup.map(Into::into),
+            moves: wanted.moves,
             comm: wanted.comm.then(|| Arc::clone(&stat.comm)),
             rss_bytes: wanted.memory.then_some(stat.rss_pages * page_size),
             vm_bytes: wanted.memory.then_some(stat.vm_bytes),
