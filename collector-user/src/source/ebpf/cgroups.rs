@@ -208,7 +208,7 @@ impl Cgroups {
             // It may be in a cgroup of version 2 of which the kernel has not told
             // yet: one cgroup has one row.
             match self.hierarchies.number(&path) {
-                Some(number) if self.tells(number) => self.table.of_id(number),
+                Some(number) if id != 0 && self.tells(number) => self.table.of_id(number),
                 _ => self.table.of_path(&path),
             }
         };
