@@ -333,9 +333,15 @@ fn a_kernel_without_schedstat_shows_times_to_a_clock_tick() {
     let stats = ProcfsProcessStats::new()
         .collect(&tick("arm64-board"))
         .unwrap();
-    assert_eq!(stats.processes[0].cpu_ns, Some(1_100_000_000));
-    assert_eq!(stats.processes[0].runqueue_ns, None);
-    assert_eq!(stats.processes[0].voluntary_switches, Some(150));
+    assert_eq!(
+        stats.processes.iter().next().unwrap().cpu_ns,
+        Some(1_100_000_000)
+    );
+    assert_eq!(stats.processes.iter().next().unwrap().runqueue_ns, None);
+    assert_eq!(
+        stats.processes.iter().next().unwrap().voluntary_switches,
+        Some(150)
+    );
     let cpus = ProcfsCpuStats.collect(&tick("arm64-board")).unwrap();
     assert_eq!(cpus.cpus.len(), 6);
     assert_eq!(cpus.total.steal_ns, None);

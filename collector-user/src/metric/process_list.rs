@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt, ops::Index, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq as _};
 
@@ -131,6 +131,14 @@ impl ProcessList {
         newest.map(|row| row.at(self.as_of_ns))
     }
 
+    /// The process at a position, for tests that know what is in the list. It
+    /// takes as long as going through the list, and the position says nothing
+    /// of the process.
+    #[cfg(test)]
+    pub(crate) fn at(&self, position: usize) -> Process {
+        self.iter().nth(position).unwrap().into_owned()
+    }
+
     /// Adds a process, or replaces the row that it had.
     pub fn insert(&mut self, row: Process) {
         self.insert_shared(Arc::new(row));
@@ -213,21 +221,6 @@ impl fmt::Debug for ProcessList {
 impl PartialEq for ProcessList {
     fn eq(&self, other: &Self) -> bool {
         self.len == other.len && self.iter().eq(other.iter())
-    }
-}
-
-impl Index<usize> for ProcessList {
-    type Output = Process;
-
-    /// The process at a place in the order, without the sleep of threads that
-    /// still sleep.
-    ///
-    /// # Panics
-    ///
-    /// When there are not so many.
-    fn index(&self, at: usize) -> &Process {
-        let beyond: &[Process] = &[];
-        self.shared().nth(at).map_or_else(|| &beyond[at], |row| row)
     }
 }
 
@@ -391,6 +384,20 @@ mod tests {
         assert_eq!(json[1]["blocked_ns"], serde_json::Value::Null);
         let read: ProcessList = serde_json::from_value(json).unwrap();
         assert_eq!(read, list, "what is read shows the same");
+    }
+
+    #[test]
+    fn the_list_is_serialized_with_its_length() {
+        let mut list: ProcessList = (0..70).map(|pid| row(pid, 0, 0)).collect();
+        list.remove(3, 0);
+        list.insert(row(100, 0, 0));
+        let mut json = serde_json::to_value(&list).unwrap();
+        assert_eq!(json.as_array().map(Vec::len), Some(70));
+        let back: ProcessList = serde_json::from_value(json.take()).unwrap();
+        assert_eq!(back, list);
+        // A format that needs the length refuses what does not tell it.
+        let bytes = postcard::to_allocvec(&list).unwrap();
+        assert_eq!(bytes.first(), Some(&70));
     }
 
     #[test]

@@ -118,7 +118,10 @@ fn a_sleeper_and_one_in_d_state(scheduler: &Scheduler) {
     assert_sleeps(scheduler, &hangs, 1);
     assert_is_what_is_left(scheduler, &hangs);
     let shown = process(scheduler, hangs.pid());
-    assert_eq!(shown.state.map(|state| state.letter()), Some('D'));
+    assert_eq!(
+        shown.state.map(collector::metric::ProcessState::letter),
+        Some('D')
+    );
 
     // What was shown while they slept is in what they used in the end.
     let recording = Recording::of(scheduler);

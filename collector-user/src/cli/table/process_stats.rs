@@ -268,7 +268,7 @@ mod tests {
             pid: 3,
             ..Process::default()
         }]);
-        let row = row(&now.processes[0], &Rates::default());
+        let row = row(&now.processes.iter().next().unwrap(), &Rates::default());
         assert_eq!(row[3], "-");
         assert_eq!(row[9], "-");
     }

@@ -19,7 +19,7 @@ pub(in crate::cli) fn report(report: &StartReport, size: Size) -> String {
                 }
                 ProgramState::Unneeded { .. } => {}
                 ProgramState::Off { reason, .. } => {
-                    off.push((&program.hook, program.feeds, reason))
+                    off.push((&program.hook, program.feeds, reason));
                 }
             }
         }

@@ -131,7 +131,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         write_process(root.path(), 20, 1, 3, "35000001 777 9\n");
         let mut collector = ProcfsProcessStats::new();
-        let process = &collect(&mut collector, root.path()).processes[0];
+        let process = collect(&mut collector, root.path()).processes.at(0);
         assert_eq!(process.pid, 20);
         assert_eq!(process.cpu_ns, Some(35_000_001));
         assert_eq!(process.user_ns, Some(30_000_000));
@@ -153,7 +153,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         write_process(root.path(), 20, 4, 300, "1000 777 9\n");
         let mut collector = ProcfsProcessStats::new();
-        let process = &collect(&mut collector, root.path()).processes[0];
+        let process = collect(&mut collector, root.path()).processes.at(0);
         assert_eq!(process.cpu_ns, Some(3_000_000_000));
         assert_eq!(process.runqueue_ns, None);
         assert_eq!(process.voluntary_switches, None);
@@ -165,7 +165,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         write_process(root.path(), 20, 1, 300, "1000 777 9\n");
         let mut collector = ProcfsProcessStats::new();
-        let process = &collect(&mut collector, root.path()).processes[0];
+        let process = collect(&mut collector, root.path()).processes.at(0);
         assert_eq!(process.cpu_ns, Some(3_000_000_000));
         assert_eq!(process.runqueue_ns, None);
     }
@@ -177,7 +177,7 @@ mod tests {
         write_process(root.path(), 20, 1, 3, "39000000 777 9\n");
         collect(&mut collector, root.path());
         write_process(root.path(), 20, 2, 3, "39000500 777 10\n");
-        let process = &collect(&mut collector, root.path()).processes[0];
+        let process = collect(&mut collector, root.path()).processes.at(0);
         assert_eq!(process.cpu_ns, Some(39_000_000));
     }
 
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(cost.reads_saved, before.reads_saved);
         let rows = |stats: &ProcessStats| stats.processes.shared().cloned().collect::<Vec<_>>();
         assert!(Arc::ptr_eq(&rows(&first)[0], &rows(&second)[0]));
-        assert_eq!(second.processes[1].cpu_ns, Some(36_000_001));
+        assert_eq!(second.processes.at(1).cpu_ns, Some(36_000_001));
     }
 
     #[test]
@@ -216,7 +216,12 @@ mod tests {
             .replace("12 kB", "4 kB");
         fs::write(&status, swapped).unwrap();
         let rss: Vec<_> = (0..10)
-            .map(|_| collect(&mut collector, root.path()).processes[0].rss_bytes)
+            .map(|_| {
+                collect(&mut collector, root.path())
+                    .processes
+                    .at(0)
+                    .rss_bytes
+            })
             .collect();
         assert_eq!(rss[0], Some(12 * 1024));
         assert_eq!(rss[9], Some(4 * 1024));
@@ -245,7 +250,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut collector = ProcfsProcessStats::new();
         write_process(root.path(), 20, 1, 300, "3000000001 777 9\n");
-        let before = collect(&mut collector, root.path()).processes[0].clone();
+        let before = collect(&mut collector, root.path()).processes.at(0).clone();
         write_process(root.path(), 20, 0, 0, "0 0 0\n");
         let stat = root.path().join("proc/20/stat");
         let text = fs::read_to_string(&stat).unwrap();
@@ -255,7 +260,7 @@ mod tests {
         assert_ne!(reaped, text);
         fs::write(&stat, reaped).unwrap();
         let stats = collect(&mut collector, root.path());
-        let process = &stats.processes[0];
+        let process = stats.processes.at(0);
         assert_eq!(process.cpu_ns, before.cpu_ns);
         assert_eq!(process.minor_faults, Some(11));
         assert_eq!(process.ppid, Some(1));

@@ -51,6 +51,10 @@ impl Located {
 /// There are as many as there are processes, so nothing is kept twice: what the
 /// row shows is kept in the row.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or not of a process whatever the others are"
+)]
 pub(crate) struct Account {
     /// Where it is among the accounts, kept by those.
     pub(crate) located: Located,

@@ -122,8 +122,8 @@ fn a_process_is_the_sum_of_its_threads() {
     accounts.update(1, &thread(11, 10, 70));
     let reading = accounts.reading(0, &[]);
     assert_eq!(reading.processes.len(), 1);
-    assert_eq!(reading.processes[0].cpu_ns, Some(170));
-    assert_eq!(reading.processes[0].threads, Some(2));
+    assert_eq!(reading.processes.at(0).cpu_ns, Some(170));
+    assert_eq!(reading.processes.at(0).threads, Some(2));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn time_in_flight_is_shown_and_a_total_never_shrinks() {
     let mut accounts = accounts();
     accounts.update(0, &thread(10, 10, 100));
     let shown = |accounts: &mut Accounts, now, running: &[Running]| {
-        accounts.reading(now, running).processes[0].cpu_ns
+        accounts.reading(now, running).processes.at(0).cpu_ns
     };
     let running = Running {
         thread: 0,
@@ -160,7 +160,7 @@ fn a_wait_in_flight_is_shown_until_it_ends() {
     };
     accounts.update(0, &waiting);
     assert_eq!(
-        accounts.reading(1_000, &[]).processes[0].runqueue_ns,
+        accounts.reading(1_000, &[]).processes.at(0).runqueue_ns,
         Some(140)
     );
     let mut again = Vec::new();
@@ -174,7 +174,7 @@ fn a_wait_in_flight_is_shown_until_it_ends() {
         },
     );
     assert_eq!(
-        accounts.reading(1_100, &[]).processes[0].runqueue_ns,
+        accounts.reading(1_100, &[]).processes.at(0).runqueue_ns,
         Some(190)
     );
 }
@@ -193,7 +193,7 @@ fn a_thread_that_has_a_cpu_does_not_wait_as_its_record_still_tells() {
         cpu_ns: 100,
     };
     accounts.update(0, &preempted);
-    let row = &accounts.reading(1_000, &[running]).processes[0];
+    let row = accounts.reading(1_000, &[running]).processes.at(0);
     assert_eq!((row.cpu_ns, row.runqueue_ns), (Some(150), Some(40)));
     assert_eq!(row.state, Some(ProcessState::Running));
     // It had a CPU when it got its record: since when it has left it is not
@@ -203,7 +203,7 @@ fn a_thread_that_has_a_cpu_does_not_wait_as_its_record_still_tells() {
         ..thread(11, 11, 100)
     };
     accounts.update(1, &unseen);
-    let row = &accounts.reading(1_000, &[]).processes[1];
+    let row = accounts.reading(1_000, &[]).processes.at(1);
     assert_eq!(row.runqueue_ns, Some(0));
 }
 
@@ -216,7 +216,7 @@ fn what_a_process_used_goes_to_the_exited_when_its_last_thread_ends() {
     accounts.update(0, &ended(thread(10, 10, 120)));
     let (events, freed) = settle(&mut accounts, vec![thread_end(0, 10, 800)]);
     assert_eq!((events.len(), freed), (0, vec![0]));
-    assert_eq!(accounts.reading(0, &[]).processes[0].cpu_ns, Some(170));
+    assert_eq!(accounts.reading(0, &[]).processes.at(0).cpu_ns, Some(170));
 
     let last = Thread {
         left_at_ns: 900,
@@ -252,7 +252,7 @@ fn a_zombie_keeps_its_row_until_it_is_reaped() {
     accounts.reap(1, |_pid| true);
     for now_ns in [1_000, 2_000] {
         let reading = accounts.reading(now_ns, &[]);
-        let row = &reading.processes[0];
+        let row = reading.processes.at(0);
         assert_eq!(row.state, Some(ProcessState::Zombie));
         assert_eq!((row.ppid, row.threads), (Some(1), Some(1)));
         assert_eq!((row.cpu_ns, row.rss_bytes), (Some(100), Some(0)));
@@ -284,7 +284,7 @@ fn a_zombie_whose_number_is_used_again_is_gone() {
     accounts.reap(1, |_pid| true);
     let reading = accounts.reading(2_000, &[]);
     assert_eq!(reading.processes.len(), 1);
-    assert_eq!(reading.processes[0].cpu_ns, Some(7));
+    assert_eq!(reading.processes.at(0).cpu_ns, Some(7));
     assert_eq!(reading.exited.cpu_ns, Some(100));
 }
 
@@ -327,8 +327,8 @@ fn a_zombie_that_was_there_before_is_shown_and_a_leader_that_has_ended_is_none()
         .collect();
     assert_eq!(rows[0], (10, Some(ProcessState::Zombie)));
     assert_eq!(rows.len(), 2, "{rows:?}");
-    assert_eq!(reading.processes[0].cpu_ns, Some(40));
-    assert_eq!(reading.processes[0].ppid, Some(1));
+    assert_eq!(reading.processes.at(0).cpu_ns, Some(40));
+    assert_eq!(reading.processes.at(0).ppid, Some(1));
     // Passes that do not come by it find that it is gone.
     for _ in 0..2 {
         accounts.begin_pass(true);
@@ -365,7 +365,7 @@ fn what_a_thread_used_before_a_record_was_found_for_it_is_not_counted_twice() {
     accounts.visit(&entry, false);
     accounts.end_pass(SystemTime::UNIX_EPOCH, &mut Vec::new(), &mut Vec::new());
     accounts.update(0, &thread(10, 10, 2_000));
-    let row = &accounts.reading(1_000, &[]).processes[0];
+    let row = accounts.reading(1_000, &[]).processes.at(0);
     assert_eq!((row.cpu_ns, row.threads), (Some(100), Some(1)));
 }
 
@@ -471,7 +471,7 @@ fn a_record_that_was_given_away_again_begins_anew() {
     accounts.update(0, &thread(12, 12, 30));
     let reading = accounts.reading(0, &[]);
     assert_eq!(reading.exited.cpu_ns, Some(100));
-    assert_eq!(reading.processes[0].cpu_ns, Some(30));
+    assert_eq!(reading.processes.at(0).cpu_ns, Some(30));
 }
 
 #[test]
@@ -557,7 +557,7 @@ fn a_child_has_the_arguments_and_the_cgroup_of_its_parent() {
     let (events, _freed) = settle(&mut accounts, vec![fork(11, 10, 900)]);
     assert!(matches!(&events[..], [ProcessEvent::Fork(fork)] if fork.ppid == Some(10)));
     let reading = accounts.reading(0, &[]);
-    let child = &reading.processes[1];
+    let child = reading.processes.at(1);
     assert_eq!(
         (child.ppid, child.uid, &*child.comm),
         (Some(10), Some(1000), "child")
@@ -596,7 +596,7 @@ fn a_thread_that_two_passes_do_not_find_is_gone() {
     );
     assert_eq!(empty_pass(&mut accounts), (vec![], vec![0], vec![]));
     accounts.update(0, &thread(12, 12, 30));
-    assert_eq!(accounts.reading(0, &[]).processes[0].pid, 12);
+    assert_eq!(accounts.reading(0, &[]).processes.at(0).pid, 12);
 }
 
 #[test]
@@ -670,7 +670,7 @@ fn a_leading_thread_that_ended_first_is_shown_as_a_zombie_with_the_memory_of_the
         cpu_ns: 50,
     };
     let reading = accounts.reading(5, &[running]);
-    let process = &reading.processes[0];
+    let process = reading.processes.at(0);
     assert_eq!(process.state, Some(ProcessState::Zombie));
     assert_eq!(process.threads, Some(2));
     assert_eq!(process.rss_bytes, Some(3 * 4096));
@@ -711,9 +711,9 @@ fn what_threads_used_that_ended_before_the_start_counts_once() {
     accounts.begin_pass(true);
     accounts.visit(&entry, false);
     let reading = accounts.reading(0, &[]);
-    assert_eq!(reading.processes[0].cpu_ns, Some(1_100));
-    assert_eq!(&*reading.processes[0].comm, "old");
-    assert_eq!(reading.processes[0].kernel_thread, Some(true));
+    assert_eq!(reading.processes.at(0).cpu_ns, Some(1_100));
+    assert_eq!(&*reading.processes.at(0).comm, "old");
+    assert_eq!(reading.processes.at(0).kernel_thread, Some(true));
 }
 
 #[test]
@@ -727,7 +727,7 @@ fn what_is_not_known_is_empty_and_not_zero() {
     let mut accounts = Accounts::new(8, known, 4096, Hierarchies::default());
     accounts.update(0, &thread(10, 10, 100));
     let reading = accounts.reading(0, &[]);
-    let process = &reading.processes[0];
+    let process = reading.processes.at(0);
     assert_eq!((process.user_ns, process.system_ns), (None, None));
     assert_eq!((process.blocked_ns, process.read_bytes), (None, None));
     assert_eq!(
@@ -775,7 +775,7 @@ fn what_threads_used_up_to_a_move_stays_where_it_was() {
     };
     // 300 of the one and 40 + 60 of the other; then 200 and 20.
     assert_eq!((of(7), of(8)), (Some(400), Some(220)));
-    assert_eq!(reading.processes[0].cpu_ns, Some(620));
+    assert_eq!(reading.processes.at(0).cpu_ns, Some(620));
 }
 
 #[test]
@@ -820,7 +820,7 @@ fn a_thread_that_ends_during_a_pass_has_read_its_bytes_once() {
     (entry.read_bytes, entry.write_bytes) = (200, 2);
     accounts.visit(&entry, false);
     let reading = accounts.reading(0, &[]);
-    let process = &reading.processes[0];
+    let process = reading.processes.at(0);
     assert_eq!(
         (process.read_bytes, process.write_bytes),
         (Some(1_200), Some(12))
@@ -858,7 +858,7 @@ fn a_path_that_was_read_before_a_move_is_not_taken_for_that_after_it() {
         ..Details::default()
     };
     accounts.looked_up(wanted[0].key, found(&wanted[0], "/before"));
-    let path = |accounts: &mut Accounts| accounts.reading(0, &[]).processes[0].cgroup.clone();
+    let path = |accounts: &mut Accounts| accounts.reading(0, &[]).processes.at(0).cgroup.clone();
     assert_eq!(path(&mut accounts), None);
     let wanted = accounts.wanted(&mut HashSet::new());
     assert!(wanted[0].cgroup, "{wanted:?}");
@@ -891,7 +891,7 @@ fn the_command_line_of_a_process_that_was_there_before_is_looked_up() {
     );
     let reading = accounts.reading(0, &[]);
     assert_eq!(
-        reading.processes[0].cmdline.as_deref(),
+        reading.processes.at(0).cmdline.as_deref(),
         Some("old --and grey")
     );
 }
@@ -918,7 +918,7 @@ fn a_command_line_is_looked_up_anew_if_the_event_of_an_execve_was_lost() {
         ..Details::default()
     };
     accounts.looked_up(wanted.key, details);
-    let line = |accounts: &mut Accounts| accounts.reading(0, &[]).processes[0].cmdline.clone();
+    let line = |accounts: &mut Accounts| accounts.reading(0, &[]).processes.at(0).cmdline.clone();
     assert_eq!(line(&mut accounts).as_deref(), Some("before"));
 
     accounts.begin_pass(true);

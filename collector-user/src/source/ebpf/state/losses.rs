@@ -8,7 +8,7 @@ use super::{
 };
 
 /// How often it is said at most that threads have no record.
-const WARN_INTERVAL: Duration = Duration::from_secs(60);
+const WARN_INTERVAL: Duration = Duration::from_mins(1);
 
 /// That so many threads found no record free of so many, and what would help.
 fn no_record(dropped: u64, records: u32, pid_max: u32) -> String {
