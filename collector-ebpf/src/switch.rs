@@ -150,9 +150,11 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64, bega
         counters.runqueue_wait_ns += wait;
         count_duration!(cpu.latency, runqueue_wait, wait);
         // What was not waited for was slept; a task that was preempted did
-        // not sleep.
-        if thread.task_state != 0 && off > wait {
-            count_sleep(counters, &mut cpu.latency, thread, off - wait);
+        // not sleep. The difference is compared, and not the two: of those the
+        // verifier of 5.10 concludes bounds that exclude each other.
+        let slept = elapsed(wait, off);
+        if thread.task_state != 0 && slept != 0 {
+            count_sleep(counters, &mut cpu.latency, thread, slept);
         }
     } else {
         counters.discarded += 1;

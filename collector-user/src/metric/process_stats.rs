@@ -13,9 +13,11 @@ use super::{
 /// process is told from another with the same number by its start time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProcessStats {
-    /// The processes that were alive, in the order of their numbers.
+    /// The processes in the process table, zombies included, in the order of
+    /// their numbers.
     pub processes: ProcessList,
-    /// The sums of the processes that ended since the collector began.
+    /// The sums of the processes that were reaped since the collector began: a
+    /// zombie still has its row.
     pub exited: ExitedTotals,
     /// The sums of the live processes that have no row of their own, because
     /// all rows would have been more than the cache may hold; `None` if every
