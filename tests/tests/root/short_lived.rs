@@ -72,10 +72,14 @@ fn of_twenty_thousand_processes_none_is_lost_and_none_leaves_a_record_behind() {
     );
 
     assert_eq!(scheduler.threads_dropped(), 0);
+    let grown = |now: Option<u64>, before: Option<u64>| now.zip(before).map(|(a, b)| a - b);
+    // Whether a zombie was reaped is looked at of so many a reading.
+    wait_until("all are found to be reaped", || {
+        let exited = processes(&scheduler).exited;
+        grown(exited.processes, exited_before.processes) >= Some(count as u64)
+    });
     let reading = processes(&scheduler);
     let exited = reading.exited;
-    let grown = |now: Option<u64>, before: Option<u64>| now.zip(before).map(|(a, b)| a - b);
-    assert!(grown(exited.processes, exited_before.processes) >= Some(count as u64));
     assert!(grown(exited.cpu_ns, exited_before.cpu_ns) >= Some(charged));
     let shown = reading.processes.iter();
     let left: Vec<Identity> = shown
