@@ -311,8 +311,11 @@ impl Shared {
     async fn text(&self, request: &Request<Incoming>) -> (StatusCode, Bytes) {
         let fixed = |status, text: &'static str| (status, Bytes::from_static(text.as_bytes()));
         if !self.is_for_us(request) {
-            let host = request.headers().get(HOST);
-            self.has_refused(Refused::Host, &format!("it is for {host:?}"));
+            let reason = match request.headers().get(HOST) {
+                Some(host) => format!("its host is {host:?}"),
+                None => "it names no host".to_owned(),
+            };
+            self.has_refused(Refused::Host, &reason);
             return fixed(
                 StatusCode::MISDIRECTED_REQUEST,
                 "This collector does not know itself by that name: use an address, or add the \
