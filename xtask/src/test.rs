@@ -20,7 +20,7 @@ use crate::{command, lint, noise};
 /// from 5.10 to the newest to be had, and on the newest of arm64, as many at once as
 /// there are processors. Needs root, and Debian or Ubuntu or what `setup` names.
 ///
-/// Takes about half an hour on two processors in a fresh clone.
+/// Takes half an hour to three quarters on two processors in a fresh clone.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Test {
