@@ -8,7 +8,7 @@ pub enum Ended {
     #[error("the bus has been shut down")]
     ShutDown,
     /// Every handle of the bus and every publisher of the metric were dropped,
-    /// so that nobody can publish it any more.
+    /// so that it cannot be published any more.
     #[error("the producer of the metric has gone")]
     ProducerGone,
     /// The tokio runtime on which the bus was built has ended.

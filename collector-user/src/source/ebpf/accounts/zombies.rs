@@ -54,7 +54,7 @@ impl Accounts {
         self.exited_split.system_ns += split.system_ns;
     }
 
-    /// The pass over all tasks came by a leading thread that has ended, of a
+    /// The pass over all tasks came by a thread-group leader that has ended, of a
     /// process that has no account. On the pass that finds what was there
     /// before the programs, it is a zombie if no other thread of it is found.
     pub(super) fn note_zombie(&mut self, entry: &TaskEntry) {
