@@ -225,15 +225,7 @@ impl Core {
 
     /// Waits until nothing is collected any more.
     pub(super) async fn wait_for_end(&self) -> Ended {
-        loop {
-            let ended = self.has_ended.notified();
-            let mut ended = std::pin::pin!(ended);
-            ended.as_mut().enable();
-            if let Some(why) = self.ended() {
-                return why;
-            }
-            ended.await;
-        }
+        wait_for(&self.has_ended, || self.ended()).await
     }
 
     /// Keeps something for as long as the bus lives and was not shut down.
@@ -269,15 +261,7 @@ impl Topic {
     /// Waits for something that becomes true when a collection ends or is
     /// found to hang.
     pub(super) async fn wait_until(&self, mut done: impl FnMut(&State) -> bool) {
-        loop {
-            let ended = self.ended.notified();
-            let mut ended = std::pin::pin!(ended);
-            ended.as_mut().enable();
-            if done(&lock(&self.state)) {
-                return;
-            }
-            ended.await;
-        }
+        wait_for(&self.ended, || done(&lock(&self.state)).then_some(())).await;
     }
 }
 
@@ -365,6 +349,20 @@ impl State {
     /// Whether a collection is under way that may still end in time.
     pub(super) fn in_flight(&self) -> bool {
         self.flight.is_some_and(|flight| !flight.hung)
+    }
+}
+
+/// Waits until there is an answer, which may be whenever `told` is notified.
+async fn wait_for<T>(told: &Notify, mut answer: impl FnMut() -> Option<T>) -> T {
+    loop {
+        let notified = told.notified();
+        let mut notified = std::pin::pin!(notified);
+        // Before it is asked, or an answer that comes in between is missed.
+        notified.as_mut().enable();
+        if let Some(answer) = answer() {
+            return answer;
+        }
+        notified.await;
     }
 }
 

@@ -86,8 +86,7 @@ pub(crate) struct Account {
     pub(crate) has_base: bool,
     /// Whether its row is not what it was in the last reading.
     pub(crate) is_changed: bool,
-    /// Whether all its threads have ended, and its parent has not asked for its
-    /// status.
+    /// Whether all its threads have exited, and it is not yet reaped.
     pub(crate) is_zombie: bool,
 }
 
