@@ -7,6 +7,9 @@
     reason = "a test fails by panicking, and helpers outside of a test function are tests too"
 )]
 
+#[path = "common/tree.rs"]
+mod tree;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -18,35 +21,7 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// A host with one CPU and one process.
-fn tree() -> TempDir {
-    let tree = tempfile::tempdir().unwrap();
-    let write = |path: &str, content: &str| {
-        let path = tree.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    };
-    let cpu = "100 0 50 1000 5 0 1 0 0 0";
-    write(
-        "proc/stat",
-        &format!(
-            "cpu  {cpu}\ncpu0 {cpu}\nctxt 77\nprocesses 9\nprocs_running 1\nprocs_blocked 0\n"
-        ),
-    );
-    write("proc/loadavg", "0.50 0.25 0.10 1/2 7\n");
-    write("proc/uptime", "1000.00 900.00\n");
-    write("proc/meminfo", "MemTotal: 1024 kB\nMemFree: 512 kB\n");
-    write("proc/sys/kernel/hostname", "small\n");
-    write("proc/sys/kernel/osrelease", "6.1.0\n");
-    let zeros = "0 ".repeat(30);
-    write(
-        "proc/1/stat",
-        &format!("1 (init) S 0 1 1 0 -1 0 10 0 2 0 30 20 0 0 20 0 1 0 5 4096 1 {zeros}\n"),
-    );
-    write("proc/1/cmdline", "/sbin/init\0--a\x1b[2J\0");
-    tree
-}
+use tree::tree;
 
 fn collector(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));

@@ -10,3 +10,5 @@ mod http;
 mod log;
 mod stop;
 mod support;
+#[path = "../common/tree.rs"]
+mod tree;

@@ -7,36 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use crate::tree::tree;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long something may take that takes no time on an idle host.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A host with one CPU and one process.
-pub(crate) fn tree() -> TempDir {
-    let tree = tempfile::tempdir().unwrap();
-    let write = |path: &str, content: &str| {
-        let path = tree.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    };
-    let cpu = "100 0 50 1000 5 0 1 0 0 0";
-    write(
-        "proc/stat",
-        &format!("cpu  {cpu}\ncpu0 {cpu}\nctxt 7\nprocesses 9\nprocs_running 1\nprocs_blocked 0\n"),
-    );
-    write("proc/loadavg", "0.50 0.25 0.10 1/2 7\n");
-    write("proc/uptime", "1000.00 900.00\n");
-    write("proc/meminfo", "MemTotal: 1024 kB\nMemFree: 512 kB\n");
-    let zeros = "0 ".repeat(30);
-    write(
-        "proc/1/stat",
-        &format!("1 (init) S 0 1 1 0 -1 0 10 0 2 0 30 20 0 0 20 0 1 0 5 4096 1 {zeros}\n"),
-    );
-    write("proc/1/cmdline", "/sbin/init\0");
-    tree
-}
 
 pub(crate) fn collector(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_collector"));
