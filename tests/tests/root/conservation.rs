@@ -173,32 +173,37 @@ async fn what_subscribers_get_of_a_tick_is_of_one_time_and_adds_up() {
         .build()
         .expect("it can be built");
     let options = every(Duration::from_millis(250));
-    let mut cpus = bus.subscribe::<CpuStats>(options).expect("it is there");
+    let mut of_cpus = bus.subscribe::<CpuStats>(options).expect("it is there");
     let mut processes = bus.subscribe::<ProcessStats>(options).expect("it is there");
     let mut latency = bus.subscribe::<SchedLatency>(options).expect("it is there");
     let load = MixedLoad::start();
     let mut ticks = Vec::new();
     let mut pairs = 0;
     for _ in 0..12 {
-        let cpus = cpus.recv().await.expect("it goes on");
+        let mut cpus = of_cpus.recv().await.expect("it goes on");
         let mut of_processes = processes.recv().await.expect("it goes on");
         let mut of_latency = latency.recv().await.expect("it goes on");
-        // One may have been a tick ahead of another when they were subscribed.
-        while of_processes.monotonic_ns < cpus.monotonic_ns {
+        // The subscriptions are made one after the other, and a new one gets its
+        // first sample at once, so that any of them may be ahead at first.
+        let newest = cpus
+            .monotonic_ns
+            .max(of_processes.monotonic_ns)
+            .max(of_latency.monotonic_ns);
+        while cpus.monotonic_ns < newest {
+            cpus = of_cpus.recv().await.expect("it goes on");
+        }
+        while of_processes.monotonic_ns < newest {
             of_processes = processes.recv().await.expect("it goes on");
         }
-        while of_latency.monotonic_ns < cpus.monotonic_ns {
+        while of_latency.monotonic_ns < newest {
             of_latency = latency.recv().await.expect("it goes on");
         }
-        if of_processes.monotonic_ns != cpus.monotonic_ns {
+        if [of_processes.monotonic_ns, of_latency.monotonic_ns] != [cpus.monotonic_ns; 2] {
             continue;
         }
         pairs += 1;
         assert_eq!(of_processes.window, cpus.window);
-        assert_eq!(
-            (of_latency.monotonic_ns, of_latency.window),
-            (cpus.monotonic_ns, cpus.window)
-        );
+        assert_eq!(of_latency.window, cpus.window);
         let total = &cpus.data.as_ref().expect("there is a reading").total;
         assert_eq!(total.wakeups, None, "they are not watched, and no zero");
         ticks.push(totals(&of_processes, &cpus));
