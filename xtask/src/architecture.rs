@@ -1,4 +1,4 @@
-//! The architectures whose kernels the tests run on.
+//! The architectures that the tests run on.
 
 use std::env::consts::ARCH;
 use std::fmt;
@@ -19,15 +19,15 @@ pub(crate) enum Architecture {
 }
 
 impl Architecture {
-    /// That of this machine.
+    /// The architecture of this machine.
     ///
     /// # Errors
-    /// When it is none of these.
+    /// When it is not supported.
     pub(crate) fn of_this_machine() -> Result<Self> {
         match ARCH {
             "x86_64" => Ok(Self::X86),
             "aarch64" => Ok(Self::Arm),
-            _ => bail!("the tests are built on x86-64 and on arm64, and this machine is {ARCH}"),
+            _ => bail!("the tests support x86-64 and arm64, and this machine is {ARCH}"),
         }
     }
 
@@ -35,7 +35,7 @@ impl Architecture {
         Self::of_this_machine().is_ok_and(|own| own == self)
     }
 
-    /// As Rust names it, and Linux.
+    /// Its name in Rust and in Linux.
     fn name(self) -> &'static str {
         match self {
             Self::X86 => "x86_64",
@@ -43,7 +43,7 @@ impl Architecture {
         }
     }
 
-    /// As Debian names it.
+    /// Its name in Debian.
     pub(crate) fn of_debian(self) -> &'static str {
         match self {
             Self::X86 => "amd64",
@@ -51,17 +51,17 @@ impl Architecture {
         }
     }
 
-    /// What programs that run there are built for.
+    /// The Rust target triple.
     pub(crate) fn target(self) -> String {
         format!("{}-unknown-linux-gnu", self.name())
     }
 
-    /// The emulator.
+    /// The QEMU binary.
     pub(crate) fn qemu(self) -> String {
         format!("qemu-system-{}", self.name())
     }
 
-    /// The package that has the emulator.
+    /// The package of the QEMU binary.
     pub(crate) fn qemu_package(self) -> &'static str {
         match self {
             Self::X86 => "qemu-system-x86",
@@ -69,7 +69,7 @@ impl Architecture {
         }
     }
 
-    /// A program that links, or looks at what was linked: `gcc`, `strip`.
+    /// A program of the toolchain, `gcc` or `strip`, with the cross prefix if needed.
     pub(crate) fn tool(self, name: &str) -> String {
         if self.is_of_this_machine() {
             name.to_owned()
@@ -78,7 +78,7 @@ impl Architecture {
         }
     }
 
-    /// The packages with those programs, and with the C library to link with.
+    /// The packages of the cross toolchain and of its C library.
     pub(crate) fn tool_packages(self) -> [String; 2] {
         let gcc = self.name().replace('_', "-");
         [
@@ -87,21 +87,23 @@ impl Architecture {
         ]
     }
 
-    /// Whether programs can be linked for it here.
+    /// Checks that programs can be linked for it.
     ///
     /// # Errors
-    /// When they cannot, with what to do.
+    /// When they cannot, with the command that installs the toolchain.
     pub(crate) fn check_tools(self) -> Result<()> {
         if self.is_of_this_machine() {
             return Ok(());
         }
-        // The C library is there if a program can be linked.
+        // gcc prints an absolute path if it finds the library.
         let linker = self.tool("gcc");
         let linked = command::output(Command::new(&linker).args(["-print-file-name=libc.a"]));
         match linked {
             Ok(path) if path.starts_with('/') => Ok(()),
-            Ok(_) => bail!("{linker} finds no C library; run `cargo xtask setup --for test`"),
-            Err(_) => bail!("{linker} cannot be run; run `cargo xtask setup --for test`"),
+            Ok(_) => {
+                bail!("{linker} finds no C library; run `cargo xtask setup --for all-kernels`")
+            }
+            Err(_) => bail!("{linker} cannot be run; run `cargo xtask setup --for all-kernels`"),
         }
     }
 }
@@ -120,7 +122,7 @@ mod tests {
     use super::Architecture::{Arm, X86};
 
     #[test]
-    fn each_is_named_as_its_tools_name_it() {
+    fn an_architecture_has_the_names_that_its_tools_use() {
         assert_eq!(Arm.target(), "aarch64-unknown-linux-gnu");
         assert_eq!(X86.qemu(), "qemu-system-x86_64");
         assert_eq!(
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn tools_for_another_machine_have_a_prefix() {
+    fn tools_for_another_architecture_have_the_cross_prefix() {
         let others = [X86, Arm]
             .into_iter()
             .filter(|each| !each.is_of_this_machine());

@@ -8,43 +8,43 @@ use serde_json::Value;
 
 use crate::{command, setup};
 
-/// Runs benchmarks, optimised as the agent is.
+/// Runs benchmarks, with the release profile.
 ///
-/// Without a name, all of them. `tier3` takes up to 20 minutes, 3 if it shall be
-/// quick, and needs root; `bus` takes 2 minutes. To build the first takes about
-/// 2 minutes more. What `tier3` compares with is brought by
-/// `cargo xtask setup --for bench`; without it there is less to compare with.
+/// Without a name, runs all. `tier3` needs root and takes up to 20 minutes, or 3 with
+/// --quick; `bus` takes 2 minutes. The first build takes about 2 minutes.
+/// `cargo xtask setup --for bench` installs the programs that `tier3` compares with;
+/// those that are missing are left out.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Bench {
     /// The benchmark to run: bus or tier3
     name: Option<String>,
-    /// Only these parts of it
+    /// Run only these parts of the benchmark
     #[arg(value_name = "PART")]
     parts: Vec<OsString>,
     #[command(flatten)]
     tier3: Tier3,
-    /// What else to pass to the benchmark
+    /// Further arguments of the benchmark
     #[arg(last = true, value_name = "ARGS")]
     arguments: Vec<OsString>,
 }
 
-/// What only `tier3` understands.
+/// Options of `tier3`.
 #[derive(Debug, clap::Args)]
 struct Tier3 {
     /// With tier3: fewer rounds and smaller populations
     #[arg(long, requires = "name")]
     quick: bool,
-    /// With tier3: write the figures to FILE, and a page made from them beside it
+    /// With tier3: write the figures to FILE, and a page generated from them beside it
     #[arg(long, value_name = "FILE", requires = "name")]
     json: Option<PathBuf>,
-    /// With tier3: measure nothing, make docs/performance.md from docs/performance.json
+    /// With tier3: measure nothing, generate docs/performance.md from docs/performance.json
     #[arg(long, requires = "name", conflicts_with = "json")]
     report: bool,
 }
 
 impl Tier3 {
-    /// The same for the benchmark, which is run in another folder.
+    /// The arguments for the benchmark, which runs in another directory.
     fn arguments(&self) -> Result<Vec<OsString>> {
         let mut arguments = Vec::new();
         if self.quick {
@@ -69,10 +69,10 @@ struct Benchmark {
 }
 
 impl Bench {
-    /// Runs one or all.
+    /// Runs one benchmark or all.
     ///
     /// # Errors
-    /// When there is none of that name, or one fails.
+    /// When there is no benchmark of that name, or one fails.
     pub(crate) fn run(self) -> Result<()> {
         let metadata = command::output(command::cargo().args([
             "metadata",
@@ -87,17 +87,17 @@ impl Bench {
             benchmarks.retain(|each| each.name == *name);
             if benchmarks.is_empty() {
                 bail!(
-                    "no benchmark is named `{name}`; there are: {}",
+                    "no benchmark `{name}`; the benchmarks are: {}",
                     known.join(", ")
                 );
             }
         }
         if benchmarks.is_empty() {
-            bail!("there are no benchmarks yet");
+            bail!("the workspace has no benchmarks");
         }
         let tier3 = self.tier3.arguments()?;
         if !tier3.is_empty() && self.name.as_deref() != Some("tier3") {
-            bail!("only the benchmark `tier3` has --quick, --json and --report");
+            bail!("only the benchmark `tier3` takes --quick, --json and --report");
         }
         for Benchmark { package, name } in benchmarks {
             command::run(
@@ -121,9 +121,9 @@ impl Bench {
     }
 }
 
-/// The benchmarks that cargo's description of the workspace names.
+/// The benchmarks in the output of `cargo metadata`.
 fn benchmarks(metadata: &str) -> Result<Vec<Benchmark>> {
-    let metadata: Value = serde_json::from_str(metadata).context("cargo wrote no JSON")?;
+    let metadata: Value = serde_json::from_str(metadata).context("cargo did not print JSON")?;
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut found = Vec::new();
     for package in list(&metadata["packages"]) {

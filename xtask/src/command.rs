@@ -1,4 +1,4 @@
-//! Starting other programs, and saying what came of them.
+//! Runs other programs.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -16,7 +16,7 @@ use crate::workspace;
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace::root());
-    // Cargo sets these for this task alone; they would make it rebuild others.
+    // Cargo sets these for this task; inherited, they would cause rebuilds.
     command.env("PATH", path());
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
@@ -27,7 +27,7 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// The compiler that cargo would use here.
+/// The compiler that cargo uses.
 pub(crate) fn rustc() -> Command {
     let mut command = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     command.current_dir(workspace::root());
@@ -37,7 +37,7 @@ pub(crate) fn rustc() -> Command {
 /// Runs `command` with its output shown, without standard input.
 ///
 /// # Errors
-/// When it cannot be started, or ends with anything but success.
+/// When it cannot be started, or its exit status is not success.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     command.stdin(Stdio::null());
     let status = command
@@ -52,8 +52,8 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs `command` and returns what it wrote to standard output, trimmed.
 ///
 /// # Errors
-/// When it cannot be started, or ends with anything but success; what it wrote
-/// to standard error is part of the error.
+/// When it cannot be started, or its exit status is not success, with its standard
+/// error.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
@@ -70,10 +70,10 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Runs tests, and counts them by what the test harness says at the end.
+/// Runs tests, and counts them by the last line of each test harness.
 ///
 /// # Errors
-/// When they cannot be started. A failure among them is none, but is counted.
+/// When they cannot be started. A failed test is counted, and is not an error.
 pub(crate) fn run_tests(command: &mut Command) -> Result<Tally> {
     println!("running `{}`", show(command));
     let mut child = command
@@ -92,13 +92,13 @@ pub(crate) fn run_tests(command: &mut Command) -> Result<Tally> {
     }
     let status = child.wait()?;
     if !status.success() && tally.failed == 0 {
-        println!("it ended badly: {status}");
+        println!("error: {status}");
         tally.failed = 1;
     }
     Ok(tally)
 }
 
-/// The program and its arguments as one would type them.
+/// The program and its arguments, as typed in a shell.
 pub(crate) fn show(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let words: Vec<&OsStr> = program
@@ -109,15 +109,14 @@ pub(crate) fn show(command: &Command) -> String {
     words.join(OsStr::new(" ")).to_string_lossy().into_owned()
 }
 
-/// Where `program` is found: on `PATH`, or among the programs that cargo
-/// installs.
+/// The path of `program` on `PATH` or in cargo's `bin` directory.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
     env::split_paths(&path())
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
 }
 
-/// `PATH`, and after it the folder that `cargo install` writes to.
+/// `PATH` and the directory of `cargo install`.
 fn path() -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();
     let installed = workspace::cargo_home().map(|home| home.join("bin"));
@@ -125,8 +124,8 @@ fn path() -> OsString {
     env::join_paths(folders).unwrap_or(path)
 }
 
-/// Whether this process may do everything on this machine.
+/// Whether the effective user is root.
 pub(crate) fn is_root() -> bool {
-    // The owner of a process's own folder is its effective user.
+    // The owner of /proc/self is the effective user.
     std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }

@@ -1,4 +1,4 @@
-//! What can be said of the source without running it.
+//! Static checks of the source.
 
 use std::process::Command;
 
@@ -10,15 +10,15 @@ use crate::{command, ebpf};
 
 /// Checks the format, the lints, the documentation and the dependencies.
 ///
-/// The eBPF programs are looked at too if rust-src is there, and the licences
-/// of the dependencies if cargo-deny is. Takes about 2 minutes the first time,
-/// and seconds after that.
+/// Lints the eBPF programs if rust-src is installed, and checks the licences of the
+/// dependencies if cargo-deny is. Takes about 2 minutes the first time, and seconds
+/// after that.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Lint {}
 
 impl Lint {
-    /// Takes each check.
+    /// Runs each check.
     ///
     /// # Errors
     /// When one fails.
@@ -29,7 +29,7 @@ impl Lint {
     }
 }
 
-/// Takes the checks as steps of a longer task.
+/// Runs the checks as steps of a longer task.
 pub(crate) fn lint(steps: &mut Steps) {
     steps.check("format", || {
         command::run(command::cargo().args(["fmt", "--all", "--check"]))
@@ -61,11 +61,11 @@ pub(crate) fn lint(steps: &mut Steps) {
     steps.step("dependencies", || {
         let Some(deny) = command::which("cargo-deny") else {
             return Ok(Outcome::NotRun(
-                "cargo-deny is not here: `cargo install --locked cargo-deny` brings it".to_owned(),
+                "cargo-deny is not installed: run `cargo xtask setup --for test`".to_owned(),
             ));
         };
-        // Advisories are not asked for: they change without the source, and
-        // have to be fetched.
+        // Advisories are not checked: they change independently of the source, and
+        // need a download.
         command::run(
             Command::new(deny)
                 .current_dir(crate::workspace::root())

@@ -1,4 +1,4 @@
-//! Builds, loads, tests and measures `collector`: `cargo xtask --help`.
+//! Builds, runs, tests and benchmarks `collector`: `cargo xtask --help`.
 
 mod apt;
 mod architecture;
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Builds, loads, tests and measures collector.
+/// Builds, runs, tests and benchmarks collector.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 struct Arguments {

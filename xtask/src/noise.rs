@@ -1,4 +1,4 @@
-//! What other programs of a busy host do, for tests to run beside it.
+//! A background load for tests: what other programs of a busy host do.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::command;
 use crate::steps::Outcome;
 use crate::tally::Tally;
 
-/// Takes a step of tests while `program` makes noise.
+/// Runs tests beside the load generator `program`.
 ///
 /// # Errors
-/// Those of the tests, and when there was no noise, or not all the time.
+/// Those of the tests, and when the load generator failed or exited early.
 pub(crate) fn beside(program: &Path, tests: impl FnOnce() -> Result<Tally>) -> Result<Outcome> {
     let noise = Noise::start(program)?;
     let tally = tests();
@@ -24,7 +24,7 @@ pub(crate) fn beside(program: &Path, tests: impl FnOnce() -> Result<Tally>) -> R
     let tally = tally?;
     match summary {
         Ok(text) => Ok(Outcome::Ran(tally, format!("beside {text}"))),
-        // It shall not hide that tests failed.
+        // Must not hide that tests failed.
         Err(error) if tally.failed > 0 => {
             println!("error: {error:#}");
             Ok(Outcome::Ran(tally, String::new()))
@@ -33,7 +33,7 @@ pub(crate) fn beside(program: &Path, tests: impl FnOnce() -> Result<Tally>) -> R
     }
 }
 
-/// A program that goes on until its standard input ends.
+/// A load generator, which runs until its standard input is closed.
 #[derive(Debug)]
 struct Noise {
     child: Child,
@@ -50,14 +50,14 @@ impl Noise {
         Ok(Self { child })
     }
 
-    /// Ends it. Returns what it says that it did.
+    /// Stops it, and returns its summary.
     ///
     /// # Errors
-    /// When it had ended before, or says that it did too little.
+    /// When it has exited already, or reports too little load.
     fn stop(mut self) -> Result<String> {
         if let Some(status) = self.child.try_wait()? {
             bail!(
-                "the noise ended before the tests: {status}: {}",
+                "the load generator exited before the tests: {status}: {}",
                 self.output()?
             );
         }
@@ -65,14 +65,18 @@ impl Noise {
         let output = self.output()?;
         let status = self.child.wait()?;
         if !status.success() {
-            bail!("the noise ended with {status}: {output}");
+            bail!("the load generator failed: {status}: {output}");
         }
         Ok(output)
     }
 
     fn output(&mut self) -> Result<String> {
         let mut output = String::new();
-        let mut pipe = self.child.stdout.take().context("it has no output")?;
+        let mut pipe = self
+            .child
+            .stdout
+            .take()
+            .context("the load generator has no standard output")?;
         pipe.read_to_string(&mut output)?;
         Ok(output.trim_end().replace('\n', "; "))
     }
@@ -80,7 +84,7 @@ impl Noise {
 
 impl Drop for Noise {
     fn drop(&mut self) {
-        // It may have ended, and removes what it has made if not.
+        // If it still runs, it now cleans up and exits.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
@@ -93,7 +97,7 @@ mod tests {
 
     use super::{Outcome, Tally, beside};
 
-    /// Takes a step beside a shell script.
+    /// Runs a step beside a shell script.
     fn step(script: &str, tally: Tally) -> Result<(Tally, String), String> {
         let name = format!("xtask-noise-{}-{script}", std::process::id()).replace(' ', "-");
         let path = std::env::temp_dir().join(name);
@@ -111,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_noise_did_is_part_of_the_outcome() {
+    fn the_summary_of_the_load_is_part_of_the_outcome() {
         let (tally, note) = step("read end; echo noise: 7 forks", Tally::PASSED).unwrap();
         assert_eq!(tally, Tally::PASSED);
         assert_eq!(note, "beside noise: 7 forks");
     }
 
     #[test]
-    fn a_noise_that_fails_or_ends_too_early_fails_the_step() {
+    fn a_load_generator_that_fails_or_exits_early_fails_the_step() {
         let error = step("read end; echo too few; false", Tally::PASSED).unwrap_err();
         assert!(error.contains("too few"), "{error}");
         let error = step("echo bye", Tally::PASSED).unwrap_err();
@@ -126,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_failed_is_counted_whatever_the_noise_did() {
+    fn a_failed_test_is_counted_whatever_the_load_generator_did() {
         let (tally, _note) = step("exit 1", Tally::FAILED).unwrap();
         assert_eq!(tally, Tally::FAILED);
     }

@@ -1,4 +1,4 @@
-//! Trying again what hangs on a network.
+//! Retries of network operations.
 
 use std::thread;
 use std::time::Duration;
@@ -8,8 +8,7 @@ use anyhow::Result;
 /// The pauses between the attempts.
 const PAUSES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
 
-/// Does `attempt`, and does it again after a pause when it fails, three times
-/// in all.
+/// Calls `attempt` up to three times, with a pause after a failure.
 ///
 /// # Errors
 /// That of the last attempt.
@@ -26,7 +25,7 @@ fn retry_after<T>(
         match attempt() {
             Ok(value) => return Ok(value),
             Err(error) => println!(
-                "{what} failed, and is tried again in {} s: {error:#}",
+                "{what} failed; retrying in {} s: {error:#}",
                 pause.as_secs()
             ),
         }
@@ -46,7 +45,7 @@ mod tests {
     const PAUSES: [Duration; 2] = [Duration::ZERO; 2];
 
     #[test]
-    fn what_works_the_third_time_works() {
+    fn a_third_attempt_can_succeed() {
         let mut attempts = 0;
         let result = retry_after(&PAUSES, "it", || {
             attempts += 1;
@@ -59,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn after_three_attempts_the_last_error_is_told() {
+    fn after_three_attempts_the_last_error_is_returned() {
         let mut attempts = 0;
         let result = retry_after(&PAUSES, "it", || -> anyhow::Result<()> {
             attempts += 1;

@@ -1,4 +1,4 @@
-//! Builds the agent as it is shipped, and starts it.
+//! Builds the agent with the release profile, and runs it.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -9,28 +9,28 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{command, workspace};
 
-/// Builds the agent as it is shipped.
+/// Builds the agent with the release profile.
 ///
 /// Needs neither LLVM nor rust-src: the eBPF object is committed. Takes about 2
-/// minutes on two processors the first time.
+/// minutes on two CPUs the first time.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Build {}
 
-/// Builds the agent, then runs it with the rights that it needs.
+/// Builds the agent, and runs it as root.
 ///
-/// Through sudo where this is not root. Takes as long as `build`, and then runs
-/// until it is told to stop.
+/// Uses sudo if the user is not root. Takes as long as `build`, then runs until it is
+/// interrupted.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Run {
-    /// What the agent is to do [default: run]
+    /// The arguments of the agent [default: run]
     #[arg(last = true, value_name = "ARGS")]
     arguments: Vec<OsString>,
 }
 
 impl Build {
-    /// Builds, and says where the agent is.
+    /// Builds the agent, and prints its path.
     ///
     /// # Errors
     /// When the build fails.
@@ -41,7 +41,7 @@ impl Build {
 }
 
 impl Run {
-    /// Builds, and becomes the agent, which so gets the signals itself.
+    /// Builds the agent, and replaces this process by it, so that it receives the signals.
     ///
     /// # Errors
     /// When the build fails, or the agent cannot be started.
@@ -54,14 +54,14 @@ impl Run {
             sudo.arg(&agent);
             sudo
         } else {
-            bail!("the agent needs root, and there is no sudo: run this task as root");
+            bail!("the agent needs root, and sudo is not installed: run this task as root");
         };
         if self.arguments.is_empty() {
             command.arg("run");
         } else {
             command.args(self.arguments);
         }
-        // It returns only if it fails.
+        // Returns only on failure.
         let error = command.exec();
         Err(error).with_context(|| format!("cannot start `{}`", command::show(&command)))
     }

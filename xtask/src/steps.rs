@@ -1,4 +1,4 @@
-//! Several checks, one after the other, and what came of each.
+//! Runs several steps and prints a summary.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -9,22 +9,22 @@ use anyhow::{Result, bail};
 
 use crate::tally::Tally;
 
-/// How a step ended, if not by an error.
+/// The outcome of a step that did not return an error.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It ran: its tests, and what else is to be told at the end.
+    /// It ran: its tests, and a note for the summary.
     Ran(Tally, String),
-    /// Something that it needs is not here.
+    /// It was skipped, with the reason.
     NotRun(String),
 }
 
-/// A step that can be taken beside others.
+/// A step that can run concurrently with others.
 pub(crate) struct Step<'a> {
     pub(crate) name: String,
-    pub(crate) take: Box<dyn FnOnce() -> Result<Outcome> + Send + 'a>,
+    pub(crate) run: Box<dyn FnOnce() -> Result<Outcome> + Send + 'a>,
 }
 
-/// The steps that were taken.
+/// The steps that have run.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
     rows: Vec<Row>,
@@ -39,7 +39,7 @@ struct Row {
 }
 
 impl Row {
-    /// Takes a step.
+    /// Runs a step.
     fn of(name: String, step: impl FnOnce() -> Result<Outcome>) -> Self {
         println!("\n== {name}");
         let start = Instant::now();
@@ -61,25 +61,24 @@ impl Row {
 }
 
 impl Steps {
-    /// Takes a step that passes or fails as a whole.
+    /// Runs a step that passes or fails as a whole.
     pub(crate) fn check(&mut self, name: impl Into<String>, check: impl FnOnce() -> Result<()>) {
         self.step(name, || {
             check().map(|()| Outcome::Ran(Tally::PASSED, String::new()))
         });
     }
 
-    /// Takes a step that counts its tests.
+    /// Runs a step that counts its tests.
     pub(crate) fn tests(&mut self, name: impl Into<String>, tests: impl FnOnce() -> Result<Tally>) {
         self.step(name, || Ok(Outcome::Ran(tests()?, String::new())));
     }
 
-    /// Takes a step. One that fails does not keep the next from being taken.
+    /// Runs a step. A failure does not keep the next step from running.
     pub(crate) fn step(&mut self, name: impl Into<String>, step: impl FnOnce() -> Result<Outcome>) {
         self.rows.push(Row::of(name.into(), step));
     }
 
-    /// Takes steps of which so many go on at once. What they print is mixed, line
-    /// by line.
+    /// Runs steps, `at_once` of them concurrently. Their output is interleaved by line.
     pub(crate) fn together(&mut self, at_once: usize, steps: Vec<Step<'_>>) {
         let mut rows: Vec<Option<Row>> = steps.iter().map(|_| None).collect();
         let waiting: VecDeque<_> = rows.iter_mut().zip(steps).collect();
@@ -92,7 +91,7 @@ impl Steps {
             for _ in 0..at_once.max(1) {
                 scope.spawn(|| {
                     while let Some((row, step)) = next() {
-                        *row = Some(Row::of(step.name, step.take));
+                        *row = Some(Row::of(step.name, step.run));
                     }
                 });
             }
@@ -100,11 +99,11 @@ impl Steps {
         self.rows.extend(rows.into_iter().flatten());
     }
 
-    /// Prints what came of each step, and then how many tests passed and failed
-    /// in all, a step without tests counting as one.
+    /// Prints the outcome of each step, and the total of passed and failed tests. A step
+    /// without tests counts as one.
     ///
     /// # Errors
-    /// When something failed.
+    /// When a step failed.
     pub(crate) fn finish(self) -> Result<()> {
         let mut total = Tally::default();
         println!();
@@ -151,12 +150,12 @@ mod tests {
     use super::{Outcome, Step, Steps, Tally};
 
     #[test]
-    fn steps_are_taken_at_once_and_are_told_in_their_order() {
+    fn concurrent_steps_are_reported_in_their_order() {
         let barrier = Barrier::new(2);
         let two_began = &barrier;
         let step = |name: &str, tally: Tally| Step {
             name: name.to_owned(),
-            take: Box::new(move || {
+            run: Box::new(move || {
                 two_began.wait();
                 Ok(Outcome::Ran(tally, String::new()))
             }),

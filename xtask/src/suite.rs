@@ -10,25 +10,25 @@ use crate::architecture::Architecture;
 use crate::command;
 use crate::tally::Tally;
 
-/// The packages whose tests these are. Features are resolved for all of them
-/// together, and so the same for each task.
+/// The packages under test. Cargo resolves features for the selection, so that one
+/// selection for all tasks avoids rebuilds.
 const SELECTION: [&str; 3] = ["--workspace", "--exclude", "xtask"];
 
 /// The profile of the tests: see `Cargo.toml`.
 const PROFILE: &str = "--profile=checked";
 
-/// The programs that tests need, and are.
+/// The test programs, and the programs that they need.
 #[derive(Debug)]
 pub(crate) struct Suite {
-    /// What it is built for.
+    /// The architecture that it is built for.
     pub(crate) architecture: Architecture,
     /// The agent.
     pub(crate) collector: PathBuf,
-    /// The tests that need root and a kernel.
+    /// The tests that need root, and test against the running kernel.
     pub(crate) root_tests: PathBuf,
-    /// The first process of a guest.
+    /// The init process of a guest.
     pub(crate) init: PathBuf,
-    /// What tests run beside.
+    /// The load generator that tests run beside.
     pub(crate) noise: PathBuf,
     /// All other tests.
     others: Vec<TestProgram>,
@@ -37,7 +37,7 @@ pub(crate) struct Suite {
 #[derive(Debug)]
 struct TestProgram {
     path: PathBuf,
-    /// The folder of its package, where it expects to run.
+    /// The directory of its package, its working directory.
     package: PathBuf,
 }
 
@@ -45,21 +45,21 @@ impl Suite {
     /// Builds everything, for this machine and for guests like it.
     ///
     /// # Errors
-    /// When the build fails, or does not give one of the programs.
+    /// When the build fails, or does not produce one of the programs.
     pub(crate) fn build() -> Result<Self> {
         let architecture = Architecture::of_this_machine()?;
         Self::build_with(architecture, &["--tests", "--bins", PROFILE])
     }
 
-    /// Builds what a guest needs, and no other tests.
+    /// Builds what a guest needs, without the other tests.
     ///
     /// # Errors
-    /// As [`build`](Self::build), and when there is nothing to link with.
+    /// As [`build`](Self::build), and when the cross toolchain is missing.
     pub(crate) fn build_root_tests(architecture: Architecture) -> Result<Self> {
         Self::build_with(architecture, &["--test", "root", "--bins", PROFILE])
     }
 
-    /// The same, optimised as the agent is.
+    /// As [`build_root_tests`](Self::build_root_tests), with the release profile.
     ///
     /// # Errors
     /// As [`build_root_tests`](Self::build_root_tests).
@@ -90,7 +90,7 @@ impl Suite {
         let (mut collector, mut root_tests, mut init, mut noise) = (None, None, None, None);
         let mut others = Vec::new();
         for line in messages.lines() {
-            let message: Value = serde_json::from_str(line).context("cargo wrote no JSON")?;
+            let message: Value = serde_json::from_str(line).context("cargo did not print JSON")?;
             let Some(path) = message["executable"].as_str().map(PathBuf::from) else {
                 continue;
             };
@@ -115,15 +115,15 @@ impl Suite {
         }
         Ok(Self {
             architecture,
-            collector: collector.context("the build gave no `collector`")?,
-            root_tests: root_tests.context("the build gave no test `root`")?,
-            init: init.context("the build gave no `init`")?,
-            noise: noise.context("the build gave no `noise`")?,
+            collector: collector.context("the build did not produce `collector`")?,
+            root_tests: root_tests.context("the build did not produce the test `root`")?,
+            init: init.context("the build did not produce `init`")?,
+            noise: noise.context("the build did not produce `noise`")?,
             others,
         })
     }
 
-    /// Runs the tests that need no rights, and the examples in documentation.
+    /// Runs the tests that need no privileges, and the documentation tests.
     ///
     /// # Errors
     /// When one cannot be started.
@@ -141,7 +141,7 @@ impl Suite {
         Ok(tally)
     }
 
-    /// Runs the root tests on this host's kernel, one at a time: they share it.
+    /// Runs the root tests on this host's kernel, one at a time, since they share it.
     ///
     /// # Errors
     /// When they cannot be started, or this is not root.
@@ -157,8 +157,8 @@ impl Suite {
     }
 }
 
-/// `cargo VERB` for all packages that are tested, linked statically: so a guest
-/// needs no libraries, and the same programs run on the host.
+/// `cargo VERB` for all packages under test, linked statically, so that the same
+/// programs run on the host and in guests, which have no libraries.
 fn cargo(verb: &str, architecture: Architecture) -> Command {
     let target = architecture.target();
     let setting = |name: &str| {
@@ -167,15 +167,15 @@ fn cargo(verb: &str, architecture: Architecture) -> Command {
     };
     let mut cargo = command::cargo();
     cargo
-        // It would take the place of the flags for the one target, and be
-        // used for build scripts and macros too, which cannot be static.
+        // RUSTFLAGS would override the flags of the target, and would apply to build
+        // scripts and procedural macros, which cannot be static.
         .env_remove("RUSTFLAGS")
         .env(setting("RUSTFLAGS"), "-Ctarget-feature=+crt-static")
         .args([verb, "--locked", "--target", &target])
         .args(SELECTION);
     if !architecture.is_of_this_machine() {
-        // Rust's own library is built from its sources, which are here for the
-        // eBPF programs: rustup may not be able to bring it for other machines.
+        // The standard library is built from rust-src, which the eBPF programs need
+        // anyway: rustup may not have it for the other target.
         let linker = architecture.tool("gcc");
         cargo
             .env("RUSTC_BOOTSTRAP", "1")
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_told_apart_by_kind_and_name() {
+    fn programs_are_identified_by_kind_and_name() {
         let messages = [
             message(false, "bin", "collector"),
             message(true, "bin", "collector"),

@@ -1,9 +1,9 @@
-//! How many tests passed, and how many failed.
+//! Counts of passed and failed tests.
 
 use std::fmt;
 use std::ops::AddAssign;
 
-/// A count of tests.
+/// The number of passed and failed tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: u64,
@@ -23,7 +23,7 @@ impl Tally {
         failed: 1,
     };
 
-    /// Adds what `line` counts, if it is the last line of a test harness:
+    /// Adds the counts of `line`, if it is the last line of a test harness:
     /// `test result: ok. 12 passed; 0 failed; 0 ignored; …`.
     pub(crate) fn read(&mut self, line: &str) {
         let Some((_, counts)) = line.split_once("test result: ") else {

@@ -1,4 +1,4 @@
-//! Where things are in this workspace.
+//! Paths of the workspace.
 
 use std::env;
 use std::fs;
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// The folder that holds the root `Cargo.toml`.
+/// The directory of the root `Cargo.toml`.
 pub(crate) fn root() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask)
 }
 
-/// The folder that cargo writes to, unless a task asks for one of its own.
+/// Cargo's target directory.
 pub(crate) fn target() -> PathBuf {
     match env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => root().join(folder),
@@ -20,17 +20,16 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
-/// Makes a folder that holds nothing, where an interrupted run may have left
-/// something behind.
+/// Creates an empty directory, and removes what an interrupted run has left there.
 ///
 /// # Errors
-/// When it cannot be made.
+/// When it cannot be created.
 pub(crate) fn make_empty(folder: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())
 }
 
-/// `CARGO_HOME`, or where cargo puts it.
+/// `CARGO_HOME` or its default.
 pub(crate) fn cargo_home() -> Option<PathBuf> {
     match env::var_os("CARGO_HOME") {
         Some(folder) => Some(PathBuf::from(folder)),
@@ -38,7 +37,7 @@ pub(crate) fn cargo_home() -> Option<PathBuf> {
     }
 }
 
-/// `path` as it is best shown: from the root, if it is below it.
+/// `path` for display: relative to the root of the workspace if it is below it.
 pub(crate) fn show(path: &Path) -> String {
     path.strip_prefix(root())
         .unwrap_or(path)

@@ -1,5 +1,5 @@
-//! The distribution's packages, from suites that the machine itself may not
-//! use, without a change to what it uses.
+//! Access to the distribution's packages, also of suites that are not among the
+//! machine's apt sources, which stay unchanged.
 
 mod source;
 
@@ -16,34 +16,33 @@ use crate::{command, workspace};
 use source::Origin;
 pub(crate) use source::{Archive, codename, own_suites};
 
-/// Lists of packages are asked for anew when they are older than this.
+/// Maximum age of package lists.
 const FRESH: Duration = Duration::from_hours(24);
 
-/// A view on some suites of the machine's own archive.
+/// A view of some suites of the machine's archive.
 ///
-/// It has its own list of sources, its own package lists and its own cache, all
-/// below the target folder, so that apt's state on the machine stays as it is.
+/// It has its own sources.list, package lists and cache below the target directory, so
+/// that the machine's apt state is not changed.
 #[derive(Debug)]
 pub(crate) struct Apt {
     folder: PathBuf,
-    /// Whose packages are seen: the machine's own if not told.
+    /// The architecture of the packages, if it is not the machine's.
     architecture: Option<Architecture>,
 }
 
 impl Apt {
-    /// The view named `name`, on `suites` of the machine's own archive. Suites
-    /// that the archive does not have are left out.
+    /// The view named `name` of `suites`. Suites whose archive is unknown are left out.
     ///
     /// # Errors
-    /// When the machine has no apt sources of a kind that is known here, or
-    /// none of the suites can be had.
+    /// When the machine has no usable apt sources, or the package lists cannot be
+    /// downloaded.
     pub(crate) fn open<S: AsRef<str>>(name: &str, suites: &[(Archive, S)]) -> Result<Self> {
         let folder = workspace::target().join("apt").join(name);
         Self::open_at(folder, None, suites)
     }
 
-    /// The same with the packages for another architecture, to be unpacked and
-    /// not installed.
+    /// As [`open`](Self::open), with the packages of another architecture, which can be
+    /// unpacked but not installed.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -88,19 +87,19 @@ impl Apt {
         Ok(apt)
     }
 
-    /// Reads the package lists anew.
+    /// Updates the package lists.
     ///
     /// # Errors
-    /// When they cannot be had.
+    /// When they cannot be downloaded.
     pub(crate) fn refresh(&self) -> Result<()> {
-        println!("reading the package lists of {}", self.shown_suites());
-        retry("reading the package lists", || {
+        println!("updating the package lists of {}", self.shown_suites());
+        retry("updating the package lists", || {
             command::run(self.command("apt-get").args(["--quiet=2", "update"]))
         })?;
-        fs::write(self.stamp(), "").context("cannot write to the target folder")
+        fs::write(self.stamp(), "").context("cannot write to the target directory")
     }
 
-    /// The names of the packages that match the regular expression `pattern`.
+    /// The names of packages that match the regular expression `pattern`.
     ///
     /// # Errors
     /// When apt fails.
@@ -131,15 +130,15 @@ impl Apt {
             .collect())
     }
 
-    /// Downloads `package`, which may name a version (`name=version`), and
-    /// unpacks it into `into`.
+    /// Downloads `package`, with or without a version (`name=version`), and unpacks it
+    /// into `into`.
     ///
     /// # Errors
-    /// When it cannot be had, or not be unpacked.
+    /// When it cannot be downloaded or unpacked.
     pub(crate) fn unpack(&self, package: &str, into: &Path) -> Result<()> {
         let folder = self.folder.join("download");
         workspace::make_empty(&folder)?;
-        retry(&format!("fetching {package}"), || {
+        retry(&format!("downloading {package}"), || {
             command::run(
                 self.command("apt-get")
                     .current_dir(&folder)
@@ -157,10 +156,10 @@ impl Apt {
         fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())
     }
 
-    /// Installs `packages` on the machine, preferring `suite` where it is given.
+    /// Installs `packages`, preferably from `suite`.
     ///
     /// # Errors
-    /// When a package cannot be had, or this is not root.
+    /// When a package cannot be installed, or this is not root.
     pub(crate) fn install(&self, packages: &[&str], suite: Option<&str>) -> Result<()> {
         if !command::is_root() {
             bail!(
@@ -175,7 +174,7 @@ impl Apt {
             "--no-install-recommends",
             "-o",
             "Dpkg::Use-Pty=0",
-            // Another apt on this machine may be at work.
+            // Another apt may be running.
             "-o",
             "DPkg::Lock::Timeout=300",
         ]);
@@ -206,7 +205,7 @@ impl Apt {
         suites.join(", ")
     }
 
-    /// `program` of apt, seeing these suites alone.
+    /// A program of apt, restricted to these suites.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let folder = self.folder.display();
@@ -215,7 +214,7 @@ impl Apt {
             "Dir::Etc::sourceparts=-".to_owned(),
             format!("Dir::State::lists={folder}/lists"),
             format!("Dir::Cache={folder}/cache"),
-            // The sandbox user may not write to folders of this one.
+            // The sandbox user may not be able to write to these directories.
             "APT::Sandbox::User=".to_owned(),
             "Acquire::Languages=none".to_owned(),
             "Acquire::Retries=3".to_owned(),

@@ -1,4 +1,4 @@
-//! Where the machine gets its packages from, read from its own apt sources.
+//! The machine's own apt sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub(crate) struct Origin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     uri: String,
-    /// Where the keys are that its lists are signed with.
+    /// The keyring of its signatures.
     keyring: Option<String>,
 }
 
@@ -35,10 +35,10 @@ impl Origin {
     /// The archives that this machine uses.
     ///
     /// # Errors
-    /// When there is no apt here, or it uses no archive of the distribution.
+    /// When the machine has no apt, or no source of the distribution.
     pub(crate) fn of_this_machine() -> Result<Self> {
         if command::which("apt-get").is_none() {
-            bail!("this machine has no apt, it is no Debian and no Ubuntu");
+            bail!("apt-get is not installed: this is neither Debian nor Ubuntu");
         }
         let codename = codename().unwrap_or_default();
         let mut origin = Self::default();
@@ -53,7 +53,7 @@ impl Origin {
             }
         }
         if origin.main.is_none() {
-            bail!("no source of the distribution's own packages is among apt's sources");
+            bail!("apt has no source of the distribution's own packages");
         }
         Ok(origin)
     }
@@ -85,7 +85,7 @@ impl Origin {
         }
     }
 
-    /// The format with a paragraph for each source: `man 5 sources.list`.
+    /// Reads deb822 sources: `man 5 sources.list`.
     fn read_deb822(&mut self, text: &str, codename: &str) {
         for paragraph in text.split("\n\n") {
             let field = |name: &str| {
@@ -109,7 +109,7 @@ impl Origin {
             };
             let entry = Entry {
                 uri: uri.to_owned(),
-                // A key may also stand in the field itself; apt's own keys do then.
+                // The field may hold the key itself; apt's default keyring is used then.
                 keyring: field("Signed-By")
                     .filter(|value| value.starts_with('/'))
                     .map(str::to_owned),
@@ -118,7 +118,7 @@ impl Origin {
         }
     }
 
-    /// The format with a line for each source.
+    /// Reads one-line sources.
     fn read_lines(&mut self, text: &str, codename: &str) {
         for line in text.lines() {
             let Some(rest) = line.trim().strip_prefix("deb ") else {
@@ -147,18 +147,18 @@ impl Origin {
     }
 }
 
-/// The suite of a line of `sources.list` as written here.
+/// The suite of a line of `sources.list` written by [`Origin::line`].
 pub(super) fn suite_of(line: &str) -> Option<&str> {
     line.split(" main").next()?.split_whitespace().last()
 }
 
-/// The name of the release that runs here: `VERSION_CODENAME` of os-release.
+/// The codename of this machine's release: `VERSION_CODENAME` of os-release.
 pub(crate) fn codename() -> Option<String> {
     os_release("VERSION_CODENAME")
 }
 
-/// The suites of the release that runs here, with its updates. Backports are
-/// never preferred unless they are asked for: apt gives them a low priority.
+/// The suites of this machine's release, with its updates and backports. Backports are
+/// installed only on request: apt gives them a low priority.
 pub(crate) fn own_suites() -> Vec<(Archive, String)> {
     let codename = codename().unwrap_or_default();
     vec![
@@ -169,7 +169,7 @@ pub(crate) fn own_suites() -> Vec<(Archive, String)> {
     ]
 }
 
-/// Ubuntu keeps most of what Debian has in `main` in its `universe`.
+/// Ubuntu has most packages of Debian's `main` in its `universe`.
 fn components() -> &'static str {
     match os_release("ID").as_deref() {
         Some("ubuntu") => "main universe",
@@ -203,7 +203,7 @@ mod tests {
     use super::{Archive, Origin};
 
     #[test]
-    fn paragraphs_name_the_archive_and_its_keyring() {
+    fn deb822_sources_give_the_archive_and_its_keyring() {
         let mut origin = Origin::default();
         origin.read_deb822(
             "Types: deb\n# kept\nURIs: http://mirror.test/debian\nSuites: one one-updates\n\
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_name_the_archive_and_its_keyring() {
+    fn one_line_sources_give_the_archive_and_its_keyring() {
         let mut origin = Origin::default();
         origin.read_lines(
             "# deb http://no.test/ one main\n\

@@ -1,4 +1,4 @@
-//! The cargo line that builds the programs.
+//! The cargo command that builds the programs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,12 +9,11 @@ use anyhow::{Result, bail};
 
 use crate::{command, workspace};
 
-/// The target: BPF has no operating system, and this project runs on
-/// little-endian machines only.
+/// The target. Only little-endian machines are supported.
 pub(crate) const TARGET: &str = "bpfel-unknown-none";
 
-/// Builds the programs with these features, and returns the folder of the objects with all
-/// their debugging information: one a binary of the crate.
+/// Builds the programs with these features, and returns the directory of the objects,
+/// unstripped, one a binary of the crate.
 ///
 /// # Errors
 /// When rust-src or bpf-linker is missing, or the build fails.
@@ -24,7 +23,7 @@ pub(crate) fn build(features: &str) -> Result<PathBuf> {
     Ok(folder().join(TARGET).join("release"))
 }
 
-/// Looks at the programs with clippy, for their own target.
+/// Runs clippy on the programs, for their target.
 ///
 /// # Errors
 /// When there is a warning.
@@ -32,10 +31,10 @@ pub(crate) fn clippy() -> Result<()> {
     command::run(cargo("clippy", "debug-log")?.args(["--", "--deny=warnings"]))
 }
 
-/// Whether the tools are here.
+/// Checks that rust-src and bpf-linker are installed.
 ///
 /// # Errors
-/// When one is missing, with what to do.
+/// When one is missing, with the command that installs it.
 pub(crate) fn check_tools() -> Result<()> {
     let library = library()?;
     let mut missing = Vec::new();
@@ -54,12 +53,12 @@ pub(crate) fn check_tools() -> Result<()> {
     Ok(())
 }
 
-/// `cargo VERB` for the programs, for their target, with a `core` of its own.
+/// `cargo VERB` for the programs and their target, with `core` built from source.
 fn cargo(verb: &str, features: &str) -> Result<Command> {
     let mut cargo = command::cargo();
     cargo
-        // `-Z build-std` is the one unstable thing that is needed, beside the
-        // intrinsics for atomics; the compiler stays the stable one.
+        // Needed for `-Z build-std` and for the atomic intrinsics; the compiler is
+        // the stable one.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", flags(&library()?).join("\u{1f}"))
         .env_remove("RUSTFLAGS")
@@ -71,15 +70,15 @@ fn cargo(verb: &str, features: &str) -> Result<Command> {
     Ok(cargo)
 }
 
-/// A target folder apart from the host's: neither waits for the other's lock.
+/// A separate target directory, so that neither build waits for the other's lock.
 fn folder() -> PathBuf {
     workspace::target().join("ebpf")
 }
 
 fn flags(library: &Path) -> Vec<String> {
     let mut flags = vec![
-        // Only programs that read registers differ between architectures, and
-        // there are none, so the object built as if for one serves all.
+        // Only programs that read registers depend on the architecture. None does, so
+        // that one object serves all.
         "--cfg=bpf_target_arch=\"x86_64\"".to_owned(),
         // BTF is made from the debugging information.
         "-Cdebuginfo=2".to_owned(),
@@ -88,8 +87,8 @@ fn flags(library: &Path) -> Vec<String> {
         // https://docs.kernel.org/bpf/standardization/instruction-set.html
         "-Ctarget-cpu=v3".to_owned(),
     ];
-    // File names are part of BTF's line information. The last match wins, so
-    // the longest prefixes, of folders inside other folders, come last.
+    // BTF's line information has file names. The last match wins, so that
+    // subdirectories come after their parents.
     let mut prefixes = BTreeSet::new();
     let mut remap = |path: &Path, name: &str| {
         prefixes.insert((path.to_path_buf(), name.to_owned()));
@@ -99,7 +98,7 @@ fn flags(library: &Path) -> Vec<String> {
     };
     remap(workspace::root(), "/collector");
     remap(library, "/rust/library");
-    // A folder for each registry, which xtask's own dependencies have made.
+    // One directory a registry, created for xtask's own dependencies.
     for registry in registries() {
         remap(&registry, "/registry");
     }
@@ -111,7 +110,7 @@ fn flags(library: &Path) -> Vec<String> {
     flags
 }
 
-/// The folders that cargo unpacks the crates of registries to.
+/// The directories that cargo unpacks crates to.
 fn registries() -> Vec<PathBuf> {
     let Some(home) = workspace::cargo_home() else {
         return Vec::new();
@@ -121,16 +120,16 @@ fn registries() -> Vec<PathBuf> {
         .unwrap_or_default()
 }
 
-/// Where the sources of the compiler's own library are, or would be.
+/// The path of rust-src in the sysroot, whether or not it is installed.
 ///
 /// # Errors
-/// When the compiler cannot be asked.
+/// When rustc cannot be run.
 pub(crate) fn library() -> Result<PathBuf> {
     let sysroot = command::output(command::rustc().args(["--print", "sysroot"]))?;
     Ok(Path::new(&sysroot).join("lib/rustlib/src/rust/library"))
 }
 
-/// Whether `library` holds what the programs are built with.
+/// Whether `library` contains `core`.
 pub(crate) fn has_core(library: &Path) -> bool {
     library.join("core/Cargo.toml").is_file()
 }

@@ -1,4 +1,4 @@
-//! The eBPF object: built on stable, stripped, the same bytes everywhere.
+//! The eBPF object: built with the stable compiler, stripped, and reproducible.
 
 mod build;
 mod strip;
@@ -13,27 +13,27 @@ pub(crate) use build::{check_tools, clippy, has_core, library};
 
 /// Rebuilds the committed eBPF objects.
 ///
-/// Builds the programs of `collector-ebpf`, strips all debugging information
-/// but BTF, and writes the objects: the one that the agent embeds, and the one
-/// that the benchmark of the map layouts loads. The same source gives the same
-/// bytes, wherever the workspace, cargo's home and the toolchain are.
+/// Builds the programs of `collector-ebpf`, strips DWARF but keeps BTF, and writes
+/// the objects: the one that the agent embeds, and the one that the benchmark of map
+/// layouts loads. The build is reproducible: it does not depend on the paths of the
+/// workspace, of cargo's home or of the toolchain.
 ///
-/// Needs rust-src and bpf-linker: `cargo xtask setup` brings both. Takes about
-/// 40 s the first time, and 2 s after that.
+/// Needs rust-src and bpf-linker (`cargo xtask setup --for build`). Takes about 40 s
+/// the first time, and 2 s after that.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct BuildEbpf {
-    /// Write nothing; fail if the committed object is not what the source gives
+    /// Write nothing; fail if a committed object differs from the build
     #[arg(long)]
     pub(crate) check: bool,
-    /// Build programs that log what they do, into target/ebpf; the committed object stays as it is
+    /// Build programs that log, into target/ebpf, and leave the committed objects unchanged
     #[arg(long, conflicts_with = "check")]
     pub(crate) debug_log: bool,
 }
 
-/// The binaries of `collector-ebpf`, and where their objects are committed: one
-/// for all little-endian architectures, since no program in them reads a
-/// register of the interrupted task, the only thing that differs.
+/// The binaries of `collector-ebpf`, and the paths of the committed objects. One object
+/// serves all little-endian architectures: no program reads registers, the only thing
+/// that depends on the architecture.
 const OBJECTS: [(&str, &str); 2] = [
     (
         "collector-ebpf",
@@ -83,13 +83,13 @@ impl BuildEbpf {
             return Ok(());
         }
         if self.check {
-            // Kept, so that the two can be compared with a disassembler.
+            // Kept for comparison with a disassembler.
             let other = built.with_extension("stripped.o");
             fs::write(&other, &object).with_context(|| other.display().to_string())?;
             bail!(
-                "{shown} {}; the build is in {}; run `cargo xtask build-ebpf` and commit the object",
+                "{shown} {}; the new object is {}; run `cargo xtask build-ebpf` and commit it",
                 match old {
-                    Some(_) => "is not what the source gives",
+                    Some(_) => "differs from the build",
                     None => "is missing",
                 },
                 workspace::show(&other),
@@ -101,7 +101,7 @@ impl BuildEbpf {
     }
 }
 
-/// An object without what only a debugger needs.
+/// An object without DWARF.
 fn stripped(built: &Path) -> Result<Vec<u8>> {
     strip::strip(&fs::read(built).with_context(|| built.display().to_string())?)
         .with_context(|| format!("cannot strip {}", workspace::show(built)))

@@ -1,4 +1,4 @@
-//! What `cargo xtask bench tier3` runs: loads, and programs to compare with.
+//! What `cargo xtask bench tier3` runs: load generators, and programs to compare with.
 
 use std::path::PathBuf;
 
@@ -7,15 +7,15 @@ use anyhow::{Context as _, Result};
 use crate::apt::{Apt, own_suites};
 use crate::{command, workspace};
 
-/// Programs that are installed, with the package that has each.
+/// Programs that are installed, each with its package.
 const INSTALLED: [(&str, &str); 3] = [
     ("perf", "linux-perf"),
     ("hackbench", "rt-tests"),
     ("stress-ng", "stress-ng"),
 ];
 
-/// Programs whose packages begin services or timers when they are installed,
-/// so that these are only unpacked: the machine stays as it is.
+/// Programs whose packages start services or timers when installed, and so are only
+/// unpacked.
 const UNPACKED: [(&str, &str); 4] = [
     ("prometheus-process-exporter", "prometheus-process-exporter"),
     ("prometheus-node-exporter", "prometheus-node-exporter"),
@@ -23,7 +23,7 @@ const UNPACKED: [(&str, &str); 4] = [
     ("atop", "atop"),
 ];
 
-/// Where the programs are that were unpacked.
+/// The directory of the unpacked programs.
 pub(crate) fn unpacked_programs() -> PathBuf {
     folder().join("usr/bin")
 }
@@ -32,10 +32,10 @@ fn folder() -> PathBuf {
     workspace::target().join("bench-tools")
 }
 
-/// Brings what is missing.
+/// Installs or unpacks the programs that are missing.
 ///
 /// # Errors
-/// When a package cannot be had.
+/// When a package cannot be downloaded.
 pub(super) fn bring() -> Result<()> {
     let install: Vec<&str> = INSTALLED
         .iter()
@@ -48,7 +48,7 @@ pub(super) fn bring() -> Result<()> {
         .map(|(_program, package)| *package)
         .collect();
     if install.is_empty() && unpack.is_empty() {
-        println!("what tier3 is compared with: there already");
+        println!("programs for the benchmark tier3: installed already");
         return Ok(());
     }
     let advice = "install perf, hackbench and stress-ng; and to compare with others \
@@ -62,6 +62,6 @@ pub(super) fn bring() -> Result<()> {
         println!("unpacking {package}");
         apt.unpack(package, &folder()).context(advice)?;
     }
-    println!("what tier3 is compared with: there now");
+    println!("programs for the benchmark tier3: installed");
     Ok(())
 }

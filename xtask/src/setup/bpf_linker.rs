@@ -1,4 +1,4 @@
-//! The linker for eBPF objects, built against the LLVM of the compiler.
+//! bpf-linker, built against the LLVM release of the compiler.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,20 +10,20 @@ use crate::command;
 
 const VERSION: &str = "0.13.0";
 
-/// The release of LLVM that the pinned compiler writes its bitcode with. Another
-/// may not read it, and gives other bytes.
+/// The LLVM release of the pinned compiler. Another release may not read its bitcode,
+/// and generates other code.
 const LLVM: &str = "22";
 
-/// Brings bpf-linker into cargo's folder for programs.
+/// Installs bpf-linker by `cargo install`.
 ///
 /// # Errors
-/// When LLVM cannot be had, or the build fails.
+/// When LLVM cannot be installed, or the build fails.
 pub(super) fn bring() -> Result<()> {
     if let Some(path) = command::which("bpf-linker")
         && let Ok(text) = command::output(Command::new(path).arg("--version"))
         && text.split_whitespace().any(|word| word == VERSION)
     {
-        println!("bpf-linker: there already");
+        println!("bpf-linker: installed already");
         return Ok(());
     }
     let prefix = llvm().with_context(|| {
@@ -39,7 +39,7 @@ pub(super) fn bring() -> Result<()> {
     );
     command::run(
         command::cargo()
-            // Without it, the build finds the first `llvm-config` on PATH.
+            // Without it, the build uses the first `llvm-config` on PATH.
             .env("LLVM_PREFIX", &prefix)
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_TARGET_DIR")
@@ -47,11 +47,11 @@ pub(super) fn bring() -> Result<()> {
             .args(["--force", "--no-default-features", "--features"])
             .arg(format!("llvm-{LLVM}")),
     )?;
-    println!("bpf-linker: there now");
+    println!("bpf-linker: installed");
     Ok(())
 }
 
-/// Where LLVM is, after it was installed if it was not there.
+/// The prefix of LLVM, which is installed if it is missing.
 fn llvm() -> Result<PathBuf> {
     let prefix = Path::new("/usr/lib").join(format!("llvm-{LLVM}"));
     if is_complete(&prefix) {
@@ -74,7 +74,7 @@ fn llvm() -> Result<PathBuf> {
     Ok(prefix)
 }
 
-/// Whether everything is there that bpf-linker is linked with.
+/// Whether everything that bpf-linker links with is installed.
 fn is_complete(prefix: &Path) -> bool {
     let zstd = ["/usr/include/zstd.h", "/usr/local/include/zstd.h"];
     prefix.join("bin/llvm-config").exists()

@@ -1,4 +1,4 @@
-//! The checker of licences and sources of dependencies.
+//! cargo-deny, which checks licences and sources of dependencies.
 
 use anyhow::Result;
 
@@ -6,13 +6,13 @@ use crate::command;
 
 const VERSION: &str = "0.20.2";
 
-/// Brings cargo-deny into cargo's folder for programs.
+/// Installs cargo-deny by `cargo install`.
 ///
 /// # Errors
-/// When it cannot be had, or the build fails.
+/// When it cannot be downloaded, or the build fails.
 pub(super) fn bring() -> Result<()> {
     if command::which("cargo-deny").is_some() {
-        println!("cargo-deny: there already");
+        println!("cargo-deny: installed already");
         return Ok(());
     }
     println!("cargo-deny: building {VERSION} (3 minutes)");
@@ -21,9 +21,9 @@ pub(super) fn bring() -> Result<()> {
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_TARGET_DIR")
             .args(["install", "cargo-deny", "--version", VERSION, "--locked"])
-            // Advisories are not asked for, so it needs no git and no TLS.
+            // Advisories are not checked, so it needs neither git nor TLS.
             .arg("--no-default-features"),
     )?;
-    println!("cargo-deny: there now");
+    println!("cargo-deny: installed");
     Ok(())
 }

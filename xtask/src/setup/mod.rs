@@ -1,4 +1,4 @@
-//! Brings what the other tasks need, by the first way that works.
+//! Installs the tools that the other tasks need.
 
 pub(crate) mod bench;
 mod bpf_linker;
@@ -8,50 +8,50 @@ mod tools;
 
 use anyhow::{Result, bail};
 
-/// Brings the tools that building the eBPF object and testing need.
+/// Installs the tools that building the eBPF object and testing need.
 ///
-/// Each is brought by the first way that works: it may be there already, rustup
-/// may have it, or the distribution's packages. What is there is left as it is,
-/// so that running this twice does nothing the second time. The machine's own
-/// apt sources are not changed.
+/// A tool that is installed already is left as it is; the others come from rustup
+/// or from the distribution's packages. The machine's apt sources are not changed.
 ///
-/// Building and running collector needs none of it.
+/// Building and running collector needs none of these tools.
 ///
 /// Takes about 8 minutes on a fresh Debian or Ubuntu machine, as root, and less
-/// than a second when everything is there.
+/// than a second when everything is installed.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Setup {
-    /// What the tools are for
+    /// The task that needs the tools
     #[arg(long = "for", value_enum, value_name = "TASK", default_value = "test")]
     task: Purpose,
 }
 
-/// What tools are brought for.
+/// A task that needs tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Purpose {
-    /// `build-ebpf`: the sources of Rust's core, and bpf-linker
+    /// `build-ebpf`: rust-src and bpf-linker
     Build,
-    /// `test --no-vm`: the same, and strace, stress-ng and runqlat
+    /// `test --no-vm`: those of `build`, and strace, stress-ng and runqlat
     Host,
-    /// `test` and `test-vm`: the same, and QEMU, busybox, gcc for arm64 and cargo-deny
+    /// `test` and `test-vm`: those of `host`, and QEMU, busybox and cargo-deny
     Test,
-    /// `bench`: loads, and programs to compare with, which are not installed
+    /// `test --all-kernels` and `test-vm --arch`: those of `test`, and QEMU and a cross
+    /// compiler for the other architecture
+    AllKernels,
+    /// `bench`: load generators, and the programs that collector is compared with
     Bench,
 }
 
 impl Setup {
-    /// Brings everything.
+    /// Installs the tools.
     ///
     /// # Errors
-    /// When something cannot be had in any way; what is wanted besides is
-    /// brought all the same.
+    /// When a tool cannot be installed; the others are installed all the same.
     pub(crate) fn run(&self) -> Result<()> {
         bring(self.task)
     }
 }
 
-/// Brings what `purpose` needs.
+/// Installs the tools that `purpose` needs.
 ///
 /// # Errors
 /// As for [`Setup::run`].
@@ -63,10 +63,17 @@ pub(crate) fn bring(purpose: Purpose) -> Result<()> {
             rust_src::bring,
             bpf_linker::bring,
             tools::bring_for_host,
-            tools::bring,
+            tools::bring_for_guests,
             cargo_deny::bring,
         ],
-        // The object that it measures is committed.
+        Purpose::AllKernels => &[
+            rust_src::bring,
+            bpf_linker::bring,
+            tools::bring_for_host,
+            tools::bring_for_all_guests,
+            cargo_deny::bring,
+        ],
+        // It measures the committed object, and so needs none of the others.
         Purpose::Bench => &[bench::bring],
     };
     let failures: Vec<String> = steps

@@ -1,4 +1,4 @@
-//! The sources of Rust's own library, of exactly the compiler's release.
+//! rust-src: the sources of the standard library, of exactly the compiler's release.
 
 use std::env;
 use std::fs;
@@ -10,38 +10,38 @@ use anyhow::{Context as _, Result, bail};
 use crate::apt::{Apt, Archive, own_suites};
 use crate::{command, ebpf, workspace};
 
-/// Suites of Debian that newer compilers reach first, beside the machine's own.
+/// Suites of Debian that get new compilers first, tried after the machine's own.
 const NEWER: [(Archive, &str); 3] = [
     (Archive::Main, "trixie-backports"),
     (Archive::Main, "forky"),
     (Archive::Main, "sid"),
 ];
 
-/// Brings `library/` into the compiler's sysroot.
+/// Installs `library/` into the compiler's sysroot.
 ///
 /// # Errors
-/// When there is no way that works.
+/// When neither rustup nor the distribution has it.
 pub(super) fn bring() -> Result<()> {
     let library = ebpf::library()?;
     if ebpf::has_core(&library) {
-        println!("rust-src: there already");
+        println!("rust-src: installed already");
         return Ok(());
     }
     let release = release()?;
-    println!("rust-src: asking rustup for that of {release}");
+    println!("rust-src: installing release {release} with rustup");
     if rustup() && ebpf::has_core(&library) {
-        println!("rust-src: there now");
+        println!("rust-src: installed");
         return Ok(());
     }
-    println!("rust-src: rustup cannot bring it; asking the distribution");
+    println!("rust-src: rustup failed; trying the packages of the distribution");
     match from_packages(&release, &library) {
         Ok(()) => {
-            println!("rust-src: there now");
+            println!("rust-src: installed");
             Ok(())
         }
         Err(error) => Err(error.context(format!(
-            "rust-src of {release} cannot be had: put the folder `library` of Rust's sources of \
-             that release at {}",
+            "cannot install rust-src of {release}: copy the directory `library` of Rust's sources \
+             of that release to {}",
             library.display()
         ))),
     }
@@ -53,7 +53,7 @@ fn rustup() -> bool {
     if let Some(toolchain) = env::var_os("RUSTUP_TOOLCHAIN") {
         rustup.arg("--toolchain").arg(toolchain);
     }
-    // What it says when it fails is no failure of this task.
+    // A failure is not an error of this task, which then tries packages.
     match command::output(&mut rustup) {
         Ok(_) => true,
         Err(error) => {
@@ -113,8 +113,8 @@ fn unpack(apt: &Apt, package: &str, release: &str, library: &Path) -> Result<()>
     }
     let parent = library.parent().unwrap_or(library);
     fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-    // Copied under another name first: an interrupted copy is no library. It
-    // may be on another file system, so it is not moved.
+    // Copied under a temporary name, so that an interrupted copy is never used. The
+    // source may be on another file system, and so cannot be renamed.
     let partial = parent.join("partial");
     let _ = fs::remove_dir_all(&partial);
     command::run(Command::new("cp").arg("-r").arg(&from).arg(&partial))?;
@@ -136,7 +136,7 @@ mod tests {
     use super::is_of;
 
     #[test]
-    fn a_package_is_of_a_release_only_if_all_numbers_agree() {
+    fn a_package_matches_a_release_only_if_all_numbers_match() {
         assert!(is_of("1.95.0+dfsg1-2~bpo13+1", "1.95.0"));
         assert!(is_of("1.95.0-1ubuntu1", "1.95.0"));
         assert!(!is_of("1.95.01-1", "1.95.0"));

@@ -1,4 +1,4 @@
-//! The guest's shell: one that needs no libraries, since a guest has none.
+//! The guest's busybox, which is statically linked: a guest has no libraries.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ use crate::apt::{Apt, own_suites};
 use crate::architecture::Architecture;
 use crate::{command, workspace};
 
-/// One for the guests of an architecture: that of this machine, or for others
-/// one that is fetched once and kept beside the kernels.
+/// The busybox for guests of an architecture: the installed one for this machine's,
+/// or one that is downloaded once and cached beside the kernels.
 ///
 /// # Errors
-/// When it is not there, cannot be had, or needs libraries.
+/// When it is missing, cannot be downloaded, or is dynamically linked.
 pub(super) fn of(architecture: Architecture) -> Result<PathBuf> {
     if architecture.is_of_this_machine() {
         return check();
@@ -28,10 +28,10 @@ pub(super) fn of(architecture: Architecture) -> Result<PathBuf> {
     Ok(kept)
 }
 
-/// Where that of this machine is.
+/// The path of the installed busybox.
 ///
 /// # Errors
-/// When it is not there, or needs libraries.
+/// When it is missing or dynamically linked.
 pub(crate) fn check() -> Result<PathBuf> {
     let Some(path) = command::which("busybox") else {
         bail!("busybox is not on PATH; run `cargo xtask setup --for test`");
@@ -46,7 +46,7 @@ fn check_is_static(path: &Path) -> Result<()> {
     let file = object::File::parse(&*data).with_context(shown)?;
     if file.section_by_name(".interp").is_some() {
         bail!(
-            "{} needs libraries, which a guest has not; run `cargo xtask setup --for test`",
+            "{} is dynamically linked, and a guest has no libraries; run `cargo xtask setup --for test`",
             path.display()
         );
     }

@@ -1,4 +1,4 @@
-//! Reads a guest's console, and tells how it ended.
+//! Reads a guest's console, and returns the result of its tests.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,53 +13,53 @@ use anyhow::{Context as _, Result, bail};
 use super::doctor::Doctor;
 use crate::tally::Tally;
 
-/// What the guest's first process prints first.
+/// The first line that the guest's init prints.
 const BEGUN: &str = "init: begun";
-/// What the guest's first process prints, once, when the tests have passed.
+/// The line that init prints once if the tests passed.
 const SUCCESS: &str = "init: success";
-/// What it prints, once, when they have not.
+/// The line that init prints once if they did not.
 const FAILURE: &str = "init: failure";
 /// How many lines of the console are shown after a failure.
 const TAIL: usize = 60;
 
-/// How long a guest may take.
+/// Time limits of a guest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// From start to its first process.
+    /// From start to init.
     pub(crate) boot: Duration,
     /// From start to power-off.
     pub(crate) total: Duration,
-    /// Without a byte on the console.
+    /// Without output on the console.
     pub(crate) silence: Duration,
 }
 
-/// What a guest told.
+/// The result of a guest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
-    /// Its tests.
+    /// How many tests passed and failed.
     pub(crate) tally: Tally,
-    /// What works there.
+    /// The result of `collector doctor`.
     pub(crate) doctor: Doctor,
 }
 
-/// The kernel did not get as far as the guest's first process: no test is to
-/// blame.
+/// The kernel did not reach init, so that no test has run.
 #[derive(Debug)]
 pub(crate) struct NotBooted;
 
 impl fmt::Display for NotBooted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the kernel did not get to its first process")
+        formatter.write_str("the kernel did not reach init")
     }
 }
 
-/// Follows the console of `machine` until it powers off, showing each line after
-/// `label` if there is one.
+/// Follows the console of `machine` until it powers off. With a `label`, prints each
+/// line after it.
 ///
 /// # Errors
-/// When a test failed without being counted, when there was not exactly one verdict, when the
-/// kernel panicked, or when a limit was reached; with the end of the console,
-/// and with [`NotBooted`] if that is so. The machine is gone in each case.
+/// When the verdict is not printed exactly once or contradicts the test results, when
+/// the kernel panics, or when a limit is reached; with the last lines of the console,
+/// and with [`NotBooted`] as context if the kernel did not reach init. The machine has
+/// ended in each case.
 pub(crate) fn follow(machine: &mut Child, limits: Limits, label: Option<&str>) -> Result<Report> {
     let output = machine
         .stdout
@@ -70,11 +70,11 @@ pub(crate) fn follow(machine: &mut Child, limits: Limits, label: Option<&str>) -
     let mut console = Console::new(label);
     let result = console.drain(&receiver, limits);
     if result.is_err() {
-        // It may be gone already.
+        // It may have exited already.
         let _ = machine.kill();
     }
     let status = machine.wait().context("cannot wait for the machine")?;
-    // Its pipe is closed now, so that the thread ends.
+    // The pipe is closed now, so that the thread ends.
     let _ = reader.join();
     let has_begun = console.has_begun;
     result
@@ -102,7 +102,7 @@ fn read(mut output: impl Read, sender: &mpsc::Sender<Vec<u8>>) {
 #[derive(Debug)]
 struct Console {
     label: Option<String>,
-    /// The line that has not ended yet.
+    /// The current line, without its end.
     line: Vec<u8>,
     tail: VecDeque<String>,
     verdicts: Vec<bool>,
@@ -143,10 +143,13 @@ impl Console {
                     self.end_line();
                     let last = self.tail.back().map_or("nothing", |line| line.trim());
                     if start.elapsed() >= limit {
-                        bail!("not {what} after {} s, at: {last}", limit.as_secs());
+                        bail!(
+                            "not {what} after {} s; the last line is: {last}",
+                            limit.as_secs()
+                        );
                     }
                     bail!(
-                        "no output for {} s: it hangs at: {last}",
+                        "no output for {} s; it hangs at: {last}",
                         limits.silence.as_secs()
                     );
                 }
@@ -194,12 +197,12 @@ impl Console {
             bail!("the kernel panicked: {line}");
         }
         match self.verdicts[..] {
-            [true] if failed => bail!("tests failed, but it says they passed"),
+            [true] if failed => bail!("tests failed, but the verdict is success"),
             [true] if status.success() => Ok(()),
-            [true] => bail!("the tests passed, but the machine ended badly: {status}"),
+            [true] => bail!("the tests passed, but QEMU failed: {status}"),
             [false] if failed => Ok(()),
-            [false] => bail!("the tests did not end as they should"),
-            [] => bail!("it ended without a verdict ({status})"),
+            [false] => bail!("the verdict is failure, but no test failed"),
+            [] => bail!("the machine ended without a verdict ({status})"),
             _ => bail!("more than one verdict: {:?}", self.verdicts),
         }
     }
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_is_the_verdict() {
+    fn the_verdict_is_one_line() {
         assert_eq!(
             judge("printf 'boot\\r\\ninit: success\\r\\n'"),
             Ok(Report::default())
@@ -244,12 +247,12 @@ mod tests {
         assert!(
             judge("echo init: failure")
                 .unwrap_err()
-                .contains("did not end")
+                .contains("no test failed")
         );
     }
 
     #[test]
-    fn failed_tests_are_counted_and_belie_a_success() {
+    fn failed_tests_are_counted_and_contradict_a_success() {
         let result = "test result: FAILED. 2 passed; 1 failed; 0 ignored";
         let report = judge(&format!("echo '{result}'; echo init: failure")).unwrap();
         assert_eq!(
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn no_verdict_and_two_verdicts_are_failures() {
+    fn a_missing_and_a_repeated_verdict_are_failures() {
         assert!(
             judge("echo hello")
                 .unwrap_err()
@@ -282,29 +285,29 @@ mod tests {
     }
 
     #[test]
-    fn a_success_of_a_machine_that_ends_badly_is_a_failure() {
+    fn a_success_with_a_failing_exit_status_of_qemu_is_a_failure() {
         assert!(
             judge("echo init: success; exit 3")
                 .unwrap_err()
-                .contains("ended badly")
+                .contains("QEMU failed")
         );
     }
 
     #[test]
-    fn a_panic_is_a_failure_and_the_console_is_shown() {
+    fn a_kernel_panic_is_a_failure_and_the_console_is_shown() {
         let error = judge("echo last words; echo 'Kernel panic - not syncing: Oops'").unwrap_err();
         assert!(error.contains("panicked"), "{error}");
         assert!(error.contains("| last words"), "{error}");
     }
 
     #[test]
-    fn silence_is_a_hang_and_the_last_line_is_told() {
+    fn silence_is_a_hang_and_the_error_has_the_last_line() {
         let error = judge("printf 'test a::b ... '; exec sleep 60").unwrap_err();
         assert!(error.contains("it hangs at: test a::b ..."), "{error}");
     }
 
     #[test]
-    fn a_guest_that_does_not_get_to_its_first_process_is_told_apart() {
+    fn a_guest_that_does_not_reach_init_is_an_error_of_its_own() {
         let is_not_booted = |script: &str| {
             let error = run(script).unwrap_err();
             error.downcast_ref::<NotBooted>().is_some()

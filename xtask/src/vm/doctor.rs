@@ -1,33 +1,33 @@
-//! What `collector doctor` says of a guest, in a line.
+//! The result of `collector doctor` in a guest, as one line.
 
 use std::fmt;
 
-/// What was read so far of the doctor's table.
+/// What has been read of the doctor's table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Doctor {
-    /// How the programs did.
+    /// The status of the programs.
     ebpf: Option<String>,
-    /// What does not work.
-    wrong: Vec<String>,
+    /// The checks that did not pass.
+    not_ok: Vec<String>,
 }
 
 impl Doctor {
-    /// Takes a line of the console, if it is one of the table:
+    /// Reads a line of the console, if it belongs to the table:
     /// `ok        ebpf              5 of 5 programs attached`.
     pub(crate) fn read(&mut self, line: &str) {
         let Some((status, rest)) = line.split_once("  ") else {
             return;
         };
-        let is_wrong = match status {
+        let is_not_ok = match status {
             "ok" => false,
             "FALLBACK" | "FAILED" => true,
             _ => return,
         };
-        // Names may have single spaces in them.
+        // Names may contain single spaces.
         let (name, found) = rest.trim().split_once("  ").unwrap_or((rest.trim(), ""));
-        match (name, is_wrong) {
+        match (name, is_not_ok) {
             ("ebpf", _) => self.ebpf = Some(found.trim().to_owned()),
-            (_, true) => self.wrong.push(name.to_owned()),
+            (_, true) => self.not_ok.push(name.to_owned()),
             (_, false) => {}
         }
     }
@@ -37,10 +37,10 @@ impl fmt::Display for Doctor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.ebpf {
             Some(ebpf) => formatter.write_str(ebpf)?,
-            None => formatter.write_str("the doctor said nothing")?,
+            None => formatter.write_str("no output of the doctor")?,
         }
-        if !self.wrong.is_empty() {
-            write!(formatter, ", not {}", self.wrong.join(", "))?;
+        if !self.not_ok.is_empty() {
+            write!(formatter, ", not {}", self.not_ok.join(", "))?;
         }
         Ok(())
     }
@@ -51,9 +51,9 @@ mod tests {
     use super::Doctor;
 
     #[test]
-    fn the_programs_and_what_does_not_work_are_told() {
+    fn the_line_has_the_programs_and_the_checks_that_did_not_pass() {
         let mut doctor = Doctor::default();
-        assert_eq!(doctor.to_string(), "the doctor said nothing");
+        assert_eq!(doctor.to_string(), "no output of the doctor");
         for line in [
             "ok        kernel              Linux 5.10.0 on x86_64",
             "ok        ebpf                6 of 7 programs attached",

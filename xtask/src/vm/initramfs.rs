@@ -1,4 +1,4 @@
-//! Writes an initramfs: an archive of the format `newc`.
+//! Writes an initramfs: a cpio archive in the `newc` format.
 //!
 //! <https://docs.kernel.org/driver-api/early-userspace/buffer-format.html>
 
@@ -13,11 +13,11 @@ const PROGRAM: u32 = 0o100_755;
 const FILE: u32 = 0o100_644;
 const LINK: u32 = 0o120_777;
 
-/// An archive as it grows.
+/// An archive that is being written.
 #[derive(Debug)]
 pub(crate) struct Initramfs<W> {
     out: W,
-    /// The number of the next file; names of one number would be hard links.
+    /// The inode number of the next file: equal numbers would be hard links.
     inode: u32,
 }
 
@@ -27,7 +27,7 @@ impl<W: Write> Initramfs<W> {
         Self { out, inode: 1 }
     }
 
-    /// Adds an empty folder. Those above it must be there.
+    /// Adds an empty directory, after its parent.
     ///
     /// # Errors
     /// When `out` fails.
@@ -99,7 +99,7 @@ impl<W: Write> Initramfs<W> {
         }
         self.out.write_all(name.as_bytes())?;
         self.out.write_all(&[0])?;
-        // The header has 110 bytes; the name and the data each end at a
+        // The header has 110 bytes. The name and the data are each padded to a
         // multiple of four.
         self.pad(110 + name.len() + 1)?;
         self.out.write_all(data)?;

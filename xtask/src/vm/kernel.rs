@@ -1,4 +1,4 @@
-//! Kernels from the distribution's packages.
+//! Kernels from Debian's packages.
 
 use std::env;
 use std::fs;
@@ -11,8 +11,8 @@ use crate::apt::{Apt, Archive};
 use crate::architecture::Architecture;
 use crate::workspace;
 
-/// The suites of Debian that kernels come from, those with short lists first, and
-/// last one that has what the one with its security updates may have dropped.
+/// The suites that kernels come from, those with short package lists first. Last is
+/// the suite with kernels that its security suite may have dropped.
 const SUITES: [(Archive, &str); 9] = [
     (Archive::Security, "bullseye-security"),
     (Archive::Security, "bookworm-security"),
@@ -25,19 +25,19 @@ const SUITES: [(Archive, &str); 9] = [
     (Archive::Main, "bullseye"),
 ];
 
-/// What a package with a kernel image is called before the release.
+/// Package names of kernel images, up to the release.
 const PREFIXES: [&str; 2] = ["linux-image-", "linux-binary-"];
 
 /// A kernel that a machine can boot.
 #[derive(Clone, Debug)]
 pub(crate) struct Kernel {
     pub(crate) architecture: Architecture,
-    /// As in `uname -r`: `6.12.38+deb12-cloud-amd64`.
+    /// As printed by `uname -r`: `6.12.38+deb12-cloud-amd64`.
     pub(crate) release: String,
     pub(crate) image: PathBuf,
 }
 
-/// A kernel that a suite has.
+/// A kernel in a suite.
 #[derive(Clone, Debug)]
 pub(crate) struct Offer {
     architecture: Architecture,
@@ -47,19 +47,19 @@ pub(crate) struct Offer {
     package: String,
 }
 
-/// What the suites have, and which of them could not be asked.
+/// The kernels of all suites, and the suites that failed.
 #[derive(Debug, Default)]
 pub(crate) struct Offers {
     pub(crate) found: Vec<Offer>,
     failures: Vec<String>,
 }
 
-/// The kernel that is wanted: one of a series from the cache, unless `fetch`
-/// asks for the newest that there is now. What is the newest of all, the suites
-/// are always asked for, at most once a day.
+/// The wanted kernel. A series is taken from the cache if it is there and `fetch` is
+/// false; otherwise, and for [`Wanted::Newest`], the package lists are consulted, which
+/// are downloaded at most once a day.
 ///
 /// # Errors
-/// When there is none in any suite, or it cannot be fetched.
+/// When no suite has it, or it cannot be downloaded.
 pub(crate) fn get(architecture: Architecture, wanted: Wanted, fetch: bool) -> Result<Kernel> {
     let kept = cached(architecture)?;
     if !fetch
@@ -68,17 +68,17 @@ pub(crate) fn get(architecture: Architecture, wanted: Wanted, fetch: bool) -> Re
     {
         return Ok(kernel);
     }
-    // A suite may not have what it lists: lists and packages are renewed apart.
-    // Then its older builds are gone too.
-    let mut gone: Vec<Offer> = Vec::new();
+    // A suite may lack a package that it lists, as lists and packages are updated
+    // independently. Its older builds are then removed too.
+    let mut removed: Vec<Offer> = Vec::new();
     let failures = loop {
         let pick = |found: &[Offer]| {
-            let is_there = |offer: &&Offer| gone.iter().all(|gone| gone.suite != offer.suite);
-            let there = found.iter().filter(is_there).cloned();
-            wanted.pick(there.collect(), |offer| &offer.release)
+            let available = |offer: &&Offer| removed.iter().all(|one| one.suite != offer.suite);
+            let found = found.iter().filter(available).cloned();
+            wanted.pick(found.collect(), |offer| &offer.release)
         };
         let offers = match wanted {
-            // The suites after the first that has the series need not be asked.
+            // The search stops at the first suite that has the series.
             Wanted::Series(_) => Offers::until(architecture, |found| pick(found).is_some()),
             Wanted::OrNext(_) | Wanted::Newest => Offers::of_all_suites(architecture),
         };
@@ -90,29 +90,29 @@ pub(crate) fn get(architecture: Architecture, wanted: Wanted, fetch: bool) -> Re
         }
         match download(&offer, wanted) {
             Ok(kernel) => return Ok(kernel),
-            Err(error) => println!("{} cannot be had: {error:#}", offer.package),
+            Err(error) => println!("cannot download {}: {error:#}", offer.package),
         }
-        gone.push(offer);
+        removed.push(offer);
     };
-    let gone = gone
+    let removed = removed
         .iter()
         .map(|offer| format!("{} of {}", offer.package, offer.suite));
-    let failures: Vec<String> = failures.into_iter().chain(gone).collect();
+    let failures: Vec<String> = failures.into_iter().chain(removed).collect();
     if failures.is_empty() {
         bail!("no suite of Debian has the kernel {wanted} for {architecture}");
     }
     let failures = failures.join("; ");
-    // Only a suite that answers can take a kernel's place.
+    // The cached kernel may be outdated, as some suites could not be read.
     match wanted.pick(kept, release_of) {
         Some(kernel) if !fetch => {
             println!(
-                "{wanted}: taking {}, the best in the cache: not to be had: {failures}",
+                "{wanted}: using {} from the cache; failed: {failures}",
                 kernel.release
             );
             Ok(kernel)
         }
         _ => {
-            bail!("no suite that could be asked has the kernel {wanted}; not to be had: {failures}")
+            bail!("no suite that could be read has the kernel {wanted}; failed: {failures}")
         }
     }
 }
@@ -120,10 +120,10 @@ pub(crate) fn get(architecture: Architecture, wanted: Wanted, fetch: bool) -> Re
 /// The kernels of an architecture in the cache.
 ///
 /// # Errors
-/// When there is no place for one.
+/// When there is no cache directory.
 pub(crate) fn cached(architecture: Architecture) -> Result<Vec<Kernel>> {
     let end = format!("-{}", architecture.of_debian());
-    // A folder that is not there is an empty one.
+    // A missing directory is an empty cache.
     let entries = fs::read_dir(cache()?).into_iter().flatten().flatten();
     Ok(entries
         .filter_map(|entry| {
@@ -148,7 +148,7 @@ impl Offers {
         Self::until(architecture, |_| false)
     }
 
-    /// Asks one suite after the other until it is `enough`.
+    /// Reads one suite after the other until `enough` returns true.
     fn until(architecture: Architecture, enough: impl Fn(&[Offer]) -> bool) -> Self {
         let mut offers = Self::default();
         for (archive, suite) in SUITES {
@@ -163,15 +163,15 @@ impl Offers {
         offers
     }
 
-    /// Says which suites could not be asked.
+    /// Prints the suites that could not be read.
     pub(crate) fn print_failures(&self) {
         for failure in &self.failures {
-            println!("could not be asked: {failure}");
+            println!("cannot read the suite {failure}");
         }
     }
 }
 
-/// The kernels of a suite, as its lists have them: at most a day old.
+/// The kernels in the package lists of a suite, which are at most a day old.
 fn of_suite(
     architecture: Architecture,
     archive: Archive,
@@ -187,8 +187,8 @@ fn search(
     archive: Archive,
     suite: &'static str,
 ) -> Result<Vec<Offer>> {
-    // The unsigned packages hold the same image, and are not asked for; nor
-    // are those without a third number, which hold nothing.
+    // Left out: unsigned packages, which hold the same image, and metapackages,
+    // which have no third number.
     let pattern = r"^linux-(image|binary)-[0-9]+\.[0-9]+\.[0-9].*cloud-";
     let packages = apt.search(&format!("{pattern}{}$", architecture.of_debian()))?;
     let mut offers: Vec<Offer> = packages
@@ -206,9 +206,8 @@ fn search(
             })
         })
         .collect();
-    // Later kernels have their image in `linux-binary`; the package
-    // `linux-image` of the same release is there too, and is empty. Of equal
-    // ones the last is picked.
+    // Later kernels have their image in `linux-binary`, and an empty `linux-image`
+    // of the same release beside it. Of equal keys the last is picked.
     offers.sort_by_key(|offer| {
         let is_binary = offer.package.starts_with(PREFIXES[1]);
         (version_key(&offer.release), is_binary)
@@ -227,7 +226,7 @@ fn download(offer: &Offer, wanted: Wanted) -> Result<Kernel> {
     let Err(error) = unpack(&apt, offer) else {
         return keep(offer);
     };
-    // Builds come and go: the lists of yesterday may name one that is gone.
+    // The package list may name a build that has been replaced since.
     apt.refresh()?;
     let offers = search(&apt, architecture, archive, suite)?;
     let newer = wanted
@@ -236,7 +235,7 @@ fn download(offer: &Offer, wanted: Wanted) -> Result<Kernel> {
     let Some(newer) = newer else {
         return Err(error);
     };
-    println!("{error:#}; there is a newer build");
+    println!("{error:#}; trying a newer build");
     unpack(&apt, &newer)?;
     keep(&newer)
 }
@@ -273,18 +272,18 @@ fn keep(offer: &Offer) -> Result<Kernel> {
     })
 }
 
-/// Copies a file to its place in the cache.
+/// Copies a file into the cache.
 pub(super) fn keep_file(from: &Path, to: &Path) -> Result<()> {
     let cache = cache()?;
     fs::create_dir_all(&cache).with_context(|| cache.display().to_string())?;
-    // Copied under another name first: an interrupted copy is not whole. Two
-    // runs may fetch the same.
+    // Copied under a temporary name, so that an interrupted copy is never used, and
+    // so that two runs may download the same file.
     let partial = cache.join(format!("partial-{}", std::process::id()));
     fs::copy(from, &partial).with_context(|| partial.display().to_string())?;
     fs::rename(&partial, to).with_context(|| to.display().to_string())
 }
 
-/// What guests boot outlives a clone of the workspace: kernels are some 10 MB each.
+/// The cache directory, which is shared by all clones: a kernel is about 10 MB.
 pub(super) fn cache() -> Result<PathBuf> {
     let base = match env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()) {
         Some(folder) => PathBuf::from(folder),

@@ -1,4 +1,4 @@
-//! The kernels that there are: `cargo xtask test-vm --list`.
+//! The available kernels: `cargo xtask test-vm --list`.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use super::kernel::{self, Kernel, Offer, Offers};
 use super::series::{Series, Wanted, version_key};
 use crate::architecture::Architecture;
 
-/// Prints the newest kernel of each series, with where it is, and which of them
+/// Prints the latest kernel of each series, where it comes from, and which of them
 /// are `wanted`.
 ///
 /// # Errors
-/// When there is no place for a cache.
+/// When there is no cache directory.
 pub(crate) fn print(architecture: Architecture, wanted: &[Wanted]) -> Result<()> {
     let cached = kernel::cached(architecture)?;
     let offers = Offers::of_all_suites(architecture);

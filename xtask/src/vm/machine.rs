@@ -1,4 +1,4 @@
-//! The virtual machine: QEMU, and what accelerates it.
+//! The virtual machine: QEMU and its accelerator.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -13,15 +13,14 @@ use super::kernel::Kernel;
 use crate::architecture::Architecture;
 use crate::{command, workspace};
 
-/// Under the emulation of older releases, kernels from 6.12 on panic or hang at
-/// random.
+/// Kernels from 6.12 on panic or hang at random under TCG of older releases.
 const OLDEST_QEMU: u32 = 9;
 
-/// What kernels are told.
+/// The kernel command line.
 ///
-/// `panic=-1`: at once after a panic, a reboot, which ends the machine.
-/// `tsc=reliable`: the clocks of the guest's processors are one, the host's;
-/// kernels doubt that, and then may count time in ticks of 4 ms.
+/// `panic=-1`: reboot at once after a panic, which ends the machine.
+/// `tsc=reliable`: the TSC of all vCPUs is that of the host. Without it the kernel
+/// may mark the TSC unstable and fall back to jiffies of 4 ms.
 const fn command_line(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::X86 => "console=ttyS0 panic=-1 tsc=reliable quiet",
@@ -29,25 +28,25 @@ const fn command_line(architecture: Architecture) -> &'static str {
     }
 }
 
-/// How many CPUs a guest switches on.
+/// Number of online CPUs of a guest.
 pub(crate) const CPUS_ON: u32 = 2;
 
-/// How many CPUs may be asked for; more were not tried.
+/// The valid range of `--possible-cpus`; more than 256 has not been tried.
 pub(crate) fn possible_cpus() -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(i64::from(CPUS_ON)..=256)
 }
 
-/// What runs the guest's instructions.
+/// How the guest's instructions are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accelerator {
-    /// The processor itself.
+    /// Hardware virtualization.
     Kvm,
-    /// Emulation: ten to twenty times slower, and had everywhere.
+    /// Emulation: ten to twenty times slower, and available everywhere.
     Tcg,
 }
 
 impl Accelerator {
-    /// As QEMU names it.
+    /// Its name in QEMU.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Kvm => "kvm",
@@ -55,14 +54,13 @@ impl Accelerator {
         }
     }
 
-    /// KVM if a guest gets through a boot with it here, else emulation. That
-    /// `/dev/kvm` can be opened proves little: inside of some virtual machines,
-    /// guests then hang in early boot.
+    /// KVM if a guest boots with it on this machine, else TCG. An open of `/dev/kvm`
+    /// is not enough: with nested virtualization, guests may hang in early boot.
     ///
-    /// `initramfs` is one whose first process finds no tests, and powers off.
+    /// `initramfs` holds no tests, so that its init powers off at once.
     ///
     /// # Errors
-    /// When the proof cannot be kept for the next run.
+    /// When the result cannot be saved for the next run.
     pub(crate) fn choose(kernel: &Kernel, initramfs: &Path) -> Result<Self> {
         let is_kvm_here = kernel.architecture.is_of_this_machine()
             && File::options()
@@ -73,7 +71,7 @@ impl Accelerator {
         if !is_kvm_here {
             return Ok(Self::Tcg);
         }
-        // The answer stands until the host is booted again.
+        // The result is valid until the host reboots.
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let path = workspace::target().join("vm/accelerator");
         let proofs = [Self::Kvm, Self::Tcg].map(|each| (each, format!("{} {boot}", each.name())));
@@ -81,25 +79,25 @@ impl Accelerator {
         if let Some((accelerator, _)) = proofs.iter().find(|(_, text)| *text == kept) {
             return Ok(*accelerator);
         }
-        println!("trying whether a guest boots with KVM here");
-        let patience = Duration::from_secs(20);
+        println!("checking whether a guest boots with KVM");
+        let timeout = Duration::from_secs(20);
         let limits = Limits {
-            boot: patience,
-            total: patience,
-            silence: patience,
+            boot: timeout,
+            total: timeout,
+            silence: timeout,
         };
         let proof = start(kernel, initramfs, Self::Kvm, CPUS_ON, Stdio::null())
             .and_then(|mut machine| console::follow(&mut machine, limits, None));
         let [kvm, tcg] = proofs;
         let (accelerator, text) = if proof.is_ok() { kvm } else { tcg };
-        println!("guests run with {} here", accelerator.name());
+        println!("guests run with {}", accelerator.name());
         fs::write(&path, text).with_context(|| path.display().to_string())?;
         Ok(accelerator)
     }
 }
 
-/// Starts a machine whose console is the child's standard output, and whose
-/// emulator writes to `complaints`.
+/// Starts a machine. Its console is the child's standard output, and QEMU's own
+/// messages go to `stderr`.
 ///
 /// # Errors
 /// When QEMU cannot be started.
@@ -108,7 +106,7 @@ pub(crate) fn start(
     initramfs: &Path,
     accelerator: Accelerator,
     possible_cpus: u32,
-    complaints: Stdio,
+    stderr: Stdio,
 ) -> Result<Child> {
     let architecture = kernel.architecture;
     let mut qemu = Command::new(architecture.qemu());
@@ -118,7 +116,7 @@ pub(crate) fn start(
     }
     let command_line = command_line(architecture);
     let (memory, command_line) = if possible_cpus > CPUS_ON {
-        // The kernel keeps some 250 KiB a possible CPU, and the maps as much.
+        // The kernel uses about 250 KiB a possible CPU, and the maps as much.
         ("2048", format!("{command_line} maxcpus={CPUS_ON}"))
     } else {
         ("1024", command_line.to_owned())
@@ -133,21 +131,20 @@ pub(crate) fn start(
         .args(["-append", &command_line])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(complaints);
+        .stderr(stderr);
     qemu.spawn()
         .with_context(|| format!("cannot start `{}`", command::show(&qemu)))
 }
 
-/// The machine is a PC. With more CPUs than the guest switches on (`maxcpus`),
-/// those stay halted, and cost the host nothing but memory.
+/// A PC. CPUs above `maxcpus` stay halted, and cost the host only memory.
 ///
-/// They are there, and not to be plugged in: newer kernels, and later builds of
-/// older series, take CPUs that are not there for possible ones only under a
-/// hypervisor that they know, which emulation is not:
+/// They are present, not hotpluggable: since this commit, which was backported, the
+/// kernel counts absent CPUs as possible only under a hypervisor that it knows, and
+/// TCG is none:
 /// <https://git.kernel.org/tip/1c7ac68c05bc0327d725dd10aa05f5120f868250>
 ///
-/// A CPU above the 255th has a number that interrupts reach through an IOMMU
-/// alone. With KVM, interrupts then have to be QEMU's own.
+/// An APIC ID above 254 needs x2APIC and interrupt remapping by an IOMMU. With KVM
+/// that needs the split irqchip.
 fn give_x86(qemu: &mut Command, accelerator: Accelerator, possible_cpus: u32) {
     qemu.args(["-cpu", "max"]);
     if possible_cpus == CPUS_ON {
@@ -163,9 +160,9 @@ fn give_x86(qemu: &mut Command, accelerator: Accelerator, possible_cpus: u32) {
         .args(["-device", "intel-iommu,intremap=on,eim=on"]);
 }
 
-/// The machine is one that QEMU made up, with as many CPUs as one likes.
+/// QEMU's `virt` machine, which supports 256 CPUs.
 fn give_arm(qemu: &mut Command, accelerator: Accelerator) {
-    // A way to sign pointers that is QEMU's own, and cheaper to emulate:
+    // QEMU's own algorithm for pointer authentication is cheaper to emulate:
     // https://www.qemu.org/docs/master/system/arm/cpu-features.html
     let cpu = match accelerator {
         Accelerator::Kvm => "max",
@@ -175,29 +172,33 @@ fn give_arm(qemu: &mut Command, accelerator: Accelerator) {
         .args(["-accel", accelerator.name()]);
 }
 
-/// Whether QEMU is here for an architecture, and one that can be relied on.
+/// Checks that QEMU for an architecture is installed and new enough.
 ///
 /// # Errors
-/// When it is not, with what to do.
+/// When it is not, with the command that installs it.
 pub(crate) fn check(architecture: Architecture) -> Result<()> {
-    const MEND: &str = "run `cargo xtask setup --for test`";
+    let advice = if architecture.is_of_this_machine() {
+        "run `cargo xtask setup --for test`"
+    } else {
+        "run `cargo xtask setup --for all-kernels`"
+    };
     let qemu = architecture.qemu();
     if command::which(&qemu).is_none() {
-        bail!("{qemu} is not on PATH; {MEND}");
+        bail!("{qemu} is not on PATH; {advice}");
     }
     let text = command::output(Command::new(&qemu).arg("--version"))?;
     let (_, version) = text.split_once("version ").unwrap_or_default();
     match major(version) {
         Some(version) if version >= OLDEST_QEMU => Ok(()),
         Some(version) => bail!(
-            "QEMU {version} is too old, under its emulation new kernels panic at random: \
-             {OLDEST_QEMU} or later is needed; {MEND}"
+            "QEMU {version} is too old: new kernels panic at random under its TCG, and \
+             {OLDEST_QEMU} or later is needed; {advice}"
         ),
-        None => bail!("`{qemu} --version` names no version"),
+        None => bail!("`{qemu} --version` prints no version"),
     }
 }
 
-/// Whether a package of `version` (`1:10.0.2+ds-2+deb13u1`) can be relied on.
+/// Whether a package of `version` (`1:10.0.2+ds-2+deb13u1`) is new enough.
 pub(crate) fn is_new_enough(version: &str) -> bool {
     let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
     major(upstream).is_some_and(|major| major >= OLDEST_QEMU)

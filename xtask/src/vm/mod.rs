@@ -1,4 +1,4 @@
-//! The root tests in virtual machines, on other kernels than the host's.
+//! The root tests in virtual machines, on kernels other than the host's.
 
 mod busybox;
 mod console;
@@ -32,25 +32,23 @@ use machine::Accelerator;
 pub(crate) use machine::{check as check_qemu, is_new_enough};
 use series::Wanted;
 
-/// Runs the root tests in virtual machines, but for those that need strace or
+/// Runs the root tests in virtual machines, except those that need strace or
 /// runqlat.
 ///
-/// Boots kernels of several series, each with a file system of its own in
-/// memory that holds the tests and the agent, linked statically. The first
-/// process runs the doctor and the tests, and prints one line which is the
-/// verdict. A hang and a panic of the kernel are failures, and so is a kernel
-/// that cannot be had.
+/// Boots each kernel with an initramfs that holds the tests and the agent, both
+/// linked statically. The init process runs `collector doctor` and the tests, and
+/// prints the result in one line. A hang, a kernel panic and a kernel that cannot
+/// be downloaded are failures.
 ///
-/// With --possible-cpus a guest boots with two CPUs on, and with others there
-/// that are never switched on: what the kernel and the agent keep for each
-/// possible CPU, and do for each, is had without so many. A kernel that does not
-/// make them possible fails, and says so.
+/// With --possible-cpus N the guest has N possible CPUs, of which two are online
+/// (`maxcpus=2`): this exercises per-CPU memory and per-CPU loops without N
+/// processors. It fails on a kernel that does not make N CPUs possible.
 ///
-/// Kernels are fetched from Debian's packages and kept in the user's cache
-/// folder. Needs QEMU 9 or later and busybox, and for another architecture than
-/// this machine's a compiler that links for it: `cargo xtask setup --for test`
-/// brings all. As many guests as there are CPUs run at once. With KVM takes a
-/// minute for each kernel, without it several.
+/// Kernels come from Debian's packages and are kept in the user's cache directory.
+/// Needs QEMU 9 or later and busybox (`cargo xtask setup --for test`), and for
+/// another architecture a cross compiler (`cargo xtask setup --for all-kernels`).
+/// Runs as many guests at once as there are CPUs. A kernel takes one minute with
+/// KVM, and 5 to 7 minutes with emulation on two CPUs, two guests at once.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[expect(
@@ -58,42 +56,46 @@ use series::Wanted;
     reason = "each is an option of the command line"
 )]
 pub(crate) struct TestVm {
-    /// The architecture of the guests, if it is not that of this machine
+    /// The architecture of the guests [default: that of this machine]
     #[arg(long, value_enum, value_name = "ARCH")]
     arch: Option<Architecture>,
-    /// A kernel: the newest of a series (6.1), the same or else of the next series there is
-    /// (6.18+), or the newest of all (newest); may be given more than once
-    #[arg(long = "kernel", value_name = "KERNEL", default_values_t = default_kernels())]
+    /// A kernel: the latest of a series (6.1), the latest of the first available series from
+    /// this one on (6.18+), or the latest of all (newest); may be given more than once
+    #[arg(long = "kernel", value_name = "KERNEL", default_values_t = all_kernels())]
     kernels: Vec<Wanted>,
-    /// Ask for the newest kernel of each series, even if an older one is in the cache
+    /// Download the latest kernel of each series, even if an older one is in the cache
     #[arg(long)]
     fetch: bool,
-    /// Show the kernels that are in the cache or can be fetched, and run nothing
+    /// List the kernels in the cache and those that can be downloaded, and run nothing
     #[arg(long)]
     list: bool,
-    /// How many CPUs are possible in the guest: 2 of them are on
+    /// Number of possible CPUs of the guest, of which 2 are online
     #[arg(long, value_name = "N", default_value_t = machine::CPUS_ON, value_parser = machine::possible_cpus())]
     possible_cpus: u32,
-    /// Run the tests beside noise: processes, threads, moves between cgroups and more
+    /// Run the tests beside a background load of forks, execs, threads and cgroup migrations
     #[arg(long)]
     noise: bool,
-    /// For figures: build the tests optimised, as the agent is, and show what they print
+    /// Measure: build the tests with the release profile, and show their output
     #[arg(long)]
     figures: bool,
     /// Run only the tests whose names contain one of these
     filters: Vec<String>,
 }
 
-/// The oldest series that is supported, those that many machines run, and the
-/// newest one.
-const DEFAULT_KERNELS: [&str; 5] = ["5.10", "6.1", "6.12", "6.18+", "newest"];
+/// Every series that is tested: the oldest supported one, the long-term series
+/// that distributions ship, and the newest. A kernel takes minutes to emulate.
+const ALL_KERNELS: [&str; 5] = ["5.10", "6.1", "6.12", "6.18+", "newest"];
 
-/// The one that is tested for another architecture by default: programs and
-/// kernels differ little by it, and each takes minutes to emulate.
-const KERNELS_ELSEWHERE: [&str; 1] = ["newest"];
+/// What `cargo xtask test` runs without `--all-kernels`: the oldest kernel, one
+/// between, and the newest.
+const DEFAULT_KERNELS: [&str; 3] = ["6.12", "5.10", "newest"];
 
-fn default_kernels() -> Vec<Wanted> {
-    parse(&DEFAULT_KERNELS)
+/// What is run of the other architecture with `--all-kernels`: the programs and
+/// what they use of the kernel depend little on the architecture.
+const FOREIGN_KERNELS: [&str; 1] = ["newest"];
+
+fn all_kernels() -> Vec<Wanted> {
+    parse(&ALL_KERNELS)
 }
 
 fn parse(kernels: &[&str]) -> Vec<Wanted> {
@@ -101,22 +103,27 @@ fn parse(kernels: &[&str]) -> Vec<Wanted> {
     kernels.filter_map(Result::ok).collect()
 }
 
-/// The tests that are left out: they need strace and runqlat, which a guest has
-/// not. The host runs them.
-const LEFT_OUT: [&str; 2] = ["opens::", "runqlat::"];
+/// Tests that are skipped in a guest, which has neither strace nor runqlat. The
+/// host runs them.
+const SKIPPED: [&str; 2] = ["opens::", "runqlat::"];
 
-/// Folders of the guest. Those above others come first.
+/// Directories of the guest, parents first.
 const FOLDERS: [&str; 8] = ["bin", "dev", "etc", "proc", "root", "run", "sys", "tmp"];
 
 impl TestVm {
-    /// The default kernels, all tests.
-    pub(crate) fn default_series() -> Self {
-        Self::all_tests(None, default_kernels())
+    /// All tests on the kernels of `cargo xtask test`.
+    pub(crate) fn on_default_kernels() -> Self {
+        Self::all_tests(None, parse(&DEFAULT_KERNELS))
     }
 
-    /// The same for an architecture that is not this machine's, with fewer kernels.
-    pub(crate) fn elsewhere(architecture: Architecture) -> Self {
-        Self::all_tests(Some(architecture), parse(&KERNELS_ELSEWHERE))
+    /// All tests on every series of this machine's architecture.
+    pub(crate) fn on_all_kernels() -> Self {
+        Self::all_tests(None, all_kernels())
+    }
+
+    /// All tests on the kernels of an architecture that is not this machine's.
+    pub(crate) fn on_foreign_kernels(architecture: Architecture) -> Self {
+        Self::all_tests(Some(architecture), parse(&FOREIGN_KERNELS))
     }
 
     fn all_tests(arch: Option<Architecture>, kernels: Vec<Wanted>) -> Self {
@@ -135,8 +142,8 @@ impl TestVm {
     /// Builds the tests, and runs them on each kernel.
     ///
     /// # Errors
-    /// When something that is needed is missing, or the tests fail on a kernel;
-    /// the other kernels are tried all the same.
+    /// When a tool is missing, or the tests fail on a kernel; the remaining kernels
+    /// are run all the same.
     pub(crate) fn run(&self) -> Result<()> {
         let own = Architecture::of_this_machine()?;
         let architecture = self.arch.unwrap_or(own);
@@ -147,7 +154,7 @@ impl TestVm {
         busybox::of(architecture)?;
         let suite = match (self.figures, architecture == own) {
             (true, _) => Suite::build_root_tests_optimised(architecture)?,
-            // All of it, as `cargo xtask test` does, so that nothing is built twice.
+            // All tests, as in `cargo xtask test`, so that nothing is built twice.
             (false, true) => Suite::build()?,
             (false, false) => Suite::build_root_tests(architecture)?,
         };
@@ -156,7 +163,7 @@ impl TestVm {
         steps.finish()
     }
 
-    /// Runs tests that are built already: a step for each kernel.
+    /// The steps that run `suite`: one a kernel.
     pub(crate) fn steps<'suite>(&self, suite: &'suite Suite) -> Vec<Step<'suite>> {
         let guests = Arc::new(Mutex::new(Guests::new(suite, self)));
         let step = |wanted: &Wanted| {
@@ -168,7 +175,7 @@ impl TestVm {
             };
             Step {
                 name: format!("kernel {label}"),
-                take: Box::new(move || {
+                run: Box::new(move || {
                     let guest = guests
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -188,32 +195,32 @@ impl TestVm {
         if self.figures {
             arguments.push("--show-output");
         }
-        arguments.extend(LEFT_OUT.iter().flat_map(|name| ["--skip", name]));
+        arguments.extend(SKIPPED.iter().flat_map(|name| ["--skip", name]));
         arguments.extend(self.filters.iter().map(String::as_str));
         arguments.into_iter().map(str::to_owned).collect()
     }
 }
 
-/// How many guests run at once. Each has two CPUs, and uses a third of each, since
-/// most tests wait most of the time.
+/// How many guests run at once. A guest has two CPUs and keeps each a third busy:
+/// most tests sleep most of the time.
 pub(crate) fn at_once() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// What all guests have in common, made when the first one is run.
+/// What the guests share: created for the first guest that runs.
 struct Guests<'suite> {
     suite: &'suite Suite,
     possible_cpus: u32,
-    /// Whether to ask for the newest kernel of a series.
+    /// Whether to download the latest kernel of a series even if one is cached.
     fetch: bool,
     noise: bool,
     arguments: Vec<String>,
     ready: Option<(PathBuf, Accelerator)>,
-    /// The kernels that were run.
+    /// Releases that have been run.
     done: Vec<String>,
 }
 
-/// What is to be booted.
+/// A guest that is ready to boot.
 struct Guest {
     kernel: Kernel,
     initramfs: PathBuf,
@@ -234,12 +241,12 @@ impl<'suite> Guests<'suite> {
         }
     }
 
-    /// Brings the kernel, and what is the same for all.
+    /// Gets the kernel, and creates the initramfs for the first guest.
     fn prepare(&mut self, wanted: Wanted) -> Result<Guest> {
         let kernel = kernel::get(self.suite.architecture, wanted, self.fetch)?;
         if self.done.contains(&kernel.release) {
             bail!(
-                "{} was tested already: no other is to be had",
+                "{} has been tested already, and no other kernel is available",
                 kernel.release
             );
         }
@@ -264,12 +271,11 @@ impl<'suite> Guests<'suite> {
         let accelerator = Accelerator::choose(kernel, &empty)?;
         let full = folder.join("tests.cpio");
         println!(
-            "left out, since a guest has not what they need: {}",
-            LEFT_OUT.join(", ")
+            "skipped, since a guest has neither strace nor runqlat: {}",
+            SKIPPED.join(", ")
         );
-        // What the guest's first process reads: the name of the accelerator, the
-        // number of possible CPUs, whether there is noise, then a line for each
-        // argument of the tests.
+        // Read by the guest's init: the accelerator, the number of possible CPUs,
+        // `noise` or `quiet`, then one argument of the tests a line.
         let lines = format!(
             "{}\n{}\n{}\n{}",
             accelerator.name(),
@@ -283,19 +289,19 @@ impl<'suite> Guests<'suite> {
 }
 
 impl Guest {
-    /// Runs it to its end. A boot that does not get to the first process is tried
-    /// once more.
+    /// Runs the guest until it powers off. A boot that does not reach init is
+    /// retried once.
     fn run(&self, label: &str) -> Result<Report> {
         match self.boot(label) {
             Err(error) if error.downcast_ref::<NotBooted>().is_some() => {
-                println!("{error:#}\ntrying {label} once more");
+                println!("{error:#}\nbooting {label} again");
                 self.boot(label)
             }
             result => result,
         }
     }
 
-    /// The limits are for emulation on a slow machine.
+    /// The limits allow for emulation on a slow machine.
     fn boot(&self, label: &str) -> Result<Report> {
         println!(
             "booting {} with {}, {} possible CPUs",
@@ -327,7 +333,7 @@ impl Guest {
     }
 }
 
-/// Writes the guest's files. Without `arguments` there are no tests among them.
+/// Writes the initramfs. Without `arguments` it holds no tests.
 fn write_initramfs(path: &Path, suite: &Suite, arguments: Option<&str>) -> Result<()> {
     let shown = || path.display().to_string();
     let out = BufWriter::new(File::create(path).with_context(shown)?);
@@ -339,7 +345,7 @@ fn write_initramfs(path: &Path, suite: &Suite, arguments: Option<&str>) -> Resul
     archive.program("init", &stripped(&suite.init)?)?;
     if let Some(arguments) = arguments {
         archive.program("bin/busybox", &busybox::of(suite.architecture)?)?;
-        // That of this machine tells; it is the same package.
+        // The applets are listed by this machine's busybox: it is the same package.
         let applets = command::output(Command::new(busybox::check()?).arg("--list"))?;
         for applet in applets.lines().filter(|name| *name != "busybox") {
             archive
@@ -360,14 +366,14 @@ fn write_initramfs(path: &Path, suite: &Suite, arguments: Option<&str>) -> Resul
     Ok(())
 }
 
-/// Where the files of the guests of an architecture are made.
+/// The directory for the files of an architecture's guests.
 fn folder(architecture: Architecture) -> PathBuf {
     workspace::target()
         .join("vm")
         .join(architecture.to_string())
 }
 
-/// A copy without debugging information: it would fill the guest's memory.
+/// A copy without debugging information, which would fill the guest's memory.
 fn stripped(architecture: Architecture, program: &Path) -> Result<PathBuf> {
     let name = program.file_name().context("a program without a name")?;
     let copy = folder(architecture).join(name);

@@ -1,11 +1,11 @@
-//! Which kernel is meant: `6.12`, `6.18+` or `newest`.
+//! Kernel series: `6.12`, `6.18+` or `newest`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Error, Result, bail};
 
-/// A series of kernels: the first two numbers of their releases.
+/// A kernel series: major and minor number of the release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Series {
     major: u32,
@@ -13,7 +13,7 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// That of a release, or of a package that is named after one:
+    /// The series of a release, or of a package that is named after one:
     /// `6.12.38+deb12-cloud-amd64`.
     pub(crate) fn of_release(release: &str) -> Option<Self> {
         let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
@@ -35,7 +35,7 @@ impl FromStr for Series {
             .filter(|(major, minor)| is_number(major) && is_number(minor));
         match parts.map(|(major, minor)| (major.parse(), minor.parse())) {
             Some((Ok(major), Ok(minor))) => Ok(Self { major, minor }),
-            _ => bail!("a series of kernels is two numbers, such as 6.12"),
+            _ => bail!("a kernel series is two numbers, such as 6.12"),
         }
     }
 }
@@ -46,20 +46,20 @@ impl fmt::Display for Series {
     }
 }
 
-/// What is asked for.
+/// The kernel that a test asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// The newest kernel of this series.
+    /// The latest kernel of this series.
     Series(Series),
-    /// The same, or of the first series after it that is there: distributions
-    /// drop a series when it is no longer kept up.
+    /// The latest kernel of the first available series from this one on:
+    /// distributions drop a series when its support ends.
     OrNext(Series),
-    /// The newest kernel of all.
+    /// The latest kernel of all series.
     Newest,
 }
 
 impl Wanted {
-    /// The best of `offers`, where `release` tells the release of each.
+    /// The kernel among `offers` that is wanted; `release` returns the release of each.
     pub(crate) fn pick<T>(self, offers: Vec<T>, release: impl Fn(&T) -> &str) -> Option<T> {
         let series = |offer: &T| Series::of_release(release(offer));
         let wanted = match self {
@@ -99,7 +99,7 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// The numbers of a name in their order, so that 6.12.9 comes before 6.12.38.
+/// The numbers in a name, so that 6.12.9 sorts before 6.12.38.
 pub(crate) fn version_key(name: &str) -> Vec<u64> {
     name.split(|letter: char| !letter.is_ascii_digit())
         .filter_map(|number| number.parse().ok())
@@ -126,20 +126,20 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_a_series_is_picked_by_number() {
+    fn the_latest_of_a_series_is_picked_by_number() {
         assert_eq!(pick("5.10"), Some("5.10.0-36-cloud-amd64"));
         assert_eq!(pick("6.12"), Some("6.12.38+deb12-cloud-amd64"));
         assert!(version_key(OFFERS[3]) < version_key(OFFERS[4]));
     }
 
     #[test]
-    fn a_series_is_not_mistaken_for_a_longer_one() {
+    fn a_series_is_not_confused_with_a_longer_one() {
         assert_eq!(pick("6.1"), Some("6.1.0-37-cloud-amd64"));
         assert_eq!(pick("5.1"), None);
     }
 
     #[test]
-    fn a_series_that_is_not_there_is_followed_by_the_next_only_if_asked_for() {
+    fn the_next_series_is_picked_only_if_asked_for() {
         assert_eq!(pick("6.18"), None);
         assert_eq!(pick("6.18+"), Some("6.19.6+deb13-cloud-amd64"));
         assert_eq!(pick("6.12+"), Some("6.12.38+deb12-cloud-amd64"));
@@ -147,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn newest_is_the_newest_of_all() {
+    fn newest_is_the_latest_of_all_series() {
         assert_eq!(pick("newest"), Some("7.3.4+deb13-cloud-amd64"));
     }
 
     #[test]
-    fn what_is_no_series_is_refused() {
+    fn text_that_is_not_a_series_is_refused() {
         for text in [
             "", "6", "6.", ".1", "6.1.2", "six.one", "+", "6.1++", "-6.1",
         ] {
