@@ -159,7 +159,7 @@ fn an_interval_that_is_not_kept_to_is_told() {
     let output = over(tree.path(), &args);
     assert_eq!(output.status.code(), Some(0));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("load_avg comes every 100ms"), "{stderr}");
+    assert!(stderr.contains("load_avg is shown every 100ms"), "{stderr}");
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_wrong_configuration_is_named_by_file_key_and_line() {
         let mut args = command.to_vec();
         args.extend(["--config", &path]);
         let text = complaint(&output(&args), 2);
-        let expected = format!("{path}, line 3: tiers.fasst: there is no such key");
+        let expected = format!("{path}, line 3: tiers.fasst: unknown key");
         assert!(text.contains(&expected), "{text}");
     }
 }
@@ -285,7 +285,8 @@ fn a_log_filter_is_checked_the_same_way_wherever_it_stands() {
         let mut args = command.to_vec();
         args.extend(["--config", &path]);
         let text = complaint(&output(&args), 2);
-        let expected = format!("{path}, line 2: log.filter: \"debgu\" is no level and no target");
+        let expected =
+            format!("{path}, line 2: log.filter: \"debgu\" is neither a level nor a target");
         assert!(text.contains(&expected), "{text}");
         let mut args = command.to_vec();
         args.extend(["--config", &good]);
@@ -295,7 +296,7 @@ fn a_log_filter_is_checked_the_same_way_wherever_it_stands() {
             .unwrap();
         let text = complaint(&output, 2);
         assert!(
-            text.contains("COLLECTOR_LOG: \"debgu\" is no level"),
+            text.contains("COLLECTOR_LOG: \"debgu\" is neither a level"),
             "{text}"
         );
         assert!(text.contains("did you mean debug?"), "{text}");
@@ -397,7 +398,7 @@ fn the_doctor_tells_a_tree_that_can_be_read_from_one_that_cannot() {
         .find(|check| check["status"] == "failed")
         .unwrap();
     assert_eq!(failed["name"], "procfs");
-    assert!(failed["mend"].as_str().unwrap().contains("--root"));
+    assert!(failed["fix"].as_str().unwrap().contains("--root"));
 }
 
 /// Files of a tree with nothing in them.
@@ -422,7 +423,7 @@ fn the_doctor_does_not_take_empty_files_for_a_host() {
     let output = over(tree.path(), &["doctor", "--config", &path]);
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(!text.contains("All works."), "{text}");
+    assert!(!text.contains("Everything works."), "{text}");
     assert!(text.contains("FAILED    procfs"), "{text}");
     assert!(text.contains("proc/stat: "), "{text}");
     assert!(text.contains("osrelease is \"\", not a release"), "{text}");
@@ -514,7 +515,7 @@ fn the_doctor_finds_a_wrong_configuration() {
     let (_folder, path) = configuration("x = 1\n");
     let output = over(tree.path(), &["doctor", "--config", &path]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stdout(&output).contains("line 1: x: there is no such key"));
+    assert!(stdout(&output).contains("line 1: x: unknown key"));
 }
 
 #[test]

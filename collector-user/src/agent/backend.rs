@@ -18,6 +18,11 @@ pub enum BackendChoice {
     Procfs,
 }
 
+/// A text is not a backend.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a backend: choose auto, ebpf or procfs")]
+pub struct UnknownBackend(pub String);
+
 impl BackendChoice {
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -30,16 +35,14 @@ impl BackendChoice {
 }
 
 impl FromStr for BackendChoice {
-    type Err = String;
+    type Err = UnknownBackend;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownBackend> {
         match text {
             "auto" => Ok(Self::Auto),
             "ebpf" => Ok(Self::Ebpf),
             "procfs" => Ok(Self::Procfs),
-            other => Err(format!(
-                "{other:?} is not a backend: choose auto, ebpf or procfs"
-            )),
+            other => Err(UnknownBackend(other.to_owned())),
         }
     }
 }

@@ -10,7 +10,7 @@ mod report;
 
 use std::path::PathBuf;
 
-pub use backend::{BackendChoice, Fallback};
+pub use backend::{BackendChoice, Fallback, UnknownBackend};
 pub use builder::AgentBuilder;
 pub use report::{MetricRow, StartReport};
 

@@ -1,7 +1,4 @@
-#![expect(
-    clippy::doc_markdown,
-    reason = "these comments are the help texts, which are shown as they stand"
-)]
+#![expect(clippy::doc_markdown, reason = "these comments are the help texts")]
 
 use std::path::PathBuf;
 
@@ -26,7 +23,7 @@ pub(super) struct Cli {
 pub(super) struct GlobalArgs {
     /// How CPUs and processes are accounted: auto, ebpf or procfs
     ///
-    /// auto takes eBPF where it can be had, else /proc.
+    /// auto uses eBPF if it is available, else /proc.
     #[arg(long, global = true, value_name = "BACKEND")]
     pub(super) backend: Option<BackendChoice>,
     /// Read DIR/proc and DIR/sys instead of /proc and /sys
@@ -35,9 +32,9 @@ pub(super) struct GlobalArgs {
     /// The configuration file [default: /etc/collector/collector.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// How the log on standard error is written: text or json
+    /// Format of the log on standard error: text or json
     ///
-    /// What is logged is said by the variable COLLECTOR_LOG, like
+    /// The environment variable COLLECTOR_LOG sets the filter, for example
     /// COLLECTOR_LOG=debug or COLLECTOR_LOG=error,collector::bus=trace.
     #[arg(long, global = true, value_name = "FORMAT")]
     pub(super) log_format: Option<LogFormat>,
@@ -47,22 +44,22 @@ pub(super) struct GlobalArgs {
 pub(super) enum Command {
     /// Run the agent: collect, log, and serve Prometheus
     Run,
-    /// Show each metric once
+    /// Show every metric once
     Snapshot(SnapshotArgs),
-    /// Show metrics again and again
+    /// Show metrics periodically
     Watch(WatchArgs),
-    /// Show processes that begin, execute another program, or end
+    /// Show forks, execs and exits of processes
     Events(EventsArgs),
-    /// Say what works on this host, what does not, and what would mend it
+    /// Check what works on this host, what does not, and how to fix it
     ///
-    /// Exit status: 0 all works, 1 works with a fallback, 2 cannot work.
+    /// Exit status: 0 everything works, 1 works with a fallback, 2 cannot work.
     Doctor(FormatArgs),
     /// Check or show the configuration
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Collect every metric once, and say what it cost
+    /// Collect every metric once, and show the cost
     Status(StatusArgs),
 }
 
@@ -71,13 +68,13 @@ pub(super) struct StatusArgs {
     #[command(flatten)]
     pub(super) format: FormatArgs,
 
-    /// Measure what the bus saves on this host: two managers and ten
-    /// subscribers on all metrics, with the bus, with a shared cache only, and
-    /// each for itself
+    /// Measure what the bus saves on this host, with two managers and ten
+    /// subscribers to all metrics: with the bus, with a shared cache only, and
+    /// without sharing
     #[arg(long)]
     pub(super) modes: bool,
 
-    /// How long each mode is measured
+    /// Duration of the measurement of each mode
     #[arg(
         long = "for",
         value_name = "DURATION",
@@ -89,30 +86,30 @@ pub(super) struct StatusArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Say whether the configuration can be used
+    /// Check the configuration
     Check,
-    /// Show the configuration in force, and where each value comes from
+    /// Show the configuration in force and the origin of each value
     Show,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people
+    /// Human-readable table
     Table,
-    /// For programs
+    /// JSON
     Json,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct FormatArgs {
-    /// For people or for programs
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(super) format: Format,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct SnapshotArgs {
-    /// Only these metrics
+    /// Show only these metrics
     #[arg(long, value_name = "METRIC", value_delimiter = ',')]
     pub(super) metrics: Option<Vec<String>>,
     #[command(flatten)]
@@ -124,10 +121,10 @@ pub(super) struct WatchArgs {
     /// The metrics: process_stats, cpu_stats, …
     #[arg(value_name = "METRIC", required = true)]
     pub(super) metrics: Vec<String>,
-    /// The time between two samples, from 1ms to 1day
+    /// Time between two samples, from 1ms to 1day
     #[arg(long, default_value = "1s", allow_hyphen_values = true)]
     pub(super) interval: Interval,
-    /// End after so many samples of each metric
+    /// Exit after N samples of each metric
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
     #[command(flatten)]
@@ -136,7 +133,7 @@ pub(super) struct WatchArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct EventsArgs {
-    /// End after this time, from 1ms to 1day
+    /// Exit after this time, from 1ms to 1day
     #[arg(long, allow_hyphen_values = true)]
     pub(super) duration: Option<Interval>,
     #[command(flatten)]

@@ -17,7 +17,7 @@ pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> Result<Exi
         ConfigCommand::Show => write!(out, "{config}")?,
         ConfigCommand::Check => {
             match &config.file {
-                Some(file) => writeln!(out, "{} can be used.", file.display())?,
+                Some(file) => writeln!(out, "{} is valid.", file.display())?,
                 None => writeln!(
                     out,
                     "{DEFAULT_PATH} does not exist: the defaults are in force."
@@ -32,8 +32,8 @@ pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// The configuration with what the environment and the command line say over
-/// it.
+/// The configuration in force: the file, overridden by the environment and the command
+/// line.
 pub(super) fn effective(global: &GlobalArgs) -> Result<Config, Failure> {
     let mut config = Config::load(global.config.as_deref())?;
     let filter = match std::env::var(log::VARIABLE) {
@@ -41,23 +41,19 @@ pub(super) fn effective(global: &GlobalArgs) -> Result<Config, Failure> {
         Ok(filter) => Some(Some(parsed_filter(&filter)?)),
         Err(std::env::VarError::NotPresent) => None,
         Err(std::env::VarError::NotUnicode(_)) => {
-            let variable = log::VARIABLE;
-            return Err(Failure::Usage(format!("{variable} is not UTF-8")));
+            return Err(Failure::FilterNotUtf8);
         }
     };
     let environment = Origin::Environment(log::VARIABLE);
-    config.log.filter.outdo(filter, environment);
+    config.log.filter.override_with(filter, environment);
     let option = Origin::Option("--log-format");
-    config.log.format.outdo(global.log_format, option);
+    config.log.format.override_with(global.log_format, option);
     config
         .backend
-        .outdo(global.backend, Origin::Option("--backend"));
+        .override_with(global.backend, Origin::Option("--backend"));
     Ok(config)
 }
 
 fn parsed_filter(text: &str) -> Result<LogFilter, Failure> {
-    text.parse().map_err(|error| {
-        let variable = log::VARIABLE;
-        Failure::Usage(format!("{variable}: {error}"))
-    })
+    text.parse().map_err(Failure::Filter)
 }

@@ -1,51 +1,131 @@
-use std::{fmt, io, process::ExitCode};
+use std::{io, process::ExitCode};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use collector::{agent::StartError, config::ConfigError, metric::UnknownMetric};
+use collector::{
+    agent::StartError,
+    bus::{Ended, SubscribeError},
+    config::{ConfigError, LogFilterError},
+    export::ServeError,
+    metric::UnknownMetric,
+};
+use tracing_subscriber::util::TryInitError;
 
 use super::log;
 
-/// Why a subcommand ended before its time.
-#[derive(Debug)]
+/// A subcommand failed.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// Wrong usage or configuration: status 2.
-    Usage(String),
-    /// It could not be done: status 1.
-    Failed(String),
-    /// Whoever read the output has heard enough: status 0.
+    /// The command line is invalid: a sentence of the parser.
+    #[error("{0}")]
+    CommandLine(String),
+    /// The configuration is invalid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There is no metric of this name.
+    #[error(transparent)]
+    UnknownMetric(#[from] UnknownMetric),
+    /// The metric is disabled.
+    #[error("{0} is disabled by the configuration: set metrics.{0}.enabled to true")]
+    Disabled(String),
+    /// The log filter in the environment is not UTF-8.
+    #[error("{} is not UTF-8", log::VARIABLE)]
+    FilterNotUtf8,
+    /// The log filter in the environment is invalid.
+    #[error("{variable}: {0}", variable = log::VARIABLE)]
+    Filter(#[source] LogFilterError),
+    /// The log cannot be set up.
+    #[error("cannot set up the log: {0}")]
+    Log(#[source] LogError),
+    /// The agent cannot start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The bus refuses a subscription or a snapshot.
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
+    /// The HTTP server cannot serve.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The HTTP server panicked.
+    #[error("the HTTP server ended: {0}")]
+    Server(#[from] tokio::task::JoinError),
+    /// The HTTP server ended without an error.
+    #[error("the HTTP server ended")]
+    ServerEnded,
+    /// The bus ended.
+    #[error("collection has ended: {0}")]
+    BusEnded(Ended),
+    /// The thread of the exporter cannot be created.
+    #[error("cannot start the exporter: {0}")]
+    Exporter(#[source] io::Error),
+    /// The runtime cannot be created.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[source] io::Error),
+    /// The signal handlers cannot be installed.
+    #[error("cannot wait for signals: {0}")]
+    Signals(#[source] io::Error),
+    /// Standard output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[source] io::Error),
+    /// The reader of standard output has closed it, which is not an error.
+    #[error("standard output is closed")]
     ReaderGone,
 }
 
+/// The log cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LogError {
+    /// A default filter is invalid.
+    #[error(transparent)]
+    Filter(#[from] LogFilterError),
+    /// Another subscriber is installed already.
+    #[error(transparent)]
+    Install(#[from] TryInitError),
+    /// The signal handler for `SIGXFSZ` cannot be installed.
+    #[error("cannot handle SIGXFSZ: {0}")]
+    Signal(#[from] io::Error),
+}
+
 impl Failure {
-    pub(super) fn failed(reason: impl fmt::Display) -> Self {
-        Self::Failed(reason.to_string())
+    /// 0 if the reader has gone, 2 for wrong usage or configuration, else 1.
+    const fn exit_status(&self) -> u8 {
+        match self {
+            Self::ReaderGone => 0,
+            Self::CommandLine(_)
+            | Self::Config(_)
+            | Self::UnknownMetric(_)
+            | Self::Disabled(_)
+            | Self::FilterNotUtf8
+            | Self::Filter(_)
+            | Self::Start(
+                StartError::EbpfOfTree(_) | StartError::NoProc(_) | StartError::UnknownMetric(_),
+            ) => 2,
+            _ => 1,
+        }
     }
 
+    /// Prints the error, and returns the exit status.
     pub(super) fn exit(self) -> ExitCode {
-        let (text, code) = match self {
-            Self::ReaderGone => return ExitCode::SUCCESS,
-            Self::Failed(text) => (text, 1),
-            Self::Usage(text) => (text, 2),
-        };
-        for line in text.lines() {
-            complain(line);
+        if !matches!(self, Self::ReaderGone) {
+            for line in self.to_string().lines() {
+                complain(line);
+            }
         }
-        ExitCode::from(code)
+        ExitCode::from(self.exit_status())
     }
 }
 
-/// Says a sentence on standard error, as far as there is one.
+/// Prints a sentence on standard error; a failure to write it is ignored.
 pub(super) fn complain(sentence: &str) {
     log::say(sentence);
 }
 
 impl From<io::Error> for Failure {
-    /// What went wrong with writing the output.
+    /// An error of writing to standard output.
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Self::ReaderGone
         } else {
-            Self::Failed(format!("cannot write the output: {error}"))
+            Self::Output(error)
         }
     }
 }
@@ -56,45 +136,22 @@ impl From<serde_json::Error> for Failure {
     }
 }
 
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<UnknownMetric> for Failure {
-    fn from(error: UnknownMetric) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
-        match error {
-            StartError::EbpfOfTree(_) | StartError::NoProc(_) | StartError::UnknownMetric(_) => {
-                Self::Usage(error.to_string())
-            }
-            error => Self::failed(error),
-        }
-    }
-}
-
-/// Answers a command line that cannot be meant, or one that asks for help.
+/// Handles an error of the command-line parser, or a request for help or version.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             match error.print().map_err(Failure::from) {
-                Err(failure @ Failure::Failed(_)) if !error.use_stderr() => failure.exit(),
+                Err(failure @ Failure::Output(_)) if !error.use_stderr() => failure.exit(),
                 _ => ExitCode::from(u8::from(error.use_stderr()) * 2),
             }
         }
-        _ => Failure::Usage(sentence(error)).exit(),
+        _ => Failure::CommandLine(sentence(error)).exit(),
     }
 }
 
-/// An error of the parser in one sentence.
+/// An error of the command-line parser, as one sentence.
 fn sentence(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
     let text: Vec<&str> = rendered

@@ -16,19 +16,18 @@ use super::{
 
 const METRIC: &MetricInfo = &ProcessEvent::METRIC;
 
-/// How many events may wait to be printed. At 100 bytes each this is below a
-/// megabyte, and a second of a thousand processes each.
-const WAITING: usize = 8192;
+/// The length of the queue: less than a megabyte at 100 bytes an event.
+const QUEUE_LENGTH: usize = 8192;
 
-/// Processes that begin, execute another program, or end.
+/// `events`: forks, execs and exits.
 pub(super) fn events(start: &Start, args: &EventsArgs) -> Result<ExitCode, Failure> {
     start.metrics(&[METRIC.name.to_owned()])?;
     start::block_on(async {
         let mut stop = StopSignals::listen()?;
         let agent = start.agent()?;
-        let options = SubscribeOptions::default().queue(WAITING);
+        let options = SubscribeOptions::default().queue(QUEUE_LENGTH);
         let subscription = agent.bus().subscribe::<ProcessEvent>(options);
-        let mut subscription = subscription.map_err(Failure::failed)?;
+        let mut subscription = subscription?;
         let end = args
             .duration
             .map(|duration| tokio::time::Instant::now() + duration.duration());
@@ -53,22 +52,22 @@ pub(super) fn events(start: &Start, args: &EventsArgs) -> Result<ExitCode, Failu
         }
         let lost = agent.events_lost();
         agent.stop().await;
-        // Those that came in time are shown, also if they were not read in time.
+        // Events that are already in the queue are shown, too.
         while let Ok(sample) = subscription.recv().await {
             list.show(&sample)?;
         }
-        // What was lost after the last event that was shown, no sample tells.
+        // No sample counts the events that were lost after the last one.
         let missed = list.missed.max(lost);
         if missed > 0 {
             complain(&format!(
-                "{missed} events were missed: they came faster than they were taken or shown"
+                "{missed} events were missed: they came faster than they could be read or shown"
             ));
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// The events that were shown, one a line.
+/// Shows events, one a line.
 struct List {
     out: Output,
     format: Format,

@@ -1,4 +1,4 @@
-//! The command line: what is asked for, and how it is shown.
+//! The command line.
 
 mod args;
 mod config;
@@ -24,7 +24,7 @@ use clap::Parser as _;
 use args::{Cli, Command};
 use error::Failure;
 
-/// Does what the command line asks for.
+/// Parses the command line and runs the subcommand.
 pub(super) fn main() -> ExitCode {
     collector::source::ebpf::share_heap();
     let cli = match Cli::try_parse() {
@@ -41,7 +41,7 @@ pub(super) fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let global = cli.global;
-    // Neither of these needs a configuration that can be used.
+    // These work with an invalid configuration, too.
     match &cli.command {
         Command::Config { command } => return config::config(&global, command),
         Command::Doctor(args) => return doctor::doctor(&global, args.format),

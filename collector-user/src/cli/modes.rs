@@ -17,10 +17,10 @@ use super::{
     table,
 };
 
-/// Consumers beside the two managers.
+/// Subscribers beside the two managers.
 const SUBSCRIBERS: u64 = 10;
 
-/// What one mode cost, a minute.
+/// The cost of one mode, per minute.
 #[derive(Debug, Serialize)]
 pub(super) struct ModeCost {
     pub(super) mode: &'static str,
@@ -29,12 +29,11 @@ pub(super) struct ModeCost {
     pub(super) reads: f64,
     pub(super) reads_saved: f64,
     pub(super) read_bytes: f64,
-    /// CPU time of this process: the collections, the deliveries, and the
-    /// threads that handle lifecycle events.
+    /// CPU time of this process: collections, deliveries and lifecycle events.
     pub(super) cpu_ms: f64,
 }
 
-/// Measures each mode in turn, with the same consumers.
+/// `status --modes`: measures each mode in turn, with the same consumers.
 pub(super) fn modes(
     start: &Start,
     duration: Duration,
@@ -77,8 +76,7 @@ async fn measure(
     let bus = agent.bus();
     let begun = Instant::now();
     let (before, cpu_before) = (bus.status(), cpu_ms());
-    let _metrics = MetricsManager::start(bus, |metric| metric.tier.default_interval())
-        .map_err(Failure::failed)?;
+    let _metrics = MetricsManager::start(bus, |metric| metric.tier.default_interval())?;
     let _hardware = HardwareManager::start(bus);
     let mut subscribers = JoinSet::new();
     for number in 0..SUBSCRIBERS {
@@ -90,7 +88,7 @@ async fn measure(
             });
             subscribers.spawn(follow(bus.clone(), metric.name, interval));
         }
-        // They come one after the other, as consumers do.
+        // Staggered, as independent consumers are.
         tokio::time::sleep(Duration::from_millis(37)).await;
     }
     tokio::time::sleep_until(begun + duration).await;
@@ -117,13 +115,13 @@ async fn measure(
 
 /// Receives one metric until it is aborted.
 async fn follow(bus: Bus, metric: &'static str, interval: Duration) {
-    // A metric that is not there has no samples to be followed.
+    // A metric that is not collected has no samples.
     if let Ok(mut subscription) = bus.subscribe_any(metric, every(interval)) {
         while subscription.recv().await.is_ok() {}
     }
 }
 
-/// CPU time of this process so far.
+/// CPU time of this process.
 fn cpu_ms() -> f64 {
     let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     used.tv_sec as f64 * 1e3 + used.tv_nsec as f64 / 1e6

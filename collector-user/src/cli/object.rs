@@ -1,31 +1,32 @@
-//! Another eBPF object than the one that is built in.
+//! Replaces the built-in eBPF object, for development.
 
 use std::path::PathBuf;
 
-/// For those who work on the programs: see `cargo xtask build-ebpf --help`.
+/// The environment variable with the path of an object: see
+/// `cargo xtask build-ebpf --help`.
 const VARIABLE: &str = "COLLECTOR_EBPF_OBJECT";
 
-/// The object that the environment names. Only builds for development load it,
-/// and none does with rights that the user who set the variable has not got.
+/// The path in the environment. Only debug builds use it, and only if the process does
+/// not run with more privileges than the user who set the variable.
 pub(super) fn from_environment() -> Option<PathBuf> {
     let path = std::env::var_os(VARIABLE)?;
     if !cfg!(debug_assertions) {
-        tracing::warn!("{VARIABLE} is ignored: only a build for development loads another object");
+        tracing::warn!("{VARIABLE} is ignored: only a debug build loads another object");
         return None;
     }
     if !is_trusted(&std::fs::read("/proc/self/auxv").unwrap_or_default()) {
-        tracing::warn!("{VARIABLE} is ignored: this process has more rights than its user");
+        tracing::warn!("{VARIABLE} is ignored: this process has more privileges than its user");
         return None;
     }
     Some(path.into())
 }
 
-/// Whether an auxiliary vector says that the environment is that of a user who
-/// has the rights of this process, by `AT_SECURE`.
+/// Whether `AT_SECURE` is 0 in an auxiliary vector: the process then has no more
+/// privileges than the user who set its environment.
 ///
-/// The kernel sets it where a program gains rights by its file, capabilities
-/// included: <https://elixir.bootlin.com/linux/v6.12/source/security/commoncap.c#L931>.
-/// Where it cannot be read, the answer is no: the file then belongs to root.
+/// The kernel sets it if the executable gains privileges by set-user-ID or by file
+/// capabilities: <https://elixir.bootlin.com/linux/v6.12/source/security/commoncap.c#L931>.
+/// If the vector cannot be read the result is false.
 fn is_trusted(auxv: &[u8]) -> bool {
     const WORD: usize = size_of::<usize>();
     const AT_SECURE: usize = 23;
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_vector_that_says_so_is_trusted() {
+    fn only_a_vector_with_at_secure_0_is_trusted() {
         assert!(is_trusted(&auxv(&[[6, 4096], [23, 0], [0, 0]])));
         assert!(!is_trusted(&auxv(&[[6, 4096], [23, 1], [0, 0]])));
         assert!(!is_trusted(&auxv(&[[6, 23], [0, 0]])));
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_gained_no_rights() {
+    fn a_test_has_no_additional_privileges() {
         assert!(is_trusted(&std::fs::read("/proc/self/auxv").unwrap()));
     }
 }

@@ -1,29 +1,30 @@
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 
 use collector::text::is_harmful;
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use serde_json::{Serializer, ser::Formatter};
 
 use super::error::Failure;
 
-/// Standard output, buffered. What was not flushed is lost without complaint
-/// when it is dropped after a reader has gone.
+/// Standard output, buffered. A drop discards what was not flushed if the reader has
+/// closed the pipe.
 pub(super) struct Output {
     writer: BufWriter<StdoutLock<'static>>,
     terminal: bool,
 }
 
-/// How much fits on the terminal.
+/// The size of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
-    /// Columns; `None` is without bound.
+    /// Columns; `None` is unlimited.
     pub(super) width: Option<u16>,
-    /// Lines; `None` is without bound.
+    /// Lines; `None` is unlimited.
     pub(super) height: Option<u16>,
 }
 
 impl Size {
-    /// Of what is not a terminal.
+    /// Unlimited: the output is not a terminal.
     pub(super) const UNBOUNDED: Self = Self {
         width: None,
         height: None,
@@ -39,25 +40,25 @@ impl Output {
         }
     }
 
-    /// Whether a person may be looking at it.
+    /// Whether it is a terminal.
     pub(super) fn is_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// The size of the terminal now: it changes when its window does.
+    /// The current size of the terminal, which changes with its window.
     pub(super) fn size(&self) -> Size {
         if !self.terminal {
             return Size::UNBOUNDED;
         }
-        let size = terminal_size::terminal_size();
+        // 0 is unknown, as on a serial line.
+        let size = tcgetwinsize(io::stdout()).ok();
         Size {
-            width: size.map(|(width, _)| width.0),
-            height: size.map(|(_, height)| height.0),
+            width: size.map(|size| size.ws_col).filter(|width| *width > 0),
+            height: size.map(|size| size.ws_row).filter(|height| *height > 0),
         }
     }
 
-    /// What a line may take where it shall be read at a glance, also when it
-    /// goes to a journal.
+    /// The size for short tables: a journal gets lines of limited width, too.
     pub(super) fn line_size(&self) -> Size {
         const JOURNAL: u16 = 120;
         Size {
@@ -66,7 +67,7 @@ impl Output {
         }
     }
 
-    /// One object on one line, at once.
+    /// Writes one object on one line, and flushes.
     pub(super) fn json_line(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let mut json = Serializer::with_formatter(&mut self.writer, Harmless);
         value.serialize(&mut json)?;
@@ -75,7 +76,7 @@ impl Output {
         Ok(())
     }
 
-    /// Puts a text where the one before it stood.
+    /// Draws a text over the previous one.
     pub(super) fn redraw(&mut self, text: &str) -> Result<(), Failure> {
         self.writer.write_all(b"\x1b[H")?;
         let mut lines = text.lines().peekable();
@@ -91,15 +92,15 @@ impl Output {
         Ok(())
     }
 
-    /// Empties the terminal.
+    /// Clears the terminal.
     pub(super) fn clear(&mut self) -> Result<(), Failure> {
         self.writer.write_all(b"\x1b[2J\x1b[H")?;
         Ok(())
     }
 }
 
-/// JSON in which a terminal finds nothing that steers it: what of a string would
-/// is escaped, which means the same.
+/// JSON without terminal control characters: they are escaped in strings, which does not
+/// change the value.
 struct Harmless;
 
 impl Formatter for Harmless {
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_has_nothing_that_steers_a_terminal_and_means_the_same() {
+    fn json_contains_no_control_character_and_has_the_same_value() {
         let text = "a\x1b\u{9b}31m\n\u{202e}\u{e0041}\u{fffd}é";
         let mut json = Vec::new();
         let mut serializer = Serializer::with_formatter(&mut json, Harmless);

@@ -25,11 +25,10 @@ use super::{
     table,
 };
 
-/// How long a client may take to read its answer after the agent was told to
-/// stop.
+/// How long a client may take to read its response after the agent was told to stop.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
-/// The agent, until it is told to stop.
+/// Runs the agent until SIGINT or SIGTERM.
 pub(super) fn run(start: &Start) -> Result<ExitCode, Failure> {
     start::block_on(agent(start))
 }
@@ -38,16 +37,16 @@ async fn agent(start: &Start) -> Result<ExitCode, Failure> {
     let mut stop = StopSignals::listen()?;
     raise_file_limit();
     let config = &start.config;
-    // The port comes first: without it the programs need not be loaded.
+    // Bound first: without the port the programs need not be loaded.
     let server = if config.prometheus.enabled.value {
         let address = config.prometheus.listen.value;
-        Some(Server::bind(address).map_err(Failure::failed)?)
+        Some(Server::bind(address)?)
     } else {
         None
     };
     let own = Arc::new(OwnCounters::new(log::lines_lost()));
     let exporter = Exporter::start(config.prometheus.processes.value, Arc::clone(&own))
-        .map_err(|error| Failure::Failed(format!("cannot start the exporter: {error}")))?;
+        .map_err(Failure::Exporter)?;
     let agent = start.agent()?;
     say(&agent, server.as_ref());
     if let Some(reason) = &agent.report().fallback {
@@ -57,8 +56,7 @@ async fn agent(start: &Start) -> Result<ExitCode, Failure> {
     let observer = exporter.clone();
     let metrics = MetricsManager::start_with(agent.bus(), pace, move |sample| {
         observer.observe(sample);
-    });
-    let metrics = metrics.map_err(Failure::failed)?;
+    })?;
     for (metric, interval) in metrics.intervals() {
         let asked = config.pace(metric).duration();
         if interval != asked {
@@ -93,12 +91,12 @@ async fn agent(start: &Start) -> Result<ExitCode, Failure> {
             None
         }
         ended = agent.bus().wait_for_end() => {
-            Some(format!("nothing is collected any more: {ended}"))
+            Some(Failure::BusEnded(ended))
         }
         ended = ended => Some(match ended {
-            Ok(Ok(())) => "the exporter ended".to_owned(),
-            Ok(Err(error)) => format!("the exporter ended: {error}"),
-            Err(error) => format!("the exporter ended: {error}"),
+            Ok(Ok(())) => Failure::ServerEnded,
+            Ok(Err(error)) => error.into(),
+            Err(error) => error.into(),
         }),
     };
     stop.stopping();
@@ -110,14 +108,11 @@ async fn agent(start: &Start) -> Result<ExitCode, Failure> {
     }
     agent.stop().await;
     info!("stopped");
-    match failure {
-        None => Ok(ExitCode::SUCCESS),
-        Some(reason) => Err(Failure::Failed(reason)),
-    }
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-/// Lets the process open as many files as it may: the soft limit is low for
-/// programs that cannot have numbers above 1023, which this one can.
+/// Raises the soft limit of open files to the hard limit. The default soft limit is low
+/// for programs that use select(2), which this one does not.
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -125,13 +120,12 @@ fn raise_file_limit() {
         maximum: limit.maximum,
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        warn!("cannot raise the number of files that may be open: {error}");
+        warn!("cannot raise RLIMIT_NOFILE: {error}");
     }
 }
 
-/// Says on standard output what a person who started it wants to know. An agent
-/// whose output nobody reads runs all the same, so a thread of its own waits for
-/// a reader.
+/// Prints an introduction on standard output. A thread of its own writes it, so that an
+/// agent whose output nobody reads does not block.
 fn say(agent: &Agent, server: Option<&Server>) {
     let mut text = Vec::new();
     if introduce(&mut text, agent, server).is_err() {
@@ -146,7 +140,7 @@ fn say(agent: &Agent, server: Option<&Server>) {
     let _ = thread.spawn(write);
 }
 
-/// What works here, and where to look, on one screen.
+/// What works on this host and where to find it, on one screen.
 fn introduce(out: &mut impl Write, agent: &Agent, server: Option<&Server>) -> io::Result<()> {
     let size = Output::new().line_size();
     let version = env!("CARGO_PKG_VERSION");

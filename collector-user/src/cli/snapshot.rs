@@ -10,7 +10,7 @@ use super::{
     table,
 };
 
-/// Each metric once.
+/// `snapshot`: every metric once.
 pub(super) fn snapshot(start: &Start, args: &SnapshotArgs) -> Result<ExitCode, Failure> {
     let names = match &args.metrics {
         None => None,
@@ -30,11 +30,7 @@ pub(super) fn snapshot(start: &Start, args: &SnapshotArgs) -> Result<ExitCode, F
             metrics: names,
             ..SnapshotRequest::default()
         };
-        let snapshot = agent
-            .bus()
-            .snapshot(request)
-            .await
-            .map_err(Failure::failed)?;
+        let snapshot = agent.bus().snapshot(request).await?;
         let mut out = Output::new();
         match args.output.format {
             Format::Json => out.json_line(&snapshot)?,
@@ -55,7 +51,7 @@ pub(super) fn snapshot(start: &Start, args: &SnapshotArgs) -> Result<ExitCode, F
     })
 }
 
-/// A snapshot scrolls: only its width is bounded.
+/// A snapshot scrolls, so that only its width is limited.
 fn output_size(out: &Output) -> super::output::Size {
     super::output::Size {
         height: None,

@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 
 use super::{args::GlobalArgs, error::Failure, log, object};
 
-/// What a subcommand needs before it starts an agent.
+/// The configuration and the root, from which a subcommand starts an agent.
 pub(super) struct Start {
     pub(super) config: Config,
     root: PathBuf,
@@ -23,7 +23,7 @@ impl Start {
         global: &GlobalArgs,
         is_agent: bool,
     ) -> Result<Self, Failure> {
-        log::init(&config, is_agent)?;
+        log::init(&config, is_agent).map_err(Failure::Log)?;
         Ok(Self {
             config,
             root: global.root.clone().unwrap_or_else(|| PathBuf::from("/")),
@@ -38,9 +38,7 @@ impl Start {
                 return Err(UnknownMetric { name: name.clone() }.into());
             };
             if !self.config.is_enabled(metric) {
-                return Err(Failure::Usage(format!(
-                    "{name} is turned off by the configuration: set metrics.{name}.enabled to true"
-                )));
+                return Err(Failure::Disabled(name.clone()));
             }
             if !metrics.contains(&metric) {
                 metrics.push(metric);
@@ -49,12 +47,12 @@ impl Start {
         Ok(metrics)
     }
 
-    /// Starts the agent, on the runtime that this is called on.
+    /// Starts the agent on the current runtime.
     pub(super) fn agent(&self) -> Result<Agent, Failure> {
         self.agent_in(Mode::Bus)
     }
 
-    /// As [`agent`](Self::agent), with another way for consumers to share.
+    /// As [`agent`](Self::agent), with another mode of sharing.
     pub(super) fn agent_in(&self, mode: Mode) -> Result<Agent, Failure> {
         let ebpf = LoadOptions {
             object: object::from_environment(),
@@ -65,19 +63,18 @@ impl Start {
     }
 }
 
-/// Runs a subcommand on a runtime with all that a bus needs.
+/// Runs a subcommand on a new runtime.
 pub(super) fn block_on(
     subcommand: impl Future<Output = Result<ExitCode, Failure>>,
 ) -> Result<ExitCode, Failure> {
-    // All that takes time is done by other threads. A runtime with workers of
-    // its own would panic where no thread can be made, and then wait for them
-    // for ever.
+    // Blocking work is done by other threads. A multi-threaded runtime would panic where
+    // no thread can be created, and then wait for its workers for ever.
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::Failed(format!("cannot start the runtime: {error}")))?;
+        .map_err(Failure::Runtime)?;
     let result = runtime.block_on(subcommand);
-    // Dropping the runtime would wait for a read that hangs.
+    // A drop of the runtime would wait for a read that hangs.
     runtime.shutdown_background();
     result
 }

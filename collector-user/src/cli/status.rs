@@ -11,16 +11,12 @@ use super::{
     table,
 };
 
-/// Every metric once, and what that cost.
+/// `status`: collects every metric once, and shows the cost.
 pub(super) fn status(start: &Start, format: Format) -> Result<ExitCode, Failure> {
     start::block_on(async {
         let agent = start.agent()?;
         let request = SnapshotRequest::default();
-        agent
-            .bus()
-            .snapshot(request)
-            .await
-            .map_err(Failure::failed)?;
+        agent.bus().snapshot(request).await?;
         let status = agent.bus().status();
         let mut out = Output::new();
         match format {

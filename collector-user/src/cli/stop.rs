@@ -18,46 +18,45 @@ use tokio::sync::watch;
 
 use super::{error::Failure, error::complain, log};
 
-/// How long stopping may take: less than supervisors wait before they kill.
+/// How long stopping may take: less than supervisors wait before they send SIGKILL.
 const DEADLINE: Duration = Duration::from_secs(9);
 
-/// Within this time of the first one, a signal is the same: a terminal and a
-/// supervisor may both send one.
-const SAME: Duration = Duration::from_millis(100);
+/// A signal within this time after the first one is ignored: a terminal and a supervisor
+/// may both send one.
+const DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// What the code writes to the pipe that the signals write to.
+/// Written to the pipe of the signals when the process stops without a signal.
 const STOPPING: u8 = b's';
 
-/// SIGINT and SIGTERM, and the end of the process whatever hangs.
+/// Handles SIGINT and SIGTERM, and ends the process even if something hangs.
 ///
-/// A thread of its own waits for them, so that they work also while all
-/// threads of the runtime are held up. After the first one the process has
-/// some seconds to end; a second one ends it at once.
+/// A thread of its own waits for the signals, so that they work also while all threads
+/// of the runtime are blocked. After the first signal the process has [`DEADLINE`] to
+/// exit; a second one ends it at once.
 ///
-/// Where that thread cannot be made, there is no deadline, and a second signal
-/// ends the process all the same.
+/// If that thread cannot be created there is no deadline, but a second signal still ends
+/// the process.
 pub(super) struct StopSignals {
-    came: Came,
+    first: FirstSignal,
     pipe: UnixStream,
 }
 
-/// How the first signal is told.
-enum Came {
-    ByThread(watch::Receiver<Option<&'static str>>),
-    ByPipe(tokio::net::UnixStream, Arc<AtomicUsize>),
+/// How the first signal is received.
+enum FirstSignal {
+    Thread(watch::Receiver<Option<&'static str>>),
+    Pipe(tokio::net::UnixStream, Arc<AtomicUsize>),
 }
 
 impl StopSignals {
-    /// From here on these signals no longer end the process by themselves.
+    /// Installs the signal handlers.
     pub(super) fn listen() -> Result<Self, Failure> {
-        Self::try_listen()
-            .map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))
+        Self::try_listen().map_err(Failure::Signals)
     }
 
     fn try_listen() -> io::Result<Self> {
         let (reader, pipe) = UnixStream::pair()?;
         let signal = Arc::new(AtomicUsize::new(0));
-        let (sender, came) = watch::channel(None);
+        let (sender, receiver) = watch::channel(None);
         let watchdog = Watchdog {
             pipe: reader.try_clone()?,
             signal: Arc::clone(&signal),
@@ -68,8 +67,8 @@ impl StopSignals {
         let thread = thread::Builder::new()
             .name("collector-stop".to_owned())
             .spawn(move || watchdog.run());
-        let came = if thread.is_ok() {
-            Came::ByThread(came)
+        let first = if thread.is_ok() {
+            FirstSignal::Thread(receiver)
         } else {
             let second = Arc::new(AtomicBool::new(false));
             for number in SIGNALS {
@@ -78,31 +77,31 @@ impl StopSignals {
             }
             reader.set_nonblocking(true)?;
             let reader = tokio::net::UnixStream::from_std(reader)?;
-            Came::ByPipe(reader, Arc::clone(&signal))
+            FirstSignal::Pipe(reader, Arc::clone(&signal))
         };
         for number in SIGNALS {
             flag::register_usize(number, Arc::clone(&signal), number as usize)?;
             pipe::register(number, pipe.try_clone()?)?;
         }
-        Ok(Self { came, pipe })
+        Ok(Self { first, pipe })
     }
 
-    /// The name of the signal that came.
+    /// Waits for the first signal, and returns its name.
     pub(super) async fn recv(&mut self) -> &'static str {
-        match &mut self.came {
-            Came::ByThread(came) => match came.wait_for(Option::is_some).await {
+        match &mut self.first {
+            FirstSignal::Thread(receiver) => match receiver.wait_for(Option::is_some).await {
                 Ok(signal) => signal.unwrap_or("a signal"),
                 Err(_) => std::future::pending().await,
             },
-            Came::ByPipe(pipe, signal) => {
-                // It cannot fail, nor end while `self` has the other side.
+            FirstSignal::Pipe(pipe, signal) => {
+                // It neither fails nor is closed while `self` owns the other end.
                 let _ = pipe.readable().await;
                 name_of(signal.load(Ordering::SeqCst))
             }
         }
     }
 
-    /// From here on the process is ending, signal or not.
+    /// Starts the deadline, also without a signal.
     pub(super) fn stopping(&self) {
         let _ = (&self.pipe).write_all(&[STOPPING]);
     }
@@ -120,10 +119,10 @@ fn name_of(signal: usize) -> &'static str {
 
 struct Watchdog {
     pipe: UnixStream,
-    /// The number of the last signal; 0 if none came.
+    /// The number of the last signal; 0 if there was none.
     signal: Arc<AtomicUsize>,
     sender: watch::Sender<Option<&'static str>>,
-    /// When the first signal came.
+    /// The time of the first signal.
     first: Option<Instant>,
     deadline: Option<Instant>,
 }
@@ -134,7 +133,7 @@ impl Watchdog {
         loop {
             let left = self.deadline.map(|deadline| {
                 let left = deadline.saturating_duration_since(Instant::now());
-                // Zero would be without end.
+                // Zero would be no timeout.
                 left.max(Duration::from_millis(1))
             });
             let _ = self.pipe.set_read_timeout(left);
@@ -147,7 +146,7 @@ impl Watchdog {
                         self.signalled(now);
                     }
                 }
-                // Interrupted, or the time is over.
+                // EINTR, or the timeout.
                 Err(_) => {}
             }
             if self
@@ -155,7 +154,7 @@ impl Watchdog {
                 .is_some_and(|deadline| deadline <= Instant::now())
             {
                 complain(&format!(
-                    "something hangs: it did not stop within {} s, and is ended",
+                    "something hangs: not stopped within {} s, so the process is terminated",
                     DEADLINE.as_secs()
                 ));
                 log::flush();
@@ -171,7 +170,7 @@ impl Watchdog {
                 self.first = Some(now);
                 let _ = self.sender.send(Some(name));
             }
-            Some(first) if now < first + SAME => {}
+            Some(first) if now < first + DEBOUNCE => {}
             Some(_) => low_level::exit(1),
         }
     }

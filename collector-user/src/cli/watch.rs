@@ -15,10 +15,10 @@ use super::{
     table,
 };
 
-/// How many events may wait to be shown.
-const EVENTS: usize = 8192;
+/// The length of the queue of an event metric.
+const EVENT_QUEUE_LENGTH: usize = 8192;
 
-/// Metrics again and again.
+/// `watch`: metrics, periodically.
 pub(super) fn watch(start: &Start, args: &WatchArgs) -> Result<ExitCode, Failure> {
     let metrics = start.metrics(&args.metrics)?;
     start::block_on(async {
@@ -47,7 +47,7 @@ pub(super) fn watch(start: &Start, args: &WatchArgs) -> Result<ExitCode, Failure
     })
 }
 
-/// Subscribes to a metric, and sends on as many samples as were asked for.
+/// Subscribes to a metric, and forwards up to `--count` samples.
 fn forward(
     bus: &Bus,
     metric: &'static MetricInfo,
@@ -56,15 +56,15 @@ fn forward(
 ) -> Result<(), Failure> {
     let mut options = every(args.interval.duration());
     if metric.kind == Kind::Event {
-        options = options.queue(EVENTS);
+        options = options.queue(EVENT_QUEUE_LENGTH);
     }
     let subscription = bus.subscribe_any(metric.name, options);
-    let mut subscription = subscription.map_err(Failure::failed)?;
+    let mut subscription = subscription?;
     let interval = subscription.interval();
     if metric.kind == Kind::State && interval != args.interval.duration() {
         let (name, interval) = (metric.name, humantime::format_duration(interval));
         complain(&format!(
-            "{name} comes every {interval}: it is not collected more often"
+            "{name} is shown every {interval}: it is not collected more often"
         ));
     }
     let mut left = args.count;
@@ -82,22 +82,22 @@ fn forward(
     Ok(())
 }
 
-/// Where the samples are shown.
+/// Shows the samples.
 struct Screen {
     out: Output,
     format: Format,
-    /// Whether each sample is shown below the one before.
+    /// Whether each sample is shown below the previous one.
     scrolls: bool,
-    /// How many metrics share the terminal.
+    /// The number of metrics that share the terminal.
     metrics: u16,
     before: BTreeMap<&'static str, AnySample>,
-    /// The last block of each metric, for a terminal that is drawn anew.
+    /// The last block of each metric, for a redraw of the terminal.
     blocks: BTreeMap<&'static str, String>,
 }
 
 impl Screen {
     fn new(metrics: &[&'static MetricInfo], format: Format) -> Result<Self, Failure> {
-        // Events scroll: none of them stands in the place of another.
+        // Events scroll: none replaces another.
         let scrolls = metrics.iter().any(|metric| metric.kind == Kind::Event);
         let mut screen = Self {
             out: Output::new(),

@@ -1,89 +1,36 @@
-use std::{
-    fmt, io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{net::SocketAddr, path::Path, str::FromStr};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, Interval, IntervalError, Origin, Setting};
+use super::{
+    Config, ConfigError, Interval, IntervalError, Origin, Problem, Setting, ValueError,
+    error::HOST_NAMES,
+};
 use crate::{
     collector::FLOOR,
     metric::{UnknownMetric, nearest},
 };
 
-/// The configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration {}: {error}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel answered.
-        error: io::Error,
-    },
-    /// What it says cannot be meant.
-    #[error("{}", lines(path, problems))]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// All that is wrong with it, in the order of the lines.
-        problems: Vec<Problem>,
-    },
-}
-
-/// One thing that is wrong with the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The line, from 1.
-    pub line: usize,
-    /// The key, with those of its tables; `None` where the file is not TOML.
-    pub key: Option<String>,
-    /// What is wrong.
-    pub what: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.line)?;
-        if let Some(key) = &self.key {
-            write!(f, "{key}: ")?;
-        }
-        f.write_str(&self.what)
-    }
-}
-
-fn lines(path: &Path, problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems
-        .iter()
-        .map(|problem| format!("{}, {problem}", path.display()))
-        .collect();
-    lines.join("\n")
-}
-
-/// Reads the content of a file over the defaults.
+/// Parses the content of a file; keys that it lacks have their defaults.
 pub(super) fn parse(path: &Path, content: &[u8]) -> Result<Config, ConfigError> {
-    let wrong = |problems| ConfigError::Content {
+    let invalid = |problems| ConfigError::Content {
         path: path.to_owned(),
         problems,
     };
     let text = std::str::from_utf8(content).map_err(|error| {
         let line = 1 + count_lines(&content[..error.valid_up_to()]);
-        let what = "this is not UTF-8, as TOML has to be".to_owned();
-        wrong(vec![Problem {
+        invalid(vec![Problem {
             line,
             key: None,
-            what,
+            error: ValueError::NotUtf8,
         }])
     })?;
     let document = DeTable::parse(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
-        wrong(vec![Problem {
+        invalid(vec![Problem {
             line: line_at(text, start),
             key: None,
-            what: error.message().replace('\n', ", "),
+            error: ValueError::Syntax(error.message().replace('\n', ", ")),
         }])
     })?;
     let mut reader = Reader {
@@ -99,7 +46,7 @@ pub(super) fn parse(path: &Path, content: &[u8]) -> Result<Config, ConfigError> 
     if reader.problems.is_empty() {
         Ok(reader.config)
     } else {
-        Err(wrong(reader.problems))
+        Err(invalid(reader.problems))
     }
 }
 
@@ -111,7 +58,7 @@ fn line_at(text: &str, offset: usize) -> usize {
     1 + count_lines(&text.as_bytes()[..offset.min(text.len())])
 }
 
-/// Walks the tables of the file, and puts each value where it belongs.
+/// Walks the tables of the file, and sets the values of the configuration.
 struct Reader<'t> {
     text: &'t str,
     config: Config,
@@ -119,39 +66,42 @@ struct Reader<'t> {
 }
 
 impl Reader<'_> {
-    fn table(&mut self, above: &mut Vec<String>, table: &DeTable<'_>) {
+    fn table(&mut self, path: &mut Vec<String>, table: &DeTable<'_>) {
         for (key, value) in table {
-            above.push(key.get_ref().to_string());
+            path.push(key.get_ref().to_string());
             let line = line_at(self.text, key.span().start);
             let result = match value.get_ref() {
-                DeValue::Table(inner) if is_table(above) => {
-                    self.table(above, inner);
+                DeValue::Table(inner) if is_table(path) => {
+                    self.table(path, inner);
                     Ok(())
                 }
-                value => self.value(above, value, line),
+                value => self.value(path, value, line),
             };
-            if let Err(what) = result {
+            if let Err(error) = result {
                 self.problems.push(Problem {
                     line,
-                    key: Some(above.join(".")),
-                    what,
+                    key: Some(path.join(".")),
+                    error,
                 });
             }
-            above.pop();
+            path.pop();
         }
     }
 
-    fn value(&mut self, path: &[String], value: &DeValue<'_>, line: usize) -> Result<(), String> {
+    fn value(
+        &mut self,
+        path: &[String],
+        value: &DeValue<'_>,
+        line: usize,
+    ) -> Result<(), ValueError> {
         let config = &mut self.config;
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let at = Origin::Line(line);
         match path.as_slice() {
-            ["backend"] => set(&mut config.backend, parsed(value)?, at),
-            ["log", "format"] => set(&mut config.log.format, parsed(value)?, at),
+            ["backend"] => set(&mut config.backend, text(value)?.parse()?, at),
+            ["log", "format"] => set(&mut config.log.format, text(value)?.parse()?, at),
             ["log", "filter"] => {
-                let filter = text(value)?.parse();
-                let filter = filter.map_err(|error: super::LogFilterError| error.to_string())?;
-                set(&mut config.log.filter, Some(filter), at);
+                set(&mut config.log.filter, Some(text(value)?.parse()?), at);
             }
             ["prometheus", "enabled"] => set(&mut config.prometheus.enabled, flag(value)?, at),
             ["prometheus", "listen"] => set(&mut config.prometheus.listen, address(value)?, at),
@@ -165,7 +115,7 @@ impl Reader<'_> {
             ["metrics", name, rest @ ..] => {
                 let Some(metric) = config.metrics.get_mut(*name) else {
                     let name = (*name).to_owned();
-                    return Err(UnknownMetric { name }.to_string());
+                    return Err(UnknownMetric { name }.into());
                 };
                 match rest {
                     ["enabled"] => set(&mut metric.enabled, flag(value)?, at),
@@ -181,10 +131,10 @@ impl Reader<'_> {
     }
 }
 
-/// The tables at the top.
+/// The tables at the top level.
 const TABLES: &[&str] = &["log", "prometheus", "tiers", "metrics"];
 
-/// Whether a table of this name is one, and not a mistaken key.
+/// Whether the key of this path takes a table.
 fn is_table(path: &[String]) -> bool {
     match path {
         [name] => TABLES.contains(&name.as_str()),
@@ -193,9 +143,9 @@ fn is_table(path: &[String]) -> bool {
     }
 }
 
-/// The keys that there are beside the one that is unknown.
-fn unknown_key(path: &[&str]) -> String {
-    let (beside, name): (&[&str], &str) = match path {
+/// The error of an unknown key, with the keys of its table.
+fn unknown_key(path: &[&str]) -> ValueError {
+    let (known, name): (&'static [&'static str], &str) = match path {
         ["log", name, ..] => (&["format", "filter"], name),
         ["prometheus", name, ..] => (&["enabled", "listen", "hosts", "processes"], name),
         ["tiers", name, ..] => (&["hardware", "system", "fast"], name),
@@ -203,96 +153,81 @@ fn unknown_key(path: &[&str]) -> String {
         [name, ..] => (&["backend", "log", "prometheus", "tiers", "metrics"], name),
         [] => (&[], ""),
     };
-    let near = nearest(name, beside.iter().copied())
-        .map(|near| format!(": did you mean {near}?"))
-        .unwrap_or_default();
-    format!(
-        "there is no such key{near}; the keys here are {}",
-        beside.join(", ")
-    )
+    let near = nearest(name, known.iter().copied());
+    ValueError::UnknownKey { near, known }
 }
 
 fn set<T>(setting: &mut Setting<T>, value: T, origin: Origin) {
     *setting = Setting { value, origin };
 }
 
-fn expected(what: &str, value: &DeValue<'_>) -> String {
-    format!("this is to be {what}, not {}", kind(value))
-}
-
-fn kind(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
+fn expected(expected: &'static str, value: &DeValue<'_>) -> ValueError {
+    let found = match value {
+        DeValue::String(_) => "a string",
         DeValue::Integer(_) | DeValue::Float(_) => "a number",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
-    }
+    };
+    ValueError::Type { expected, found }
 }
 
-fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, String> {
-    value
-        .as_str()
-        .ok_or_else(|| expected("a text between quotes", value))
+fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, ValueError> {
+    value.as_str().ok_or_else(|| expected("a string", value))
 }
 
-fn parsed<T: FromStr<Err = String>>(value: &DeValue<'_>) -> Result<T, String> {
-    text(value)?.parse()
-}
-
-fn flag(value: &DeValue<'_>) -> Result<bool, String> {
+fn flag(value: &DeValue<'_>) -> Result<bool, ValueError> {
     value
         .as_bool()
         .ok_or_else(|| expected("true or false", value))
 }
 
-fn count(value: &DeValue<'_>, most: usize) -> Result<usize, String> {
+fn count(value: &DeValue<'_>, max: usize) -> Result<usize, ValueError> {
     value
         .as_integer()
         .and_then(|number| usize::from_str_radix(number.as_str(), number.radix()).ok())
-        .filter(|number| *number <= most)
-        .ok_or_else(|| format!("this is to be a whole number from 0 to {most}"))
+        .filter(|number| *number <= max)
+        .ok_or(ValueError::OutOfRange { max })
 }
 
-/// How often metrics are collected. What no collector would keep to is an
-/// error here, and not a value that is shown and not in force.
-fn pace(value: &DeValue<'_>) -> Result<Interval, String> {
+/// The interval of a metric. One below the floor of every collector is an error
+/// here, so that `config show` never shows an interval that is not in force.
+fn pace(value: &DeValue<'_>) -> Result<Interval, ValueError> {
     let text = value
         .as_str()
-        .ok_or_else(|| expected("a time between quotes, like \"10s\"", value))?;
-    let too_short = || {
-        let floor = humantime::format_duration(FLOOR);
-        format!("{text:?} is too short: metrics are collected every {floor} at most")
+        .ok_or_else(|| expected("a duration in a string, like \"10s\"", value))?;
+    let below_floor = || ValueError::BelowFloor {
+        text: text.to_owned(),
+        floor: humantime::format_duration(FLOOR).to_string(),
     };
     match text.parse::<Interval>() {
-        Ok(interval) if interval.duration() < FLOOR => Err(too_short()),
+        Ok(interval) if interval.duration() < FLOOR => Err(below_floor()),
         Ok(interval) => Ok(interval),
-        Err(IntervalError::TooShort(_)) => Err(too_short()),
-        Err(error) => Err(error.to_string()),
+        Err(IntervalError::TooShort(_)) => Err(below_floor()),
+        Err(error) => Err(error.into()),
     }
 }
 
-fn names(value: &DeValue<'_>) -> Result<Vec<String>, String> {
-    const WHAT: &str = "a list of names of this host, like [\"metrics.example.org\"]";
-    let list = value.as_array().ok_or_else(|| expected(WHAT, value))?;
+fn names(value: &DeValue<'_>) -> Result<Vec<String>, ValueError> {
+    let list = value
+        .as_array()
+        .ok_or_else(|| expected(HOST_NAMES, value))?;
     let is_in_name = |c: char| c.is_alphanumeric() || "-._".contains(c);
     list.iter()
         .map(|name| {
             let name = name.get_ref().as_str().unwrap_or_default();
             if name.is_empty() || !name.chars().all(is_in_name) {
-                return Err(format!("this is to be {WHAT}, without ports"));
+                return Err(ValueError::HostNames);
             }
             Ok(name.to_owned())
         })
         .collect()
 }
 
-fn address(value: &DeValue<'_>) -> Result<SocketAddr, String> {
+fn address(value: &DeValue<'_>) -> Result<SocketAddr, ValueError> {
     let text = text(value)?;
-    SocketAddr::from_str(text).map_err(|_error| {
-        format!("{text:?} is not an address with a port, like \"127.0.0.1:9464\" or \"[::1]:9464\"")
-    })
+    SocketAddr::from_str(text).map_err(|_error| ValueError::Address(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -317,14 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_leaves_the_defaults() {
+    fn an_empty_file_gives_the_defaults() {
         let config = read("").unwrap();
         assert_eq!(config.backend, Config::default().backend);
         assert_eq!(config.metrics, Config::default().metrics);
     }
 
     #[test]
-    fn every_key_is_read_and_remembers_its_line() {
+    fn every_key_is_read_and_has_its_line_as_origin() {
         let config = read(concat!(
             "backend = \"procfs\"\n",
             "[log]\nformat = \"json\"\nfilter = \"debug\"\n",
@@ -351,10 +286,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_named_with_its_line_and_the_nearest_one() {
+    fn an_unknown_key_is_reported_with_its_line_and_the_nearest_key() {
         assert_eq!(
             problem("\n[prometheus]\nlissten = \"x\"\n"),
-            "line 3: prometheus.lissten: there is no such key: did you mean listen?; \
+            "line 3: prometheus.lissten: unknown key: did you mean listen?; \
              the keys here are enabled, listen, hosts, processes"
         );
         assert!(problem("backed = \"auto\"").contains("did you mean backend?"));
@@ -366,13 +301,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_named_with_its_key_and_line() {
+    fn an_invalid_value_is_reported_with_its_key_and_line() {
         assert_eq!(
             problem("[tiers]\nfast = \"0s\""),
-            "line 2: tiers.fast: \"0s\" is too short: metrics are collected every 100ms at most"
+            "line 2: tiers.fast: \"0s\" is too short: the shortest interval of a collection is 100ms"
         );
         assert!(problem("tiers.fast = \"1ms\"").starts_with("line 1: tiers.fast: "));
-        assert!(problem("tiers.system = \"99ms\"").contains("every 100ms at most"));
+        assert!(problem("tiers.system = \"99ms\"").contains("is 100ms"));
         assert!(
             problem("metrics.cpu_stats.interval = \"20ms\"")
                 .starts_with("line 1: metrics.cpu_stats.interval: \"20ms\" is too short")
@@ -380,34 +315,34 @@ mod tests {
         assert!(problem("tiers.fast = 5").contains("not a number"));
         assert!(problem("backend = \"bpf\"").contains("auto, ebpf or procfs"));
         assert!(problem("prometheus.listen = \"9464\"").contains("address with a port"));
-        assert!(problem("prometheus.hosts = \"a\"").contains("a list of names"));
+        assert!(problem("prometheus.hosts = \"a\"").contains("a list of host names"));
         assert!(problem("prometheus.hosts = [\"a:1\"]").contains("without ports"));
         assert!(problem("prometheus.processes = -1").contains("from 0 to 1000"));
         assert!(problem("prometheus.enabled = \"yes\"").contains("true or false"));
         assert_eq!(
             problem("[log]\nfilter = \"debgu\""),
-            "line 2: log.filter: \"debgu\" is no level and no target; did you mean debug? \
+            "line 2: log.filter: \"debgu\" is neither a level nor a target; did you mean debug? \
              Write a level (off, error, warn, info, debug or trace) or target=level, like \
              collector::bus=debug"
         );
     }
 
     #[test]
-    fn all_problems_are_told_at_once_in_the_order_of_the_lines() {
+    fn all_problems_are_reported_sorted_by_line() {
         let problems = read("x = 1\ny = 2\n[log]\nformat = 3\n").unwrap_err();
         let lines: Vec<usize> = problems.iter().map(|problem| problem.line).collect();
         assert_eq!(lines, [1, 2, 4]);
     }
 
     #[test]
-    fn what_is_not_toml_is_named_with_its_line() {
+    fn a_syntax_error_has_its_line() {
         assert!(problem("backend = \"auto\"\n[log\n").starts_with("line 2: "));
         assert!(parse(Path::new("f"), b"a = 1\n\xff").is_err());
     }
 
     proptest::proptest! {
         #[test]
-        fn no_content_makes_it_panic(content: Vec<u8>) {
+        fn no_content_causes_a_panic(content: Vec<u8>) {
             let _ = parse(Path::new("f"), &content);
         }
     }

@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr, time::Duration};
 
-/// A time between two samples: from 1 ms to 1 day.
+/// The time between two samples: from 1 ms to 1 day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Interval(Duration);
 
@@ -8,8 +8,8 @@ pub struct Interval(Duration);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IntervalError {
     /// It is not a number with a unit.
-    #[error("{0:?} is not a time: write a number and a unit, like 10ms, 1s or 5m")]
-    NotATime(String),
+    #[error("{0:?} is not a duration: write a number and a unit, like 10ms, 1s or 5m")]
+    NotADuration(String),
     /// It is shorter than 1 ms.
     #[error("{0:?} is too short: the shortest is 1ms")]
     TooShort(String),
@@ -22,12 +22,12 @@ impl Interval {
     const SHORTEST: Duration = Duration::from_millis(1);
     const LONGEST: Duration = Duration::from_hours(24);
 
-    /// The time itself.
+    /// The duration.
     pub const fn duration(self) -> Duration {
         self.0
     }
 
-    /// An interval that stands in the code.
+    /// A constant interval, which is not checked.
     pub(super) const fn fixed(duration: Duration) -> Self {
         Self(duration)
     }
@@ -42,7 +42,7 @@ impl FromStr for Interval {
             Err(humantime::DurationError::NumberOverflow) => {
                 return Err(IntervalError::TooLong(text.to_owned()));
             }
-            Err(_) => return Err(IntervalError::NotATime(text.to_owned())),
+            Err(_) => return Err(IntervalError::NotADuration(text.to_owned())),
         };
         if duration < Self::SHORTEST {
             Err(IntervalError::TooShort(text.to_owned()))
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_says_which_bound() {
+    fn an_interval_out_of_range_has_the_bound_in_its_error() {
         let short = |text: &str| IntervalError::TooShort(text.to_owned());
         let long = |text: &str| IntervalError::TooLong(text.to_owned());
         assert_eq!("0s".parse::<Interval>(), Err(short("0s")));
@@ -87,10 +87,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_says_how_to_write_one() {
+    fn text_that_is_not_a_duration_says_how_to_write_one() {
         for text in ["", "abc", "-1", "-1s", "1", "1.s.s", "s"] {
             let error = text.parse::<Interval>().unwrap_err();
-            assert_eq!(error, IntervalError::NotATime(text.to_owned()));
+            assert_eq!(error, IntervalError::NotADuration(text.to_owned()));
         }
     }
 }

@@ -4,12 +4,11 @@ use tracing::level_filters::LevelFilter;
 
 use crate::metric::nearest;
 
-/// What is logged: levels of all that logs, and of parts of it.
+/// The log filter: a default level, and levels of targets.
 ///
-/// A list with commas between its parts. A part is a level, which is that of
-/// everything else, or `target=level`, or a target, of which all is logged.
-/// A target is a module of this crate, like `collector::bus`, with all that is
-/// in it. Spans and fields are not told apart.
+/// A comma-separated list of directives: a level, which is the default; `target=level`;
+/// or a target, which is logged at all levels. A target is a module of this crate, like
+/// `collector::bus`, with its submodules. Filters by span or field are not supported.
 ///
 /// ```
 /// use collector::config::LogFilter;
@@ -24,36 +23,36 @@ pub struct LogFilter {
     directives: Vec<LogDirective>,
 }
 
-/// One part of a [`LogFilter`].
+/// One directive of a [`LogFilter`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogDirective {
-    /// Of what; `None` is what no other part names.
+    /// The target; `None` is the default.
     pub target: Option<String>,
-    /// From which level on.
+    /// The most verbose level that is logged.
     pub level: LevelFilter,
 }
 
 /// A text is not a log filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogFilterError {
-    /// A part without `=` that is neither a level nor a target.
-    #[error("{word:?} is no level and no target{} {HOW}", meant(word))]
+    /// A directive without `=` that is neither a level nor a target.
+    #[error("{word:?} is neither a level nor a target{} {HOW}", hint(word))]
     NeitherLevelNorTarget {
-        /// The part.
+        /// The directive.
         word: String,
     },
-    /// What stands behind `=` is not a level.
-    #[error("{level:?} in {part:?} is no level{} {HOW}", meant(level))]
+    /// The text after `=` is not a level.
+    #[error("{level:?} in {part:?} is not a level{} {HOW}", hint(level))]
     NoLevel {
-        /// What stands there.
+        /// The text after `=`.
         level: String,
-        /// The part.
+        /// The directive.
         part: String,
     },
-    /// What stands before `=` is not the name of a module.
-    #[error("{part:?} names no target. {HOW}")]
+    /// The text before `=` is not the name of a module.
+    #[error("{part:?} has no valid target. {HOW}")]
     NoTarget {
-        /// The part.
+        /// The directive.
         part: String,
     },
 }
@@ -63,7 +62,7 @@ const HOW: &str = "Write a level (off, error, warn, info, debug or trace) or tar
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// The targets of what is logged here, besides the modules in them.
+/// The targets of this crate, without their submodules.
 const TARGETS: &[&str] = &[
     "collector",
     "collector::agent",
@@ -81,19 +80,19 @@ const TARGETS: &[&str] = &[
     "collector::text",
 ];
 
-fn meant(word: &str) -> String {
+fn hint(word: &str) -> String {
     let word = word.to_lowercase();
     nearest(&word, LEVELS.iter().chain(TARGETS).copied())
         .map_or_else(|| ".".to_owned(), |near| format!("; did you mean {near}?"))
 }
 
 impl LogFilter {
-    /// Its parts, in their order.
+    /// Its directives, in order.
     pub fn directives(&self) -> &[LogDirective] {
         &self.directives
     }
 
-    /// What is perhaps not meant: targets under which nothing here logs.
+    /// Warnings about targets that do not exist.
     pub fn warnings(&self) -> Vec<String> {
         let targets = self.directives.iter().filter_map(|d| d.target.as_deref());
         targets
@@ -103,7 +102,7 @@ impl LogFilter {
                     .map(|near| format!("; did you mean {near}?"))
                     .unwrap_or_default();
                 format!(
-                    "log filter {:?}: no part of collector logs as {target:?}{near}",
+                    "log filter {:?}: collector has no target {target:?}{near}",
                     self.text
                 )
             })
@@ -111,8 +110,7 @@ impl LogFilter {
     }
 }
 
-/// Whether something here logs under a target, as far as the modules at the top
-/// tell.
+/// Whether a target exists; submodules are not checked.
 fn is_known(target: &str) -> bool {
     let is_below = |above: &str| {
         let rest = target.strip_prefix(above);
@@ -172,7 +170,7 @@ fn directive(part: &str) -> Result<LogDirective, LogFilterError> {
 }
 
 fn level_of(text: &str) -> Option<LevelFilter> {
-    // An empty text is a level to the parser.
+    // The parser accepts an empty string.
     text.parse().ok().filter(|_| !text.is_empty())
 }
 
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_and_targets_are_told_apart() {
+    fn levels_and_targets_are_distinguished() {
         let bus = || Some("collector::bus".to_owned());
         assert_eq!(parsed("DEBUG"), [(None, LevelFilter::DEBUG)]);
         assert_eq!(
@@ -206,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_level_is_an_error_that_names_the_nearest_one() {
+    fn a_misspelt_level_is_an_error_with_the_nearest_level() {
         for text in [
             "debgu",
             "inf",
@@ -226,11 +224,11 @@ mod tests {
             error("debgu")
         );
         assert!(error("warning").contains("did you mean warn?"));
-        assert!(error("collector=loud").contains("\"loud\" in \"collector=loud\" is no level"));
+        assert!(error("collector=loud").contains("\"loud\" in \"collector=loud\" is not a level"));
     }
 
     #[test]
-    fn a_target_under_which_nothing_logs_is_a_warning() {
+    fn an_unknown_target_is_a_warning() {
         let warnings = |text: &str| text.parse::<LogFilter>().unwrap().warnings();
         assert!(warnings("error,collector::bus::core=debug").is_empty());
         let unknown = warnings("colector::bus=debug");

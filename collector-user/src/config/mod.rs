@@ -1,6 +1,7 @@
-//! What the agent was told: by default, by its file, by its environment, and
-//! by its command line, each of which outdoes the one before it.
+//! The configuration: defaults, configuration file, environment and command line, each
+//! of which overrides those before it.
 
+mod error;
 mod file;
 mod interval;
 mod log_filter;
@@ -9,41 +10,46 @@ mod show;
 
 use std::{
     collections::BTreeMap,
+    fs::File,
+    io::{self, Read as _},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
-pub use file::{ConfigError, Problem};
+pub use error::{ConfigError, Problem, ValueError};
 pub use interval::{Interval, IntervalError};
 pub use log_filter::{LogDirective, LogFilter, LogFilterError};
-pub use setting::{LogFormat, Origin, Setting};
+pub use setting::{LogFormat, Origin, Setting, UnknownLogFormat};
 
 use crate::{
     agent::{Agent, AgentBuilder, BackendChoice},
     metric::{CATALOG, MetricInfo, Tier},
 };
 
-/// Where the configuration is, if nothing else is said. It need not exist.
+/// The default path of the configuration file, which need not exist.
 pub const DEFAULT_PATH: &str = "/etc/collector/collector.toml";
 
-/// The whole configuration: each value with where it came from.
+/// The maximum size of a configuration file, in bytes.
+const MAX_SIZE: u64 = 1024 * 1024;
+
+/// The configuration: each value with its origin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The file that was read; `None` if there was none.
     pub file: Option<PathBuf>,
     /// `backend`: how CPUs and processes are accounted.
     pub backend: Setting<BackendChoice>,
-    /// `log`: what is logged, and how.
+    /// `log`: filter and format of the log.
     pub log: LogConfig,
     /// `prometheus`: the exporter.
     pub prometheus: PrometheusConfig,
-    /// `tiers`: the pace of the metrics that have none of their own.
+    /// `tiers`: the interval of metrics without one of their own.
     pub tiers: TierPaces,
     /// `metrics.NAME`, for every metric.
     pub metrics: BTreeMap<&'static str, MetricConfig>,
 }
 
-/// `log`: what is logged, and how.
+/// `log`: filter and format of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
     /// `log.format`.
@@ -59,14 +65,14 @@ pub struct PrometheusConfig {
     pub enabled: Setting<bool>,
     /// `prometheus.listen`.
     pub listen: Setting<SocketAddr>,
-    /// `prometheus.hosts`: names of this host under which it is asked, besides
-    /// its own.
+    /// `prometheus.hosts`: names that are accepted in the `Host` header, besides the
+    /// host's own.
     pub hosts: Setting<Vec<String>>,
-    /// `prometheus.processes`: how many processes have series of their own.
+    /// `prometheus.processes`: the number of processes with series of their own.
     pub processes: Setting<usize>,
 }
 
-/// `tiers`: the pace of the metrics that have none of their own.
+/// `tiers`: the interval of metrics without one of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TierPaces {
     /// `tiers.hardware`.
@@ -80,27 +86,31 @@ pub struct TierPaces {
 /// `metrics.NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricConfig {
-    /// `metrics.NAME.enabled`: whether it is collected at all.
+    /// `metrics.NAME.enabled`: whether the metric is collected.
     pub enabled: Setting<bool>,
-    /// `metrics.NAME.interval`: `None` is the pace of its tier.
+    /// `metrics.NAME.interval`: `None` is the interval of its tier.
     pub interval: Setting<Option<Interval>>,
 }
 
 impl Config {
-    /// Reads a file; without one, [`DEFAULT_PATH`] if it exists.
+    /// Reads the file at `path`, or at [`DEFAULT_PATH`] if that exists.
     ///
     /// # Errors
     ///
-    /// When a file that was named cannot be read, or when what it says cannot
-    /// be meant: then all that is wrong with it is told, each with its line.
+    /// When the file cannot be read, is larger than 1 MiB, or has invalid content: the
+    /// error then has every problem with its line.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let (path, must_exist) = match path {
             Some(path) => (path, true),
             None => (Path::new(DEFAULT_PATH), false),
         };
-        match std::fs::read(path) {
-            Ok(text) => file::parse(path, &text),
-            Err(error) if !must_exist && error.kind() == std::io::ErrorKind::NotFound => {
+        match read(path) {
+            Ok(content) if content.len() as u64 > MAX_SIZE => Err(ConfigError::TooLarge {
+                path: path.to_owned(),
+                limit: MAX_SIZE,
+            }),
+            Ok(content) => file::parse(path, &content),
+            Err(error) if !must_exist && error.kind() == io::ErrorKind::NotFound => {
                 Ok(Self::default())
             }
             Err(error) => Err(ConfigError::Read {
@@ -110,13 +120,13 @@ impl Config {
         }
     }
 
-    /// The pace at which the managers have a metric collected.
+    /// The interval at which the managers subscribe to a metric.
     pub fn pace(&self, metric: &MetricInfo) -> Interval {
         let own = self.metrics.get(metric.name).and_then(|m| m.interval.value);
         own.unwrap_or(self.tiers.of(metric.tier).value)
     }
 
-    /// An agent as the configuration has it.
+    /// An agent with this configuration.
     pub fn agent(&self) -> AgentBuilder {
         let mut agent = Agent::builder().backend(self.backend.value);
         for metric in CATALOG {
@@ -129,18 +139,26 @@ impl Config {
         agent
     }
 
-    /// What can be used, but is perhaps not meant.
+    /// Settings that are valid, but probably a mistake.
     pub fn warnings(&self) -> Vec<String> {
         let filter = self.log.filter.value.as_ref();
         filter.map(LogFilter::warnings).unwrap_or_default()
     }
 
-    /// Whether a metric is collected at all.
+    /// Whether a metric is collected.
     pub fn is_enabled(&self, metric: &MetricInfo) -> bool {
         self.metrics
             .get(metric.name)
             .is_none_or(|metric| metric.enabled.value)
     }
+}
+
+/// Reads a file up to one byte more than [`MAX_SIZE`].
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let file = File::open(path)?;
+    file.take(MAX_SIZE + 1).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 impl Default for Config {
@@ -176,7 +194,7 @@ impl Default for Config {
 }
 
 impl TierPaces {
-    /// The pace of a tier.
+    /// The interval of a tier.
     pub fn of(&self, tier: Tier) -> &Setting<Interval> {
         match tier {
             Tier::Hardware => &self.hardware,
@@ -188,4 +206,23 @@ impl TierPaces {
 
 const fn tier_default(tier: Tier) -> Interval {
     Interval::fixed(tier.default_interval())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_above_the_maximum_size_is_an_error_and_is_not_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("collector.toml");
+        let size = MAX_SIZE as usize;
+        std::fs::write(&path, vec![b'\n'; size]).unwrap();
+        assert!(Config::load(Some(&path)).is_ok());
+        std::fs::write(&path, vec![b'\n'; size + 1]).unwrap();
+        let error = Config::load(Some(&path)).unwrap_err();
+        assert!(error.to_string().ends_with("is larger than 1048576 bytes"));
+        let error = Config::load(Some(Path::new("/dev/zero"))).unwrap_err();
+        assert!(matches!(error, ConfigError::TooLarge { .. }), "{error}");
+    }
 }

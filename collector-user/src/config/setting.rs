@@ -1,29 +1,29 @@
 use std::{fmt, str::FromStr};
 
-/// A value, and where it came from.
+/// A value and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting<T> {
     /// The value.
     pub value: T,
-    /// Where it came from.
+    /// Its origin.
     pub origin: Origin,
 }
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody said anything.
+    /// The default.
     Default,
     /// This line of the configuration file.
     Line(usize),
-    /// This variable of the environment.
+    /// This environment variable.
     Environment(&'static str),
-    /// This option of the command line.
+    /// This command-line option.
     Option(&'static str),
 }
 
 impl<T> Setting<T> {
-    /// A value about which nobody said anything.
+    /// A default value.
     pub const fn default_of(value: T) -> Self {
         Self {
             value,
@@ -31,8 +31,8 @@ impl<T> Setting<T> {
         }
     }
 
-    /// Puts another value in the place of this one, if there is another.
-    pub fn outdo(&mut self, value: Option<T>, origin: Origin) {
+    /// Replaces the value and its origin, if `value` is `Some`.
+    pub fn override_with(&mut self, value: Option<T>, origin: Origin) {
         if let Some(value) = value {
             *self = Self { value, origin };
         }
@@ -50,17 +50,22 @@ impl fmt::Display for Origin {
     }
 }
 
-/// How a line of the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable text.
     Text,
     /// One JSON object a line.
     Json,
 }
 
+/// A text is not a log format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a log format: choose text or json")]
+pub struct UnknownLogFormat(pub String);
+
 impl LogFormat {
-    /// The word for it.
+    /// Its name in the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -70,15 +75,13 @@ impl LogFormat {
 }
 
 impl FromStr for LogFormat {
-    type Err = String;
+    type Err = UnknownLogFormat;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownLogFormat> {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            other => Err(format!(
-                "{other:?} is not a log format: choose text or json"
-            )),
+            other => Err(UnknownLogFormat(other.to_owned())),
         }
     }
 }

@@ -2,8 +2,7 @@ use std::fmt;
 
 use super::{Config, DEFAULT_PATH, Origin};
 
-/// Shows the configuration in force as TOML, each value with where it came
-/// from.
+/// Shows the configuration in force as TOML, each value with its origin.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
@@ -73,7 +72,7 @@ impl fmt::Display for Config {
     }
 }
 
-/// A text as TOML writes it. TOML has the escapes of JSON.
+/// A TOML string. TOML has the escapes of JSON.
 fn text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -88,7 +87,7 @@ fn row(
     writeln!(f, "{assignment:<32} # {origin}")
 }
 
-/// A key that may be left out: then it is shown as a comment.
+/// An optional key: without a value it is shown as a comment.
 fn optional(
     f: &mut fmt::Formatter<'_>,
     key: &str,
@@ -111,7 +110,7 @@ mod tests {
     use crate::config::file;
 
     #[test]
-    fn what_is_shown_can_be_read_again_and_means_the_same() {
+    fn the_output_can_be_parsed_and_gives_the_same_configuration() {
         let text = "backend = \"ebpf\"\nlog.filter = \"warn, collector=debug\"\nmetrics.cpu_stats.interval = \"2s\"";
         let config = file::parse(Path::new("f"), text.as_bytes()).unwrap();
         let again = file::parse(Path::new("f"), config.to_string().as_bytes()).unwrap();
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn each_value_says_where_it_came_from() {
+    fn each_value_has_its_origin() {
         let mut config = file::parse(Path::new("f"), b"\nbackend = \"ebpf\"").unwrap();
         config.log.format.origin = Origin::Option("--log-format");
         let text = config.to_string();

@@ -20,7 +20,7 @@ fn doctor_writes_json_that_names_its_findings() {
     );
     let report: Value = serde_json::from_str(&text).expect("JSON");
     let checks = report["checks"].as_array().expect("a list");
-    for name in ["kernel", "rights", "btf", "ebpf", "procfs"] {
+    for name in ["kernel", "privileges", "btf", "ebpf", "procfs"] {
         let check = checks.iter().find(|check| check["name"] == name);
         let check = check.unwrap_or_else(|| panic!("{name} is not checked: {report}"));
         assert_eq!(check["status"], "ok", "{check}");

@@ -3,83 +3,87 @@ use std::fmt::Write as _;
 use collector::text::harmless;
 use serde::Serialize;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Check {
-    /// What was looked at; does not change from version to version.
+    /// The name of the check, which is stable across versions.
     pub(super) name: String,
-    /// How it is.
-    pub(super) status: State,
+    /// Whether it passed.
+    pub(super) status: CheckStatus,
     /// What was found.
     pub(super) found: String,
-    /// What that means; `None` if nothing is wrong.
+    /// The consequence; `None` if the check passed.
     pub(super) means: Option<String>,
-    /// What would mend it; `None` if nothing is wrong.
-    pub(super) mend: Option<String>,
+    /// How to fix it; `None` if the check passed.
+    pub(super) fix: Option<String>,
 }
 
-/// How something is that was looked at.
+/// The status of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum State {
-    /// It was not asked for.
+pub(super) enum CheckStatus {
+    /// Not checked.
     Skipped,
-    /// It works.
+    /// Passed.
     Ok,
-    /// It does not, and something else takes its place.
+    /// Failed, and a fallback is used.
     Fallback,
-    /// It does not, and nothing takes its place.
+    /// Failed, without a fallback.
     Failed,
 }
 
-/// What all checks come to.
+/// The worst status of all checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Verdict {
-    /// All works.
+    /// All checks passed.
     Ok,
-    /// It works with a fallback.
+    /// The agent works with a fallback.
     Fallback,
-    /// It cannot work.
+    /// The agent cannot work.
     Failed,
 }
 
 impl Check {
-    pub(super) fn new(name: impl Into<String>, status: State, found: impl Into<String>) -> Self {
+    pub(super) fn new(
+        name: impl Into<String>,
+        status: CheckStatus,
+        found: impl Into<String>,
+    ) -> Self {
         Self {
             name: name.into(),
             status,
             found: found.into(),
             means: None,
-            mend: None,
+            fix: None,
         }
     }
 
-    pub(super) fn wrong(
+    pub(super) fn failed(
         name: impl Into<String>,
-        status: State,
+        status: CheckStatus,
         found: impl Into<String>,
         means: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Self {
         Self {
             means: Some(means.into()),
-            mend: Some(mend.into()),
+            fix: Some(fix.into()),
             ..Self::new(name, status, found)
         }
     }
 
-    /// As a person reads it: a line, and two more where something is wrong.
+    /// The check as text: one line, and two more if it did not pass.
     pub(super) fn lines(&self, width: usize) -> String {
         let status = match self.status {
-            State::Skipped => "skipped",
-            State::Ok => "ok",
-            State::Fallback => "FALLBACK",
-            State::Failed => "FAILED",
+            CheckStatus::Skipped => "skipped",
+            CheckStatus::Ok => "ok",
+            CheckStatus::Fallback => "FALLBACK",
+            CheckStatus::Failed => "FAILED",
         };
         let (name, found) = (harmless(&self.name), harmless(&self.found));
         let mut text = format!("{status:<8}  {name:<width$}  {found}\n");
-        let notes = [("means", &self.means), ("mend", &self.mend)];
+        let notes = [("means", &self.means), ("fix", &self.fix)];
         for (title, note) in notes {
             if let Some(note) = note {
                 let note = harmless(note);
@@ -93,8 +97,8 @@ impl Check {
 impl Verdict {
     pub(super) fn of(checks: &[Check]) -> Self {
         match checks.iter().map(|check| check.status).max() {
-            Some(State::Failed) => Self::Failed,
-            Some(State::Fallback) => Self::Fallback,
+            Some(CheckStatus::Failed) => Self::Failed,
+            Some(CheckStatus::Fallback) => Self::Fallback,
             _ => Self::Ok,
         }
     }
@@ -109,9 +113,9 @@ impl Verdict {
 
     pub(super) const fn sentence(self) -> &'static str {
         match self {
-            Self::Ok => "All works.",
-            Self::Fallback => "It works, with a fallback where FALLBACK stands.",
-            Self::Failed => "It cannot work before what FAILED is mended.",
+            Self::Ok => "Everything works.",
+            Self::Fallback => "The agent works, with a fallback for each check marked FALLBACK.",
+            Self::Failed => "The agent cannot work until the checks marked FAILED are fixed.",
         }
     }
 }
@@ -123,21 +127,27 @@ mod tests {
     #[test]
     fn the_worst_check_is_the_verdict() {
         let check = |state| Check::new("x", state, "y");
-        let verdict = |states: &[State]| {
+        let verdict = |states: &[CheckStatus]| {
             let checks: Vec<Check> = states.iter().map(|state| check(*state)).collect();
             Verdict::of(&checks).exit_status()
         };
-        assert_eq!(verdict(&[State::Ok, State::Skipped]), 0);
-        assert_eq!(verdict(&[State::Ok, State::Fallback]), 1);
-        assert_eq!(verdict(&[State::Failed, State::Fallback]), 2);
+        assert_eq!(verdict(&[CheckStatus::Ok, CheckStatus::Skipped]), 0);
+        assert_eq!(verdict(&[CheckStatus::Ok, CheckStatus::Fallback]), 1);
+        assert_eq!(verdict(&[CheckStatus::Failed, CheckStatus::Fallback]), 2);
     }
 
     #[test]
-    fn what_is_wrong_is_shown_with_its_meaning_and_its_remedy() {
-        let check = Check::wrong("btf", State::Fallback, "none", "no eBPF", "another kernel");
+    fn a_failed_check_is_shown_with_consequence_and_fix() {
+        let check = Check::failed(
+            "btf",
+            CheckStatus::Fallback,
+            "none",
+            "no eBPF",
+            "another kernel",
+        );
         assert_eq!(
             check.lines(5),
-            "FALLBACK  btf    none\n          means  no eBPF\n           mend  another kernel\n"
+            "FALLBACK  btf    none\n          means  no eBPF\n            fix  another kernel\n"
         );
     }
 }

@@ -3,41 +3,41 @@ use collector::{
     source::ebpf::{LoadOptions, ProgramState, Scheduler},
 };
 
-use super::{Check, Patient, State, fine};
+use super::{Check, CheckStatus, Examined, passed};
 
-/// Loads and attaches the programs, and says how each did.
-pub(super) fn checks(patient: &Patient) -> Vec<Check> {
-    if !patient.wants_ebpf() {
-        let why = if patient.is_live() {
-            "the procfs backend was chosen"
+/// Loads and attaches the programs, and reports the status of each.
+pub(super) fn checks(examined: &Examined) -> Vec<Check> {
+    if !examined.wants_ebpf() {
+        let why = if examined.is_live() {
+            "the procfs backend is configured"
         } else {
             "programs cannot be attached to a captured tree"
         };
-        if patient.backend == BackendChoice::Ebpf {
-            let mend = "leave out --root, or choose --backend procfs";
-            return vec![Check::wrong(
+        if examined.backend == BackendChoice::Ebpf {
+            let fix = "leave out --root, or choose --backend procfs";
+            return vec![Check::failed(
                 "ebpf",
-                State::Failed,
-                "not to be had",
+                CheckStatus::Failed,
+                "not available",
                 why,
-                mend,
+                fix,
             )];
         }
-        return vec![Check::new("ebpf", State::Skipped, why)];
+        return vec![Check::new("ebpf", CheckStatus::Skipped, why)];
     }
     let scheduler = match Scheduler::load(&LoadOptions::default()) {
         Ok(scheduler) => scheduler,
         Err(error) => {
-            let (state, means) = match patient.backend {
-                BackendChoice::Ebpf => (State::Failed, "the agent does not start"),
+            let (status, means) = match examined.backend {
+                BackendChoice::Ebpf => (CheckStatus::Failed, "the agent does not start"),
                 _ => (
-                    State::Fallback,
-                    "CPUs and processes are accounted from /proc: without sched_latency, \
-                     and without what lives shorter than a tick",
+                    CheckStatus::Fallback,
+                    "CPUs and processes are accounted from /proc, without sched_latency and \
+                     without processes that live shorter than a tick",
                 ),
             };
-            let mend = "see the checks above, and what the error says";
-            return vec![Check::wrong("ebpf", state, error.to_string(), means, mend)];
+            let fix = "see the checks above and the error message";
+            return vec![Check::failed("ebpf", status, error.to_string(), means, fix)];
         }
     };
     let report = scheduler.report();
@@ -53,34 +53,34 @@ pub(super) fn checks(patient: &Patient) -> Vec<Check> {
         .filter(|p| !matches!(p.state, ProgramState::Unneeded { .. }))
         .count();
     let found = format!("{count} of {needed} programs attached");
-    let mut checks = vec![fine("ebpf", found)];
+    let mut checks = vec![passed("ebpf", found)];
     for program in &report.programs {
         let name = format!("program {}", program.name);
         checks.push(match &program.state {
-            ProgramState::Attached => fine(name, format!("{}: {}", program.hook, program.feeds)),
+            ProgramState::Attached => passed(name, format!("{}: {}", program.hook, program.feeds)),
             ProgramState::Unneeded { reason } => {
-                fine(name, format!("{}: not needed: {reason}", program.hook))
+                passed(name, format!("{}: not needed: {reason}", program.hook))
             }
-            ProgramState::Off { reason, advice } => Check::wrong(
+            ProgramState::Off { reason, advice } => Check::failed(
                 name,
-                State::Fallback,
+                CheckStatus::Fallback,
                 format!("{}: {reason}", program.hook),
-                format!("there is no {}", program.feeds),
+                format!("not available: {}", program.feeds),
                 advice.clone(),
             ),
         });
     }
     for missing in &report.missing_fields {
-        checks.push(Check::wrong(
+        checks.push(Check::failed(
             format!("field {}", missing.field),
-            State::Fallback,
-            "this kernel does not have it, or not in a form that is known",
-            format!("there is no {}", missing.feeds),
-            "use a kernel that has this field; the rest works",
+            CheckStatus::Fallback,
+            "this kernel does not have the field, or it has another type",
+            format!("not available: {}", missing.feeds),
+            "use a kernel with this field; everything else works",
         ));
     }
     for (name, value) in &report.facts {
-        checks.push(fine(name.clone(), value.clone()));
+        checks.push(passed(name.clone(), value.clone()));
     }
     checks
 }

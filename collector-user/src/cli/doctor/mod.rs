@@ -1,4 +1,4 @@
-//! What works on this host, what does not, why, and what would mend it.
+//! `doctor`: what works on this host, what does not, why, and how to fix it.
 
 mod check;
 mod ebpf;
@@ -31,103 +31,91 @@ use super::{
     error::Failure,
     output::Output,
 };
-use check::{Check, State, Verdict};
+use check::{Check, CheckStatus, Verdict};
 
-/// What is checked, and for whom.
-struct Patient {
+/// What is examined.
+struct Examined {
     backend: BackendChoice,
     sources: Sources,
-    /// What is wrong with the configuration, or the configuration.
-    config: Result<Config, String>,
+    /// The configuration in force, or why it is invalid.
+    config: Result<Config, Failure>,
 }
 
-impl Patient {
-    /// Whether the running kernel is looked at, and not a captured tree.
+impl Examined {
+    /// Whether the root is `/`, not a captured tree.
     fn is_live(&self) -> bool {
         self.sources.is_live()
     }
 
-    /// Whether eBPF is to be had at all.
+    /// Whether the eBPF backend may be used.
     fn wants_ebpf(&self) -> bool {
         self.is_live() && self.backend != BackendChoice::Procfs
     }
 
-    /// A file of the tree that is looked at, without the space around it.
+    /// A file below the root, without surrounding white space.
     fn read(&self, path: &str) -> Result<String, SourceError> {
         let content = self.sources.tick().read(path)?;
         Ok(String::from_utf8_lossy(content.trim_ascii()).into_owned())
     }
 }
 
-/// How long a group of checks may take: what hangs must not keep the others
-/// from being told.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// The same for loading the programs, which takes an emulated CPU long.
-const PATIENCE_WITH_LOADING: Duration = Duration::from_mins(2);
+/// The timeout of a group of checks. One that hangs must not block the others.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// The timeout of loading the programs, which is slow on an emulated CPU.
+const LOAD_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Does a group of checks in a thread of its own, that is left behind if it
-/// hangs.
+/// Runs a group of checks in a thread of its own, which is abandoned if it hangs.
 fn within(
-    patience: Duration,
+    timeout: Duration,
     name: &'static str,
-    patient: &Arc<Patient>,
-    checks: fn(&Patient) -> Vec<Check>,
+    examined: &Arc<Examined>,
+    checks: fn(&Examined) -> Vec<Check>,
 ) -> Vec<Check> {
     let (done, result) = mpsc::channel();
-    let patient = Arc::clone(patient);
+    let examined = Arc::clone(examined);
     let started = thread::Builder::new()
         .name("doctor".to_owned())
-        .spawn(move || done.send(checks(&patient)));
+        .spawn(move || done.send(checks(&examined)));
     if let Err(error) = started {
-        return vec![Check::wrong(
+        return vec![Check::failed(
             name,
-            State::Failed,
+            CheckStatus::Failed,
             format!("cannot start a thread: {error}"),
-            "the agent needs threads too",
-            "raise the limit of processes (ulimit -u, or pids.max of the cgroup)",
+            "the agent needs threads, too",
+            "raise RLIMIT_NPROC (ulimit -u) or pids.max of the cgroup",
         )];
     }
-    result.recv_timeout(patience).unwrap_or_else(|error| {
+    result.recv_timeout(timeout).unwrap_or_else(|error| {
         let found = match error {
-            RecvTimeoutError::Timeout => format!("no answer within {} s", patience.as_secs()),
+            RecvTimeoutError::Timeout => format!("no result within {} s", timeout.as_secs()),
             RecvTimeoutError::Disconnected => "the check panicked".to_owned(),
         };
-        vec![Check::wrong(
+        vec![Check::failed(
             name,
-            State::Failed,
+            CheckStatus::Failed,
             found,
-            "what is read there does not answer: a file system of the network or of a user, or \
-             the kernel",
-            "see what is mounted there",
+            "a read hangs: in a network or FUSE file system, or in the kernel",
+            "check what is mounted below /proc and /sys",
         )]
     })
 }
 
 pub(super) fn doctor(global: &GlobalArgs, format: Format) -> Result<ExitCode, Failure> {
-    let config = match config::effective(global) {
-        Ok(config) => Ok(config),
-        Err(Failure::Usage(problem)) => Err(problem),
-        Err(other) => return Err(other),
-    };
+    let config = config::effective(global);
     let backend = match &config {
         Ok(config) => config.backend.value,
         Err(_) => global.backend.unwrap_or_default(),
     };
-    let patient = Patient {
+    let examined = Examined {
         backend,
         sources: Sources::rooted(global.root.clone().unwrap_or_else(|| PathBuf::from("/"))),
         config,
     };
-    let patient = Arc::new(patient);
-    let mut checks = within(PATIENCE, "host", &patient, host::checks);
-    checks.extend(within(
-        PATIENCE_WITH_LOADING,
-        "ebpf",
-        &patient,
-        ebpf::checks,
-    ));
-    checks.extend(within(PATIENCE, "procfs", &patient, tree::checks));
-    checks.extend(within(PATIENCE, "service", &patient, service::checks));
+    let examined = Arc::new(examined);
+    let mut checks = within(TIMEOUT, "host", &examined, host::checks);
+    checks.extend(within(LOAD_TIMEOUT, "ebpf", &examined, ebpf::checks));
+    checks.extend(within(TIMEOUT, "procfs", &examined, tree::checks));
+    checks.extend(within(TIMEOUT, "service", &examined, service::checks));
 
     let verdict = Verdict::of(&checks);
     let mut out = Output::new();
@@ -149,7 +137,7 @@ pub(super) fn doctor(global: &GlobalArgs, format: Format) -> Result<ExitCode, Fa
     Ok(ExitCode::from(verdict.exit_status()))
 }
 
-/// A check that found nothing wrong.
-fn fine(name: impl Into<String>, found: impl Into<String>) -> Check {
-    Check::new(name, State::Ok, found)
+/// A check that passed.
+fn passed(name: impl Into<String>, found: impl Into<String>) -> Check {
+    Check::new(name, CheckStatus::Ok, found)
 }

@@ -6,17 +6,17 @@ use std::{
 
 use collector::config::{Config, DEFAULT_PATH};
 
-use super::{Check, Patient, State, fine};
+use super::{Check, CheckStatus, Examined, passed};
 
-/// What the agent needs to be run as a service.
-pub(super) fn checks(patient: &Patient) -> Vec<Check> {
-    match &patient.config {
-        Err(problem) => vec![Check::wrong(
+/// What the agent needs to run as a service.
+pub(super) fn checks(examined: &Examined) -> Vec<Check> {
+    match &examined.config {
+        Err(problem) => vec![Check::failed(
             "config",
-            State::Failed,
-            problem.clone(),
-            "nothing starts with this configuration",
-            "mend what is named, and try it with: collector config check",
+            CheckStatus::Failed,
+            problem.to_string(),
+            "no subcommand starts with this configuration",
+            "fix the configuration, and check it with: collector config check",
         )],
         Ok(config) => vec![configuration(config), port(config)],
     }
@@ -24,8 +24,8 @@ pub(super) fn checks(patient: &Patient) -> Vec<Check> {
 
 fn configuration(config: &Config) -> Check {
     match &config.file {
-        Some(file) => fine("config", file.display().to_string()),
-        None => fine(
+        Some(file) => passed("config", file.display().to_string()),
+        None => passed(
             "config",
             format!("the defaults: {DEFAULT_PATH} does not exist"),
         ),
@@ -35,17 +35,17 @@ fn configuration(config: &Config) -> Check {
 fn port(config: &Config) -> Check {
     const NAME: &str = "port";
     if !config.prometheus.enabled.value {
-        return Check::new(NAME, State::Skipped, "prometheus.enabled is false");
+        return Check::new(NAME, CheckStatus::Skipped, "prometheus.enabled is false");
     }
     let address = config.prometheus.listen.value;
     match TcpListener::bind(address) {
-        Ok(_) => fine(NAME, format!("{address} is free")),
+        Ok(_) => passed(NAME, format!("{address} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse && is_collector(address) => {
-            fine(NAME, format!("a collector is running and serves {address}"))
+            passed(NAME, format!("a collector is running and serves {address}"))
         }
-        Err(error) => Check::wrong(
+        Err(error) => Check::failed(
             NAME,
-            State::Failed,
+            CheckStatus::Failed,
             format!("{address}: {error}"),
             "collector run does not start; the other subcommands work",
             "set prometheus.listen to another address, or prometheus.enabled to false",
@@ -53,12 +53,12 @@ fn port(config: &Config) -> Check {
     }
 }
 
-/// Whether it is a collector that listens there.
+/// Whether a collector listens on the address.
 fn is_collector(address: SocketAddr) -> bool {
-    const PATIENCE: Duration = Duration::from_millis(500);
+    const TIMEOUT: Duration = Duration::from_millis(500);
     let ask = || -> std::io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         stream
             .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut answer = Vec::new();
@@ -85,14 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_somebody_else_has_is_a_failure_with_a_remedy() {
+    fn a_port_in_use_is_a_failure_with_a_fix() {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = other.local_addr().unwrap();
-        // Who listens there answers nothing and hangs up.
+        // The listener closes the connection without a response.
         let answering = std::thread::spawn(move || drop(other.accept()));
         let check = port(&config(address));
         answering.join().unwrap();
-        assert_eq!(check.status, State::Failed);
-        assert!(check.mend.unwrap().contains("prometheus.listen"));
+        assert_eq!(check.status, CheckStatus::Failed);
+        assert!(check.fix.unwrap().contains("prometheus.listen"));
     }
 }

@@ -6,13 +6,13 @@ use collector::{
     source::Tick,
 };
 
-use super::{Check, Patient, State, fine};
+use super::{Check, CheckStatus, Examined, passed};
 
-/// What every collector that reads `/proc` and `/sys` makes of them.
-pub(super) fn checks(patient: &Patient) -> Vec<Check> {
-    let tick = patient.sources.tick();
-    if let Err(error) = patient.sources.check() {
-        return vec![nothing(patient, error.to_string())];
+/// Runs every collector that reads `/proc` and `/sys`.
+pub(super) fn checks(examined: &Examined) -> Vec<Check> {
+    let tick = examined.sources.tick();
+    if let Err(error) = examined.sources.check() {
+        return vec![nothing(examined, error.to_string())];
     }
     let collected = Collected {
         tick: &tick,
@@ -23,62 +23,62 @@ pub(super) fn checks(patient: &Patient) -> Vec<Check> {
     let lacks = |metric| collected.problems.iter().any(|(name, _)| *name == metric);
     if lacks(CpuStats::METRIC.name) && lacks(ProcessStats::METRIC.name) {
         let found: Vec<&str> = collected.problems.iter().map(|(_, what)| &**what).collect();
-        return vec![nothing(patient, found.join("; "))];
+        return vec![nothing(examined, found.join("; "))];
     }
-    let mut checks = vec![processes(patient, &tick, collected.processes)];
+    let mut checks = vec![processes(examined, &tick, collected.processes)];
     for (metric, problem) in collected.problems {
-        checks.push(Check::wrong(
+        checks.push(Check::failed(
             format!("metric {metric}"),
-            State::Fallback,
+            CheckStatus::Fallback,
             problem,
-            format!("there is no {metric}"),
-            if patient.is_live() {
-                "mount what is missing; the rest works"
+            format!("{metric} is unavailable"),
+            if examined.is_live() {
+                "mount what is missing; everything else works"
             } else {
-                "give --root a tree that has it; the rest works"
+                "set --root to a tree that has it; everything else works"
             },
         ));
     }
     checks
 }
 
-/// Nothing that is worth a start can be read.
-fn nothing(patient: &Patient, found: String) -> Check {
-    let mend = if patient.is_live() {
+/// No processes and no CPUs can be read.
+fn nothing(examined: &Examined, found: String) -> Check {
+    let fix = if examined.is_live() {
         "mount /proc"
     } else {
-        "give --root the directory that has proc and sys in it"
+        "set --root to the directory that contains proc and sys"
     };
-    Check::wrong(
+    Check::failed(
         "procfs",
-        State::Failed,
+        CheckStatus::Failed,
         found,
         "nothing can be collected",
-        mend,
+        fix,
     )
 }
 
-fn processes(patient: &Patient, tick: &Tick, count: usize) -> Check {
-    // A mount with hidepid shows the own processes only, and not the first.
+fn processes(examined: &Examined, tick: &Tick, count: usize) -> Check {
+    // With the mount option hidepid only own processes are visible, and not PID 1.
     let hides = |error: collector::source::SourceError| error.is_not_found();
-    if patient.is_live() && tick.read("/proc/1/stat").is_err_and(hides) {
-        return Check::wrong(
+    if examined.is_live() && tick.read("/proc/1/stat").is_err_and(hides) {
+        return Check::failed(
             "procfs",
-            State::Fallback,
+            CheckStatus::Fallback,
             format!("{count} processes"),
-            "only the own processes can be seen: /proc is mounted with hidepid",
-            "run it with sudo, or in the group that the mount option gid names",
+            "only own processes are visible: /proc is mounted with hidepid",
+            "run collector with sudo, or in the group of the mount option gid",
         );
     }
-    let proc = patient.sources.root().join("proc");
-    fine("procfs", format!("{}, {count} processes", proc.display()))
+    let proc = examined.sources.root().join("proc");
+    passed("procfs", format!("{}, {count} processes", proc.display()))
 }
 
-/// What was collected so far.
+/// Runs each collector that is added.
 struct Collected<'a> {
     tick: &'a Tick,
     processes: usize,
-    /// The metrics of which there is no reading, and why.
+    /// The metrics without a reading, and why.
     problems: Vec<(&'static str, String)>,
 }
 
@@ -91,9 +91,9 @@ impl CollectorSet for Collected<'_> {
                 self.processes = processes.map_or(self.processes, |stats| stats.processes.len());
                 let has_no_cpu = |stats: &CpuStats| stats.cpus.is_empty();
                 if processes.is_some_and(|stats| stats.processes.is_empty()) {
-                    Some("no directory of /proc has a process that can be read".to_owned())
+                    Some("no process in /proc can be read".to_owned())
                 } else if reading.downcast_ref().is_some_and(has_no_cpu) {
-                    Some("/proc/stat has no line of a CPU".to_owned())
+                    Some("/proc/stat has no CPU".to_owned())
                 } else {
                     None
                 }

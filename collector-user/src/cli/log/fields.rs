@@ -9,8 +9,8 @@ use tracing_subscriber::{
     },
 };
 
-/// Fields as the text format has them, made harmless: a field may be the path
-/// of a hostile tree, or an error with such a path in it.
+/// Formats fields as the text format does, and escapes control characters: a field may
+/// contain a path of a hostile tree.
 pub(super) fn fields() -> impl for<'writer> FormatFields<'writer> + Clone {
     debug_fn(|writer: &mut Writer<'_>, field, value| match field.name() {
         "message" => write!(Harmless(writer), "{value:?}"),
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn no_field_of_a_log_line_steers_the_terminal_or_makes_a_line_of_its_own() {
+    fn no_field_controls_the_terminal_or_starts_a_new_line() {
         let written = Written::default();
         let writer = written.clone();
         let log = tracing_subscriber::fmt()

@@ -1,54 +1,39 @@
 use std::{
-    collections::VecDeque,
-    fmt::{self, Write as _},
+    fmt,
     io::{self, Write},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::Duration,
 };
 
 use collector::config::LogFormat;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many bytes may wait to be written: some thousand lines.
-const CAPACITY: usize = 1 << 20;
+use super::{
+    pending::Pending,
+    writer::{Out, Writer},
+};
 
-/// How long after a failed write it is tried to say how many lines were lost,
-/// if nothing is logged until then.
-const RETRY: Duration = Duration::from_secs(5);
-
-/// Where the log goes.
-pub(super) trait Out: Write + Send {
-    /// Whether it takes a line now without waiting for a reader.
-    fn is_ready(&self) -> bool;
-}
-
-/// The lines of the log on their way to a thread that writes them.
+/// The log, written by a thread of its own.
 ///
-/// Logging waits for nobody and does not fail: a line that finds the queue full
-/// because nobody reads the pipe, or that cannot be written because the disk is
-/// full, is counted. Once writing works again, a line in its place says how
-/// many were lost.
+/// Logging neither blocks nor fails. A line is lost if the queue is full because nobody
+/// reads the pipe, or if it cannot be written because the disk is full. Lost lines are
+/// counted, and reported in a line once writing works again.
 ///
-/// While a thread cannot be made, who logs also writes, as long as that does
-/// not block.
+/// While the thread cannot be created, the caller writes, as long as that does not block.
 #[derive(Clone, Debug)]
 pub(super) struct LogQueue {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    waiting: Mutex<Waiting>,
-    /// The thread has something to do.
-    filled: Condvar,
-    /// The thread has done all that it can.
-    drained: Condvar,
-    /// How many lines were lost, in all.
+    pending: Pending,
+    /// Lost lines, in total.
     lost: Arc<AtomicU64>,
-    /// Until a thread has it.
+    /// `None` once the thread has taken it.
     writer: Mutex<Option<Writer>>,
     has_thread: AtomicBool,
 }
@@ -59,48 +44,13 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// What waits to be written.
-#[derive(Debug, Default)]
-struct Waiting {
-    lines: VecDeque<Line>,
-    bytes: usize,
-    /// How many lines were dropped after the last one that waits.
-    dropped: u64,
-    /// Whether the thread is writing.
-    is_writing: bool,
-    /// Whether what was lost is to be said without waiting for another line.
-    retry: bool,
-}
-
-#[derive(Debug)]
-struct Line {
-    /// How many lines were dropped just before this one.
-    dropped: u64,
-    text: Box<[u8]>,
-}
-
-/// What the thread does next.
-#[derive(Debug, Default)]
-struct Work {
-    dropped: u64,
-    text: Option<Box<[u8]>>,
-}
-
 impl LogQueue {
     /// A queue whose thread writes to `out`.
     pub(super) fn new(out: impl Out + 'static, format: LogFormat) -> Self {
         let lost = Arc::<AtomicU64>::default();
-        let writer = Writer {
-            out: Box::new(out),
-            format,
-            unsaid: 0,
-            is_torn: false,
-            lost: Arc::clone(&lost),
-        };
+        let writer = Writer::new(out, format, Arc::clone(&lost));
         let shared = Shared {
-            waiting: Mutex::default(),
-            filled: Condvar::new(),
-            drained: Condvar::new(),
+            pending: Pending::default(),
             lost,
             writer: Mutex::new(Some(writer)),
             has_thread: AtomicBool::new(false),
@@ -108,12 +58,13 @@ impl LogQueue {
         let queue = Self {
             shared: Arc::new(shared),
         };
-        queue.write_without_thread();
+        queue.ensure_writing();
         queue
     }
 
-    /// If there is no thread yet, starts it, or else writes what can be.
-    fn write_without_thread(&self) {
+    /// Starts the thread if it does not run yet. If it cannot be created, writes what
+    /// can be written without blocking.
+    fn ensure_writing(&self) {
         if self.shared.has_thread.load(Ordering::Acquire) {
             return;
         }
@@ -129,214 +80,51 @@ impl LogQueue {
             return;
         }
         if let Some(writer) = &mut *writer {
-            while writer.out.is_ready()
-                && let Some(work) = self.shared.try_next()
+            while writer.is_ready()
+                && let Some(work) = self.shared.pending.try_next()
             {
                 writer.write(work);
             }
         }
     }
 
-    /// How many lines were lost, in all.
+    /// The number of lost lines.
     pub(super) fn lines_lost(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.shared.lost)
     }
 
-    /// Puts a line at the end, or counts it as lost.
+    /// Appends a line, or counts it as lost.
     pub(super) fn push(&self, text: &[u8]) {
-        let mut waiting = self.shared.lock();
-        if waiting.bytes + text.len() > CAPACITY && !waiting.lines.is_empty() {
-            waiting.dropped += 1;
+        if self.shared.pending.push(text) {
+            self.ensure_writing();
+        } else {
             self.shared.lost.fetch_add(1, Ordering::Relaxed);
-            return;
         }
-        let dropped = std::mem::take(&mut waiting.dropped);
-        waiting.bytes += text.len();
-        waiting.lines.push_back(Line {
-            dropped,
-            text: text.into(),
-        });
-        drop(waiting);
-        self.shared.filled.notify_one();
-        self.write_without_thread();
     }
 
-    /// Waits until all is written or lost, but no longer than that.
-    pub(super) fn flush(&self, patience: Duration) {
-        self.write_without_thread();
-        if !self.shared.has_thread.load(Ordering::Acquire) {
-            return;
-        }
-        let deadline = Instant::now() + patience;
-        let mut waiting = self.shared.lock();
-        waiting.retry = true;
-        self.shared.filled.notify_one();
-        while waiting.retry || waiting.is_writing || !waiting.lines.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            (waiting, _) = self
-                .shared
-                .drained
-                .wait_timeout(waiting, left)
-                .unwrap_or_else(PoisonError::into_inner);
+    /// Waits until all lines are written or lost, at most for `timeout`.
+    pub(super) fn flush(&self, timeout: Duration) {
+        self.ensure_writing();
+        if self.shared.has_thread.load(Ordering::Acquire) {
+            self.shared.pending.wait_until_drained(timeout);
         }
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What the thread does, for as long as the process lives.
+    /// The thread, which runs until the process exits.
     fn run(&self) {
         let writer = self.writer.lock();
         let writer = writer.unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut writer) = writer else { return };
         loop {
-            let work = self.next(writer.unsaid > 0);
+            let work = self.pending.next(writer.has_unreported());
             writer.write(work);
         }
     }
-
-    /// What is to be written, if there is something.
-    fn try_next(&self) -> Option<Work> {
-        let mut waiting = self.lock();
-        let Some(line) = waiting.lines.pop_front() else {
-            let dropped = std::mem::take(&mut waiting.dropped);
-            return (dropped > 0).then_some(Work {
-                dropped,
-                text: None,
-            });
-        };
-        waiting.bytes -= line.text.len();
-        Some(Work {
-            dropped: line.dropped,
-            text: Some(line.text),
-        })
-    }
-
-    /// Waits for something to be written, or for the time to say what was
-    /// lost.
-    fn next(&self, has_unsaid: bool) -> Work {
-        let mut waiting = self.lock();
-        waiting.is_writing = false;
-        let mut is_late = false;
-        loop {
-            if let Some(line) = waiting.lines.pop_front() {
-                waiting.bytes -= line.text.len();
-                waiting.is_writing = true;
-                return Work {
-                    dropped: line.dropped,
-                    text: Some(line.text),
-                };
-            }
-            let retries = has_unsaid && (is_late || waiting.retry);
-            waiting.retry = false;
-            if waiting.dropped > 0 || retries {
-                waiting.is_writing = true;
-                return Work {
-                    dropped: std::mem::take(&mut waiting.dropped),
-                    text: None,
-                };
-            }
-            self.drained.notify_all();
-            if has_unsaid {
-                let waited = self
-                    .filled
-                    .wait_timeout(waiting, RETRY)
-                    .unwrap_or_else(PoisonError::into_inner);
-                is_late = waited.1.timed_out();
-                waiting = waited.0;
-            } else {
-                waiting = self
-                    .filled
-                    .wait(waiting)
-                    .unwrap_or_else(PoisonError::into_inner);
-            }
-        }
-    }
 }
 
-/// What is known of what was written.
-struct Writer {
-    out: Box<dyn Out>,
-    format: LogFormat,
-    /// Lines that were lost and of which nothing was said yet.
-    unsaid: u64,
-    /// Whether the last line was cut in the middle.
-    is_torn: bool,
-    lost: Arc<AtomicU64>,
-}
-
-impl Writer {
-    fn write(&mut self, work: Work) {
-        self.unsaid += work.dropped;
-        if self.unsaid > 0
-            && self
-                .line(notice(self.unsaid, self.format).as_bytes())
-                .is_ok()
-        {
-            self.unsaid = 0;
-        }
-        if let Some(text) = work.text
-            && self.line(&text).is_err()
-        {
-            self.unsaid += 1;
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Writes a line with as few calls as can be, so that it stays whole where
-    /// others write to the same file.
-    fn line(&mut self, text: &[u8]) -> io::Result<()> {
-        if self.is_torn {
-            self.out.write_all(b"\n")?;
-            self.is_torn = false;
-        }
-        let mut rest = text;
-        while !rest.is_empty() {
-            match self.out.write(rest) {
-                Ok(written) if written > 0 => rest = &rest[written..],
-                Ok(_) => {
-                    return Err(self.torn(rest.len() < text.len(), io::ErrorKind::WriteZero.into()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.torn(rest.len() < text.len(), error)),
-            }
-        }
-        Ok(())
-    }
-
-    fn torn(&mut self, is_torn: bool, error: io::Error) -> io::Error {
-        self.is_torn |= is_torn;
-        error
-    }
-}
-
-/// The line in the place of those that were lost.
-fn notice(lost: u64, format: LogFormat) -> String {
-    const TARGET: &str = "collector::log";
-    let time = humantime::format_rfc3339_micros(SystemTime::now());
-    let message = format!("{lost} log lines were lost: they could not be written");
-    let mut line = match format {
-        LogFormat::Text => format!("{time}  WARN {TARGET}: {message}"),
-        LogFormat::Json => serde_json::json!({
-            "timestamp": time.to_string(),
-            "level": "WARN",
-            "message": message,
-            "lost": lost,
-            "target": TARGET,
-        })
-        .to_string(),
-    };
-    let _ = line.write_char('\n');
-    line
-}
-
-/// One line of the log: the subscriber writes each whole.
+/// Appends to the queue what the subscriber writes: one line a call.
 #[derive(Debug)]
 pub(super) struct LineWriter<'q>(&'q LogQueue);
 
@@ -363,9 +151,9 @@ impl<'q> MakeWriter<'q> for LogQueue {
 mod tests {
     use std::sync::mpsc;
 
-    use super::*;
+    use super::{super::pending::CAPACITY, *};
 
-    /// A file that takes as much as it is told to.
+    /// A file with limited space.
     #[derive(Clone, Default)]
     struct Disk {
         content: Arc<Mutex<Vec<u8>>>,
@@ -425,7 +213,7 @@ mod tests {
     const LONG: Duration = Duration::from_mins(1);
 
     #[test]
-    fn lines_that_find_the_disk_full_are_counted_and_said_when_there_is_room() {
+    fn lines_lost_to_a_full_disk_are_counted_and_reported_when_there_is_room() {
         let disk = Disk::default();
         disk.room.store(12, Ordering::SeqCst);
         let log = LogQueue::new(disk.clone(), LogFormat::Text);
@@ -452,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_at_the_end_is_said_at_the_end() {
+    fn lines_lost_at_the_end_are_reported_by_a_flush() {
         let disk = Disk::default();
         let log = LogQueue::new(disk.clone(), LogFormat::Json);
         log.push(b"lost\n");
@@ -465,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_nobody_reads_holds_up_nobody() {
+    fn a_pipe_that_nobody_reads_does_not_block_logging() {
         let (reader, reads) = mpsc::channel();
         let content = Arc::<Mutex<Vec<u8>>>::default();
         let log = LogQueue::new(Pipe(reads, Arc::clone(&content)), LogFormat::Text);
@@ -475,7 +263,7 @@ mod tests {
             log.push(&line);
         }
         let lost = log.lines_lost().load(Ordering::SeqCst);
-        // One line may be with the thread already.
+        // The thread may have taken one line already.
         let kept = (CAPACITY / 1024) as u64;
         assert!((3000 - kept - 1..=3000 - kept).contains(&lost), "{lost}");
         log.flush(Duration::from_millis(1));

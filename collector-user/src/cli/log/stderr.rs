@@ -2,16 +2,15 @@ use std::io;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::queue::Out;
+use super::writer::Out;
 
-/// Standard error without the lock that the standard library has for it: who
-/// waits for a reader of a full pipe would hold that lock, and with it everyone
-/// who has something to say.
+/// Standard error without the lock of the standard library: a thread that blocks on a
+/// full pipe would hold the lock, and block every other thread that prints.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stderr;
 
 impl Out for Stderr {
-    /// A pipe that is not full takes `PIPE_BUF` bytes.
+    /// A pipe that is ready accepts `PIPE_BUF` bytes: `pipe(7)`.
     fn is_ready(&self) -> bool {
         let stderr = io::stderr();
         let mut wanted = [PollFd::new(&stderr, PollFlags::OUT)];
@@ -27,8 +26,8 @@ impl io::Write for Stderr {
             match rustix::io::write(&stderr, bytes) {
                 Ok(written) => return Ok(written),
                 Err(rustix::io::Errno::INTR) => {}
-                // Whoever shares the open file description may have made it
-                // non-blocking.
+                // Another process that shares the open file description may have set
+                // O_NONBLOCK.
                 Err(rustix::io::Errno::AGAIN) => {
                     let mut wanted = [PollFd::new(&stderr, PollFlags::OUT)];
                     match poll(&mut wanted, None) {
