@@ -1,4 +1,4 @@
-//! How readings leave the agent.
+//! Exporters.
 
 mod http;
 mod own;

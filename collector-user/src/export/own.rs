@@ -6,7 +6,7 @@ use std::{
     },
 };
 
-/// What the agent counts of itself, beside what its bus does.
+/// Counters of the agent, besides those of its bus.
 #[derive(Debug, Default)]
 pub struct OwnCounters {
     log_lines_lost: Arc<AtomicU64>,
@@ -17,29 +17,27 @@ pub struct OwnCounters {
 /// Why a connection was closed before its client closed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
-    /// Another one needed its place, and it was the one that had done nothing
-    /// for the longest time.
+    /// A new connection displaced it, as it had made no progress for the longest time.
     Displaced,
-    /// It was idle for too long.
+    /// The keep-alive timeout expired.
     Idle,
-    /// Its request did not come in time.
+    /// The request timeout expired.
     SlowRequest,
-    /// It did not take its answer in time.
+    /// The response timeout expired.
     SlowReader,
 }
 
-/// Why a request was not answered.
+/// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It was for a host of another name.
+    /// Its host name is not accepted.
     Host,
-    /// It was no HTTP, or too long.
+    /// It was not HTTP, or too large.
     Malformed,
 }
 
 impl OwnCounters {
-    /// With a counter of lines of the log that were lost, which the writer of
-    /// the log increases.
+    /// Counters with that of lost log lines, which is updated by the writer of the log.
     pub fn new(log_lines_lost: Arc<AtomicU64>) -> Self {
         Self {
             log_lines_lost,
@@ -47,17 +45,17 @@ impl OwnCounters {
         }
     }
 
-    /// How many lines of the log were lost.
+    /// The number of lost log lines.
     pub fn log_lines_lost(&self) -> u64 {
         self.log_lines_lost.load(Ordering::Relaxed)
     }
 
-    /// How many connections were closed for this reason.
+    /// The number of connections that were closed for this reason.
     pub fn dropped(&self, reason: Dropped) -> u64 {
         self.dropped[reason as usize].load(Ordering::Relaxed)
     }
 
-    /// How many requests were refused for this reason.
+    /// The number of requests that were refused for this reason.
     pub fn refused(&self, reason: Refused) -> u64 {
         self.refused[reason as usize].load(Ordering::Relaxed)
     }
@@ -80,7 +78,7 @@ impl Dropped {
         Self::SlowReader,
     ];
 
-    /// The word for it.
+    /// The value of the label `reason`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Displaced => "displaced",
@@ -95,7 +93,7 @@ impl Refused {
     /// All reasons.
     pub const ALL: [Self; 2] = [Self::Host, Self::Malformed];
 
-    /// The word for it.
+    /// The value of the label `reason`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Host => "host",

@@ -16,28 +16,28 @@ use tokio::{
 
 use crate::export::Dropped;
 
-/// How long a client that keeps its connection may ask for nothing. Longer than
-/// scrapers usually wait between two scrapes.
+/// Keep-alive timeout: longer than usual scrape intervals.
 const IDLE: Duration = Duration::from_secs(75);
-/// How long a request may take from its first byte to the end of its header.
+/// Timeout from the first byte of a request to the end of its header.
 const REQUEST: Duration = Duration::from_secs(10);
-/// How long an answer may take until the client has read it.
-const ANSWER: Duration = Duration::from_secs(30);
+/// Timeout until the client has read the response.
+const RESPONSE: Duration = Duration::from_secs(30);
 
-/// What a connection is at, and since when.
+/// The state of a connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) opened: Instant,
-    at: Mutex<At>,
-    /// Told when another one needs its place.
+    progress: Mutex<Progress>,
+    /// Notified when the connection must be closed in favour of a new one.
     pub(super) displaced: Notify,
 }
 
+/// The stage of a connection, and when it was entered.
 #[derive(Clone, Copy, Debug)]
-struct At {
+struct Progress {
     stage: Stage,
     since: Instant,
-    /// Since when there is an answer of which the kernel did not take all.
+    /// Since when a part of the response is not accepted by the kernel.
     unsent_since: Option<Instant>,
 }
 
@@ -45,7 +45,7 @@ struct At {
 enum Stage {
     Idle,
     Request,
-    Answer,
+    Response,
 }
 
 impl Connection {
@@ -53,7 +53,7 @@ impl Connection {
         let now = Instant::now();
         Self {
             opened: now,
-            at: Mutex::new(At {
+            progress: Mutex::new(Progress {
                 stage: Stage::Idle,
                 since: now,
                 unsent_since: None,
@@ -62,37 +62,37 @@ impl Connection {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, At> {
-        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn enter(&self, stage: Stage) {
-        let mut at = self.lock();
-        at.stage = stage;
-        at.since = Instant::now();
+        let mut progress = self.lock();
+        progress.stage = stage;
+        progress.since = Instant::now();
     }
 
-    /// A request is there.
-    pub(super) fn asked(&self) {
-        self.enter(Stage::Answer);
+    /// A request has been received.
+    pub(super) fn request_received(&self) {
+        self.enter(Stage::Response);
     }
 
-    /// Since when it has been at what it is at.
+    /// Since when the connection has made no progress.
     pub(super) fn since(&self) -> Instant {
-        let at = self.lock();
-        at.unsent_since.unwrap_or(at.since)
+        let progress = self.lock();
+        progress.unsent_since.unwrap_or(progress.since)
     }
 
-    /// Why it is to be closed, if it has been at something for too long.
+    /// Why the connection must be closed, if a timeout has expired.
     pub(super) fn overdue(&self, now: Instant) -> Option<Dropped> {
-        let at = self.lock();
-        let (since, longest, reason) = match (at.unsent_since, at.stage) {
-            (Some(since), _) => (since, ANSWER, Dropped::SlowReader),
-            (None, Stage::Answer) => (at.since, ANSWER, Dropped::SlowReader),
-            (None, Stage::Request) => (at.since, REQUEST, Dropped::SlowRequest),
-            (None, Stage::Idle) => (at.since, IDLE, Dropped::Idle),
+        let progress = self.lock();
+        let (since, timeout, reason) = match (progress.unsent_since, progress.stage) {
+            (Some(since), _) => (since, RESPONSE, Dropped::SlowReader),
+            (None, Stage::Response) => (progress.since, RESPONSE, Dropped::SlowReader),
+            (None, Stage::Request) => (progress.since, REQUEST, Dropped::SlowRequest),
+            (None, Stage::Idle) => (progress.since, IDLE, Dropped::Idle),
         };
-        (now.saturating_duration_since(since) > longest).then_some(reason)
+        (now.saturating_duration_since(since) > timeout).then_some(reason)
     }
 
     fn has_read(&self, bytes: usize) {
@@ -103,20 +103,20 @@ impl Connection {
 
     fn has_written<T>(&self, result: &Poll<io::Result<T>>) {
         if result.is_pending() {
-            let mut at = self.lock();
-            at.unsent_since.get_or_insert_with(Instant::now);
+            let mut progress = self.lock();
+            progress.unsent_since.get_or_insert_with(Instant::now);
         }
     }
 }
 
-/// A socket that tells its connection what happens on it.
+/// A socket that updates the state of its connection.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct TrackedStream {
     pub(super) stream: TcpStream,
     pub(super) connection: Arc<Connection>,
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for TrackedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -129,7 +129,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for TrackedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -154,13 +154,13 @@ impl AsyncWrite for Watched {
         self.stream.is_write_vectored()
     }
 
-    /// Called when all that was to be written has been.
+    /// Called when all data has been written.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_flush(context);
         if result.is_ready() {
-            let mut at = self.connection.lock();
-            if at.unsent_since.take().is_some() && at.stage == Stage::Idle {
-                at.since = Instant::now();
+            let mut progress = self.connection.lock();
+            if progress.unsent_since.take().is_some() && progress.stage == Stage::Idle {
+                progress.since = Instant::now();
             }
         }
         result
@@ -171,14 +171,14 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// An answer, all of it at once.
+/// A response body in one frame.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ResponseBody {
     pub(super) bytes: Bytes,
     pub(super) connection: Arc<Connection>,
 }
 
-impl Body for Answer {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -199,8 +199,8 @@ impl Body for Answer {
     }
 }
 
-impl Drop for Answer {
-    /// What is written from here on is seen on the socket.
+impl Drop for ResponseBody {
+    /// From here on the progress of the response is tracked on the socket.
     fn drop(&mut self) {
         self.connection.enter(Stage::Idle);
     }

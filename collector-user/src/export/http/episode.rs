@@ -3,17 +3,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Without another one for so long, an episode is over.
+/// An episode ends after this time without another event.
 const QUIET: Duration = Duration::from_mins(1);
 
-/// Things that happen many times in a row, and of which the first is logged.
+/// A series of similar events, of which only the first is logged.
 #[derive(Debug, Default)]
 pub(super) struct Episode {
     last: Mutex<Option<Instant>>,
 }
 
 impl Episode {
-    /// It has happened: whether it is the first time in a while.
+    /// Records an event. Returns whether it is the first of an episode.
     pub(super) fn begins(&self) -> bool {
         self.begins_at(Instant::now())
     }
@@ -30,11 +30,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_first_of_many_in_a_row_is_told() {
+    fn only_the_first_event_of_an_episode_is_logged() {
         let episode = Episode::default();
         let start = Instant::now();
-        let told = [0, 30, 60, 121, 130]
+        let first = [0, 30, 60, 121, 130]
             .map(|second| episode.begins_at(start + Duration::from_secs(second)));
-        assert_eq!(told, [true, false, false, true, false]);
+        assert_eq!(first, [true, false, false, true, false]);
     }
 }

@@ -1,31 +1,30 @@
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The names under which the endpoint answers.
+/// The host names that the endpoint accepts.
 ///
-/// A page in a browser of this host or of its network can let a name of its own
-/// resolve to an address of this host, and read what is served there as if it
-/// was its own ([DNS rebinding](https://en.wikipedia.org/wiki/DNS_rebinding)).
-/// The browser then sends that name. An address cannot be had in that way.
+/// A web page can let its own name resolve to an address of this host, and so read the
+/// endpoint as if it was of the page's origin
+/// ([DNS rebinding](https://en.wikipedia.org/wiki/DNS_rebinding)). The browser then sends
+/// that name in the `Host` header. Addresses are not affected, and are always accepted.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     names: Vec<String>,
 }
 
 impl Hosts {
-    /// These, the name of this host, and `localhost`.
+    /// These names, the node name of this host, and `localhost`.
     pub(super) fn new(names: &[String]) -> Self {
         let node = rustix::system::uname();
         let node = node.nodename().to_string_lossy().to_lowercase();
         let short = node.split('.').next().unwrap_or_default().to_owned();
-        let mut names: Vec<String> = names.iter().map(|name| normal(name)).collect();
+        let mut names: Vec<String> = names.iter().map(|name| normalized(name)).collect();
         names.extend(["localhost".to_owned(), short, node]);
         names.retain(|name| !name.is_empty());
         Self { names }
     }
 
-    /// Whether a request for this host, with or without a port, is for this
-    /// endpoint.
-    pub(super) fn has(&self, authority: &str) -> bool {
+    /// Whether an authority, `host` or `host:port`, is accepted.
+    pub(super) fn accept(&self, authority: &str) -> bool {
         let Some(host) = without_port(authority) else {
             return false;
         };
@@ -36,13 +35,13 @@ impl Hosts {
         if host.parse::<IpAddr>().is_ok() {
             return true;
         }
-        let name = normal(host);
+        let name = normalized(host);
         self.names.contains(&name) || name.ends_with(".localhost")
     }
 }
 
-/// A name as it is compared: DNS knows no case, and may have a dot at the end.
-fn normal(name: &str) -> String {
+/// A name in lower case and without a trailing dot, for comparison.
+fn normalized(name: &str) -> String {
     let name = name.trim().to_lowercase();
     name.strip_suffix('.').unwrap_or(&name).to_owned()
 }
@@ -63,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_own_names_are_answered_and_no_others() {
+    fn only_addresses_and_own_names_are_accepted() {
         let hosts = Hosts::new(&["Metrics.Example.".to_owned()]);
         let own = rustix::system::uname();
         let own = own.nodename().to_string_lossy().into_owned();
@@ -79,7 +78,7 @@ mod tests {
             "metrics.example.",
             &own,
         ] {
-            assert!(hosts.has(host), "{host}");
+            assert!(hosts.accept(host), "{host}");
         }
         for host in [
             "",
@@ -93,7 +92,7 @@ mod tests {
             "::1]",
             "metrics.example:80:80",
         ] {
-            assert!(!hosts.has(host), "{host}");
+            assert!(!hosts.accept(host), "{host}");
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The Prometheus endpoint: `/metrics`, `/healthz`, `/readyz`.
 //!
-//! Whoever can connect may try to hold it up. What that can take of the agent
-//! is bounded: the number of connections, the size of a request, how long each
-//! step may take, and the memory of answers, which are shared.
+//! Clients are not trusted. The resources that they can use are bounded: the number of
+//! connections, the size of a request, the time of each step, and the memory of responses,
+//! which are shared.
 
 mod connection;
+mod connections;
 mod episode;
 mod host;
-mod places;
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Instant};
 
@@ -32,53 +32,53 @@ use super::{
     prometheus::{self, Exporter},
 };
 use crate::manager::{MetricsManager, Unhealthy};
-use connection::{Answer, Connection, Watched};
+use connection::{Connection, ResponseBody, TrackedStream};
+use connections::{ConnectionPermit, Connections};
 use episode::Episode;
 use host::Hosts;
-use places::{Place, Places};
 
-/// How many connections there may be at most.
-const CONNECTIONS: u64 = 64;
-/// And at least, however few files may be open.
-const FEWEST_CONNECTIONS: u64 = 4;
-/// The part of the files that may be open that connections may be: the others
-/// are for collecting.
-const PART_OF_FILES: u64 = 8;
-/// How long a request may be, without its body, of which nothing is read.
+/// The maximum number of connections.
+const MAX_CONNECTIONS: u64 = 64;
+/// The minimum of that limit, if RLIMIT_NOFILE is low.
+const MIN_CONNECTIONS: u64 = 4;
+/// Connections may use this fraction of RLIMIT_NOFILE; the rest is for collection.
+const FRACTION_OF_FILES: u64 = 8;
+/// The maximum size of a request without its body, which is not read.
 const REQUEST_BYTES: usize = 16 << 10;
-/// How many bytes of an answer the kernel holds for a client that does not read.
+/// `SO_SNDBUF`: what the kernel buffers for a client that does not read.
 const SEND_BUFFER: u32 = 128 << 10;
-/// How many connections may wait to be accepted.
+/// The backlog of listen(2).
 const BACKLOG: u32 = 1024;
-/// How often it is looked whether a connection has been at something for too
-/// long.
-const LOOK: Duration = Duration::from_secs(2);
-/// How long it waits before it accepts again where that failed.
-const RECOVERY: Duration = Duration::from_millis(50);
+/// The interval at which the timeouts of a connection are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// The delay before the next accept(2) after a lack of resources.
+const ACCEPT_DELAY: Duration = Duration::from_millis(50);
 
-/// The exporter cannot listen.
+/// The server cannot listen or accept connections.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Somebody else listens there.
+    /// The address is in use.
     #[error(
         "the address {0} is in use, perhaps by another collector: set prometheus.listen to \
          another one, or prometheus.enabled to false"
     )]
     InUse(SocketAddr),
-    /// Any other reason.
+    /// The server cannot listen.
     #[error("cannot listen on {address}: {error}; set prometheus.listen to another address")]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the kernel answered.
+        /// The error of the system call.
+        #[source]
         error: io::Error,
     },
     /// Connections can no longer be accepted.
-    #[error("cannot accept connections on {address} any more: {error}")]
+    #[error("cannot accept connections on {address}: {error}")]
     Accept {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the kernel answered.
+        /// The error of the system call.
+        #[source]
         error: io::Error,
     },
 }
@@ -90,13 +90,13 @@ pub struct Server {
     address: SocketAddr,
 }
 
-/// What a [`Server`] answers with, and whom.
+/// Options of a [`Server`].
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
-    /// Names of this host under which it is asked, besides its own and
-    /// `localhost`. Its addresses are always answered.
+    /// Host names that are accepted in the `Host` header, besides the host's own and
+    /// `localhost`. Addresses are always accepted.
     pub hosts: Vec<String>,
-    /// What it counts, and what else of the agent is shown.
+    /// The agent's own counters, to which the server adds.
     pub own: Arc<OwnCounters>,
 }
 
@@ -105,17 +105,17 @@ struct Shared {
     exporter: Exporter,
     hosts: Hosts,
     own: Arc<OwnCounters>,
-    /// When connections were dropped, to be logged.
+    /// Logs of dropped connections and refused requests.
     dropped: Episode,
     refused: Episode,
 }
 
 impl Server {
-    /// Takes the address, before anything else is started.
+    /// Listens on an address. Connections wait until [`serve`](Self::serve) is called.
     ///
     /// # Errors
     ///
-    /// When it is taken, or cannot be had.
+    /// When the address is in use or not available.
     ///
     /// # Panics
     ///
@@ -128,18 +128,18 @@ impl Server {
             }
             Err(error) => return Err(ServeError::Listen { address, error }),
         };
-        // Port 0 asks the kernel for any port that is free.
+        // For port 0 the kernel has assigned a port.
         let address = listener.local_addr().unwrap_or(address);
         Ok(Self { listener, address })
     }
 
-    /// Where it listens.
+    /// The address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` changes or its sender is gone, and then until the
-    /// answers that are under way are read.
+    /// Serves until `stop` changes or its sender is dropped, and then until the pending
+    /// responses have been read.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl Server {
             refused: Episode::default(),
         });
         let count = connection_limit();
-        let places = Places::new(count);
+        let connections = Connections::new(count);
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -173,29 +173,29 @@ impl Server {
                     continue;
                 }
             };
-            let place = tokio::select! {
-                place = places.take(|| shared.has_dropped(Dropped::Displaced)) => place,
+            let permit = tokio::select! {
+                permit = connections.acquire(|| shared.has_dropped(Dropped::Displaced)) => permit,
                 _ = stop.changed() => break,
             };
-            let serving = serve(stream, place, Arc::clone(&shared), stop.clone());
+            let serving = serve(stream, permit, Arc::clone(&shared), stop.clone());
             tokio::spawn(serving);
         }
         drop(self.listener);
-        places.all_free(count).await;
+        connections.all_closed(count).await;
         Ok(())
     }
 
-    /// What to do where a connection could not be accepted.
+    /// Handles an error of accept(2).
     async fn recover(&self, error: io::Error, shared: &Shared) -> Result<(), ServeError> {
         use rustix::io::Errno;
         let errno = error.raw_os_error().map(Errno::from_raw_os_error);
         match errno {
-            // There is no room at the moment.
+            // Temporary lack of resources.
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                 if shared.dropped.begins() {
                     warn!(address = %self.address, "cannot accept a connection: {error}");
                 }
-                sleep(RECOVERY).await;
+                sleep(ACCEPT_DELAY).await;
                 Ok(())
             }
             Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::OPNOTSUPP) => {
@@ -204,7 +204,7 @@ impl Server {
                     error,
                 })
             }
-            // The network had an error for this connection.
+            // A network error of this connection: accept(2).
             _ => Ok(()),
         }
     }
@@ -215,37 +215,37 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // As the standard library does: connections of a process before may linger.
+    // As the standard library does: connections of an earlier process may be in TIME_WAIT.
     socket.set_reuseaddr(true)?;
-    // Connections have it from the socket that they come from.
+    // Accepted sockets inherit it.
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// How many connections there may be, by how many files may be open.
+/// The maximum number of connections, depending on RLIMIT_NOFILE.
 fn connection_limit() -> usize {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let part = files.map_or(CONNECTIONS, |files| files / PART_OF_FILES);
-    part.clamp(FEWEST_CONNECTIONS, CONNECTIONS) as usize
+    let part = files.map_or(MAX_CONNECTIONS, |files| files / FRACTION_OF_FILES);
+    part.clamp(MIN_CONNECTIONS, MAX_CONNECTIONS) as usize
 }
 
 /// Serves one connection.
 async fn serve(
     stream: TcpStream,
-    place: Place,
+    permit: ConnectionPermit,
     shared: Arc<Shared>,
     mut stop: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
-    let connection = Arc::clone(&place.connection);
-    let io = TokioIo::new(Watched {
+    let connection = Arc::clone(&permit.connection);
+    let io = TokioIo::new(TrackedStream {
         stream,
         connection: Arc::clone(&connection),
     });
     let service = service_fn(|request| {
         let (shared, connection) = (Arc::clone(&shared), Arc::clone(&connection));
-        async move { Ok::<_, Infallible>(shared.answer(&request, connection).await) }
+        async move { Ok::<_, Infallible>(shared.respond(&request, connection).await) }
     });
     let serving = http1::Builder::new()
         .max_buf_size(REQUEST_BYTES)
@@ -257,12 +257,12 @@ async fn serve(
         tokio::select! {
             served = &mut serving => {
                 if served.is_err_and(|error| error.is_parse()) {
-                    shared.has_refused(Refused::Malformed, "it is not a request in HTTP");
+                    shared.has_refused(Refused::Malformed, "it is not an HTTP request");
                 }
                 return;
             }
-            () = place.connection.displaced.notified() => return,
-            () = sleep(LOOK) => {
+            () = permit.connection.displaced.notified() => return,
+            () = sleep(CHECK_INTERVAL) => {
                 if let Some(reason) = connection.overdue(Instant::now()) {
                     shared.has_dropped(reason);
                     return;
@@ -277,19 +277,19 @@ async fn serve(
 }
 
 fn unavailable(unhealthy: &Unhealthy) -> (StatusCode, Bytes) {
-    let text = format!("collector is alive, but does not work: {unhealthy}\n");
+    let text = format!("collector is alive, but unhealthy: {unhealthy}\n");
     (StatusCode::SERVICE_UNAVAILABLE, text.into())
 }
 
 impl Shared {
-    async fn answer(
+    async fn respond(
         &self,
         request: &Request<Incoming>,
         connection: Arc<Connection>,
-    ) -> Response<Answer> {
-        connection.asked();
+    ) -> Response<ResponseBody> {
+        connection.request_received();
         let (status, text) = self.text(request).await;
-        let mut response = Response::new(Answer {
+        let mut response = Response::new(ResponseBody {
             bytes: text,
             connection,
         });
@@ -310,7 +310,7 @@ impl Shared {
 
     async fn text(&self, request: &Request<Incoming>) -> (StatusCode, Bytes) {
         let fixed = |status, text: &'static str| (status, Bytes::from_static(text.as_bytes()));
-        if !self.is_for_us(request) {
+        if !self.has_accepted_host(request) {
             let reason = match request.headers().get(HOST) {
                 Some(host) => format!("its host is {host:?}"),
                 None => "it names no host".to_owned(),
@@ -318,12 +318,14 @@ impl Shared {
             self.has_refused(Refused::Host, &reason);
             return fixed(
                 StatusCode::MISDIRECTED_REQUEST,
-                "This collector does not know itself by that name: use an address, or add the \
-                 name to prometheus.hosts.\n",
+                "Unknown host name: use an address, or add the name to prometheus.hosts.\n",
             );
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return fixed(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+            return fixed(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Only GET and HEAD are supported.\n",
+            );
         }
         match request.uri().path() {
             "/metrics" => match self.exporter.text(&self.manager).await {
@@ -345,8 +347,8 @@ impl Shared {
         }
     }
 
-    /// Ready is when each metric of tiers 2 and 3 has a reading, or a reason
-    /// why it has none, and new ones come.
+    /// Ready if each metric of tiers 2 and 3 has a reading, or a reason for its absence, and
+    /// the manager is healthy.
     fn ready(&self) -> (StatusCode, Bytes) {
         if let Err(unhealthy) = self.manager.health() {
             return unavailable(&unhealthy);
@@ -359,30 +361,32 @@ impl Shared {
         (StatusCode::SERVICE_UNAVAILABLE, text.into())
     }
 
-    /// Whether the names that a request gives are those of this host.
-    fn is_for_us(&self, request: &Request<Incoming>) -> bool {
+    /// Whether the host names of a request are accepted.
+    fn has_accepted_host(&self, request: &Request<Incoming>) -> bool {
         let mut names = request.headers().get_all(HOST).iter().peekable();
-        // HTTP before 1.1 has no such header, and no browser sends it.
+        // HTTP/1.0 has no `Host` header, and no browser uses HTTP/1.0.
         if names.peek().is_none() && request.version() > Version::HTTP_10 {
             return false;
         }
         let mut named = names.map(|name| name.to_str().unwrap_or_default());
         let authority = request.uri().authority();
-        named.all(|name| self.hosts.has(name))
-            && authority.is_none_or(|authority| self.hosts.has(authority.as_str()))
+        named.all(|name| self.hosts.accept(name))
+            && authority.is_none_or(|authority| self.hosts.accept(authority.as_str()))
     }
 
     fn has_dropped(&self, reason: Dropped) {
         self.own.drop_one(reason);
         if reason != Dropped::Idle && self.dropped.begins() {
-            warn!(%reason, "closed a connection to the Prometheus endpoint; more are only counted");
+            warn!(%reason, "closed a connection to the Prometheus endpoint; further ones are only counted");
         }
     }
 
     fn has_refused(&self, reason: Refused, what: &str) {
         self.own.refuse_one(reason);
         if self.refused.begins() {
-            warn!("refused a request to the Prometheus endpoint: {what}; more are only counted");
+            warn!(
+                "refused a request to the Prometheus endpoint: {what}; further ones are only counted"
+            );
         }
     }
 }
