@@ -1,19 +1,16 @@
-//! Text that a process, a device or a tree chose, made harmless where people
-//! read it.
+//! Escapes control characters in text that a process, a device or a tree has chosen.
 
 use std::{
     borrow::Cow,
     fmt::{self, Write},
 };
 
-/// The text without anything that steers a terminal, ends a line, or changes
-/// the order in which characters are shown: such a character is shown as `\n`,
-/// `\t`, `\r`, `\x1b` or `\u{202e}`, so that two texts do not look alike.
+/// Escapes characters that control a terminal, end a line, or change the direction of
+/// text, as `\n`, `\t`, `\r`, `\x1b` or `\u{202e}`.
 ///
-/// What is escaped: the control characters C0, DEL and C1, the separators of
-/// lines and paragraphs, and the format characters of Unicode (category Cf),
-/// among them the overrides of the direction of writing. Everything else is as
-/// it was, backslashes too.
+/// Escaped are the control characters C0, DEL and C1, the line and paragraph separators,
+/// and the format characters of Unicode (category Cf), which include the bidirectional
+/// overrides. All other characters, including backslashes, stay.
 pub fn harmless(text: &str) -> Cow<'_, str> {
     if text.chars().any(is_harmful) {
         let mut shown = String::with_capacity(text.len() + 16);
@@ -25,7 +22,7 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Makes harmless what is written through it.
+/// A writer that escapes as [`harmless`] does.
 #[derive(Debug)]
 pub struct Harmless<W>(pub W);
 
@@ -47,7 +44,7 @@ impl<W: Write> Write for Harmless<W> {
     }
 }
 
-/// Whether a character does something else than being shown.
+/// Whether [`harmless`] escapes a character.
 ///
 /// The format characters are those of Unicode 16:
 /// <https://www.unicode.org/Public/16.0.0/ucd/extracted/DerivedGeneralCategory.txt>.
@@ -102,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_the_order_of_characters_or_hides_is_escaped() {
+    fn bidirectional_and_invisible_characters_are_escaped() {
         for character in "\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\
             \u{2068}\u{2069}\u{61c}\u{200b}\u{200d}\u{2028}\u{2029}\u{feff}\u{e0041}\u{ad}"
             .chars()
@@ -114,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_only_shown_stays_as_it_is() {
+    fn printable_text_does_not_change() {
         for text in [
             "",
             "sh -c 'a b'",
@@ -130,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn two_texts_with_different_controls_do_not_look_alike() {
+    fn texts_with_different_control_characters_differ() {
         assert_ne!(harmless("\x1b"), harmless("\x07"));
         assert_ne!(harmless("\u{202e}"), harmless("\u{202d}"));
     }

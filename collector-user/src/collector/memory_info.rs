@@ -87,7 +87,7 @@ fn parse_distances(bytes: &[u8]) -> Result<Vec<u32>, ParseError> {
     text.split_ascii_whitespace()
         .map(|word| {
             word.parse().map_err(|_error: std::num::ParseIntError| {
-                ParseError::bad("a distance", word.as_bytes(), "a number that fits")
+                ParseError::invalid("a distance", word.as_bytes(), "a number in range")
             })
         })
         .collect()

@@ -1,17 +1,17 @@
-/// How much of a file is read.
+/// The maximum size of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bound {
     pub(super) bytes: usize,
-    /// What is done with one that has more.
+    /// What happens if the file is larger.
     pub(super) beyond: Beyond,
 }
 
-/// What is done with a file that has more to say than its kind may.
+/// What happens if a file is larger than its bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beyond {
-    /// It is an error that names the file.
+    /// The read fails with an error that names the file.
     Refuse,
-    /// The beginning is used.
+    /// The beginning is returned.
     Cut,
 }
 
@@ -19,29 +19,28 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 impl Bound {
-    /// The arguments of a process: it may have megabytes of them, and as many
-    /// are shown as `proc_pid::cmdline` says. What is behind another 4 KiB of
-    /// NULs is not looked for.
+    /// `/proc/PID/cmdline`, which may have megabytes. `proc_pid::cmdline` keeps the first
+    /// 4 KiB; as many bytes more are read to skip trailing NULs.
     const ARGUMENTS: Self = Self::cut(8 * KIB);
-    /// A file of a process. The longest is `status`, which lists up to
+    /// A file of `/proc/PID`. The largest is `status`, which lists up to
     /// `NGROUPS_MAX`, 65,536, groups of up to 11 bytes:
     /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/limits.h#L7>.
     const PROCESS: Self = Self::refuse(MIB);
-    /// An attribute of sysfs is one page of the kernel that wrote it, of which
-    /// the largest are 64 KiB: `sysfs_kf_seq_show` of
+    /// A sysfs attribute is at most one page, and pages are at most 64 KiB:
+    /// `sysfs_kf_seq_show` of
     /// <https://github.com/torvalds/linux/blob/v6.12/fs/sysfs/file.c#L40>.
-    /// Lists of CPUs may be longer than a page, and are below 64 KiB too:
+    /// Lists of CPUs may exceed a page, and are below 64 KiB, too:
     /// `CPULIST_FILE_MAX_BYTES` of
     /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/cpumask.h#L1267>.
     const ATTRIBUTE: Self = Self::refuse(64 * KIB);
-    /// A file of a cgroup has a line a device, or a NUMA node, or a process.
+    /// A cgroup file has one line a device, NUMA node or process.
     const CGROUP: Self = Self::refuse(MIB);
-    /// What firmware describes: DMI and ACPI tables, the device tree.
+    /// Firmware tables: DMI, ACPI, device tree.
     const FIRMWARE: Self = Self::refuse(MIB);
     /// A sysctl, or a file of /etc.
     const SETTING: Self = Self::refuse(64 * KIB);
-    /// A table of /proc, with a line a socket, interrupt or mount. The longest,
-    /// `/proc/net/tcp` of a busy server, stays below.
+    /// A table of /proc, with one line a socket, interrupt or mount. The largest,
+    /// `/proc/net/tcp` of a busy server, is smaller.
     const TABLE: Self = Self::refuse(32 * MIB);
 
     const fn refuse(bytes: usize) -> Self {
@@ -58,7 +57,7 @@ impl Bound {
         }
     }
 
-    /// That of a file, by its path on a live host.
+    /// The bound of a file, by its path on a live host.
     pub(super) fn of(path: &str) -> Self {
         let path = path.trim_start_matches('/');
         let (folder, rest) = path.split_once('/').unwrap_or((path, ""));
@@ -72,15 +71,15 @@ impl Bound {
             ("proc", "sys") | ("etc" | "usr", _) => Self::SETTING,
             ("proc", "device-tree") | ("sys", "firmware") => Self::FIRMWARE,
             ("sys", "fs") if rest.starts_with("fs/cgroup/") => Self::CGROUP,
-            // What is mounted there is not sysfs.
-            ("sys", "kernel") if is_table_of_the_kernel(rest) => Self::TABLE,
+            // Mount points of other file systems than sysfs.
+            ("sys", "kernel") if is_other_file_system(rest) => Self::TABLE,
             ("sys", _) => Self::ATTRIBUTE,
             _ => Self::TABLE,
         }
     }
 }
 
-fn is_table_of_the_kernel(rest: &str) -> bool {
+fn is_other_file_system(rest: &str) -> bool {
     [
         "kernel/debug/",
         "kernel/tracing/",
@@ -96,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kind_of_a_file_is_told_by_its_path() {
+    fn the_bound_of_a_file_depends_on_its_path() {
         for (path, bound) in [
             ("/proc/17/cmdline", Bound::ARGUMENTS),
             ("/proc/17/task/18/status", Bound::PROCESS),

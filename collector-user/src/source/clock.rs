@@ -6,43 +6,40 @@ use std::{
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The clock by which reads are timed, and the age of a reading is measured.
+/// The clock of read windows and of the age of readings.
 ///
-/// The schedule of a bus follows tokio's clock, so that it can be tested with
-/// that clock paused. The times on samples come from here.
+/// The schedule of a bus uses tokio's clock, so that it can be tested with paused time.
+/// The times of samples come from this clock.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time now.
+    /// The current time.
     fn now(&self) -> Timestamp;
 
-    /// The time now in nanoseconds on `CLOCK_MONOTONIC`.
+    /// The current time of `CLOCK_MONOTONIC`, in nanoseconds.
     fn monotonic_ns(&self) -> u64 {
         self.now().monotonic_ns
     }
 
-    /// Keeps the clock of a test from being moved on for as long as the value
-    /// lives: a bus asks for it while collections are under way. A clock that
-    /// goes by itself has nothing to hold.
+    /// Keeps the clock of a test from being advanced as long as the value lives. A bus
+    /// holds it during collections. A real clock returns `None`.
     fn hold(&self) -> Option<Box<dyn Any + Send + Sync>> {
         None
     }
 }
 
-/// One moment on three clocks.
+/// A point in time on three clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamp {
-    /// By the wall clock, which may jump.
+    /// The wall clock, `CLOCK_REALTIME`, which may be set.
     pub wall: SystemTime,
-    /// Nanoseconds on `CLOCK_MONOTONIC`, which stands still in suspend.
+    /// Nanoseconds on `CLOCK_MONOTONIC`, which stops during suspend.
     pub monotonic_ns: u64,
-    /// Nanoseconds on `CLOCK_BOOTTIME`, which goes on in suspend. The age of a
-    /// reading is measured on it: what was read before a night in suspend is
-    /// not fresh in the morning.
+    /// Nanoseconds on `CLOCK_BOOTTIME`, which includes suspend. The age of a reading is
+    /// measured on it, so that a reading from before a suspend is not fresh.
     pub boottime_ns: u64,
 }
 
 impl Timestamp {
-    /// The same three clocks at an earlier moment, which is known on
-    /// `CLOCK_MONOTONIC`. A moment that is not earlier gives this one.
+    /// The point in time at an earlier `CLOCK_MONOTONIC`; this one if that is not earlier.
     #[must_use]
     pub fn back_to(self, monotonic_ns: u64) -> Self {
         let back = self.monotonic_ns.saturating_sub(monotonic_ns);
@@ -57,7 +54,7 @@ impl Timestamp {
     }
 }
 
-/// The clocks of this host.
+/// The system clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -2,11 +2,10 @@ use std::fmt;
 
 use super::name::name_text;
 
-/// The names in a directory, in the order in which the kernel gave them.
+/// The names in a directory except `.` and `..`, in the order of getdents(2).
 ///
-/// `.` and `..` are left out. A name may have any byte but NUL and `/`: it is
-/// the text that [`name_text`] makes of it, by which it can be opened, and
-/// which no other name has.
+/// A name may contain any byte but NUL and `/`. It is stored as the text of
+/// [`name_text`], which is unique and can be used to open the file.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Entries {
     names: String,
@@ -24,14 +23,14 @@ impl Entries {
         })
     }
 
-    /// The names in an order that a person expects: `cpu2` before `cpu10`.
+    /// The names in natural order: `cpu2` before `cpu10`.
     pub fn sorted(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.iter().collect();
         names.sort_by_cached_key(|name| natural_key(name));
         names
     }
 
-    /// The numbers `N` of the names that are `prefixN`, in rising order.
+    /// The numbers `N` of the names `prefixN`, sorted.
     pub fn numbered(&self, prefix: &str) -> Vec<u32> {
         let mut numbers: Vec<u32> = self
             .iter()
@@ -43,12 +42,12 @@ impl Entries {
         numbers
     }
 
-    /// How many names there are.
+    /// The number of names.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there is none.
+    /// Whether the directory is empty.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -58,7 +57,7 @@ impl Entries {
         self.ends.push(self.names.len() as u32);
     }
 
-    /// Bytes of text, for the statistics and the bound.
+    /// The size of the names, for statistics and the bound.
     pub(super) fn bytes(&self) -> usize {
         self.names.len()
     }
@@ -70,7 +69,7 @@ impl fmt::Debug for Entries {
     }
 }
 
-/// The text before the first digit, the number that follows, and the whole.
+/// The text before the first number, the number, and the whole name.
 fn natural_key(name: &str) -> (&str, u64, &str) {
     let digits_at = name
         .find(|character: char| character.is_ascii_digit())
@@ -95,20 +94,20 @@ mod tests {
     }
 
     #[test]
-    fn names_come_back_in_the_order_in_which_they_were_found() {
+    fn names_keep_their_order() {
         let entries = entries(&["b", "", "a"]);
         assert_eq!(entries.iter().collect::<Vec<_>>(), ["b", "", "a"]);
         assert_eq!(entries.len(), 3);
     }
 
     #[test]
-    fn sorting_counts_instead_of_spelling() {
+    fn numbers_are_sorted_by_value() {
         let entries = entries(&["cpu10", "cpu2", "cpufreq", "cpu1"]);
         assert_eq!(entries.sorted(), ["cpu1", "cpu2", "cpu10", "cpufreq"]);
     }
 
     #[test]
-    fn numbered_names_leave_out_what_only_looks_like_one() {
+    fn only_names_with_a_number_after_the_prefix_are_numbered() {
         let entries = entries(&["cpu10", "cpu2", "cpufreq", "cpu", "cpu+3", "cpu99999999999"]);
         assert_eq!(entries.numbered("cpu"), [2, 10]);
     }

@@ -14,77 +14,73 @@ pub enum SourceError {
     /// The system call failed.
     #[error("cannot {call} {}: {error}", shown(path))]
     Io {
-        /// What was tried: `open`, `read`, `read directory`, `read link`.
+        /// The operation: `open`, `read`, `read directory`, `read link`.
         call: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the kernel answered.
+        /// The error of the system call.
         error: Arc<io::Error>,
     },
-    /// The file is there, but is not what it should be.
-    #[error("{}: {}", shown(path), harmless(problem))]
+    /// The content of the file is malformed.
+    #[error("{}: {}", shown(path), harmless(&error.to_string()))]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with the line or the field.
-        problem: String,
+        /// The error of the parser.
+        #[source]
+        error: ParseError,
     },
-    /// There is something else than a file under the name: reading a FIFO or a
-    /// device could wait for ever, or change what is read.
+    /// The path is not a regular file. The read of a FIFO or a device could block for ever
+    /// or have side effects.
     #[error("{} is {found}, not a regular file", shown(path))]
     NotAFile {
         /// The path.
         path: PathBuf,
-        /// What is there instead.
+        /// The type of the file.
         found: &'static str,
     },
-    /// The file has more to say than any file of its kind should.
-    #[error(
-        "{} has more than {limit} bytes, so the rest was not read and none of it is used",
-        shown(path)
-    )]
+    /// The file is larger than the maximum for its kind.
+    #[error("{} is larger than {limit} bytes and is ignored", shown(path))]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The bound.
+        /// The maximum size, in bytes.
         limit: usize,
     },
-    /// What a tick holds is as much as it may be.
+    /// The memory budget of the tick is exhausted.
     #[error(
-        "{} is not read: what this tick has read and holds would be more than {budget} bytes",
+        "{} is not read: the tick would hold more than {budget} bytes",
         shown(path)
     )]
     TickFull {
         /// The file.
         path: PathBuf,
-        /// How much a tick may hold.
+        /// The budget, in bytes.
         budget: usize,
     },
-    /// The file is under another root than `/`, and the kernel has no way to
-    /// keep links from leading out of that.
+    /// The file is below another root than `/`, and openat2(2), which keeps links inside
+    /// the root, is not available.
     #[error(
-        "cannot open {} without a link leading out of the root: openat2: {error} (it takes Linux \
-         5.6, and a container runtime whose seccomp filter allows the call)",
+        "cannot open {} inside the root: openat2: {error} (it needs Linux 5.6, and a container \
+         runtime whose seccomp filter allows the system call)",
         shown(path)
     )]
     NoOpenat2 {
         /// The file.
         path: PathBuf,
-        /// What the kernel answered.
+        /// The error of the system call.
         error: Arc<io::Error>,
     },
 }
 
-/// A path as it is shown to people: a tree chooses its names.
+/// A path for display: the names of a tree may contain control characters.
 fn shown(path: &Path) -> String {
     harmless(&name_text(path.as_os_str().as_bytes())).into_owned()
 }
 
 impl SourceError {
-    /// Whether the source does not exist.
-    ///
-    /// A process that ends while one of its files is read answers `ESRCH`,
-    /// and a device that goes `ENODEV`: those too do not exist any more.
+    /// Whether the source does not exist: `ENOENT`, or `ESRCH` of a process that exited
+    /// during the read, or `ENODEV` of a device that was removed.
     pub fn is_not_found(&self) -> bool {
         match self {
             Self::Io { error, .. } => {
@@ -100,7 +96,7 @@ impl SourceError {
         }
     }
 
-    /// What the kernel answered, or what else is wrong.
+    /// The error of the system call, or this error wrapped.
     pub(super) fn into_io(self) -> io::Error {
         match self {
             Self::Io { error, .. } => Arc::try_unwrap(error).unwrap_or_else(|error| {
@@ -112,7 +108,7 @@ impl SourceError {
         }
     }
 
-    /// Whether the source exists, but this process may not read it.
+    /// Whether permission to read the source was denied.
     pub fn is_permission_denied(&self) -> bool {
         matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied)
     }
@@ -126,11 +122,11 @@ impl SourceError {
         }
     }
 
-    /// What a parser found wrong, with the file in which it found it.
+    /// An error of a parser, with the path of the file.
     pub(super) fn malformed(path: PathBuf, error: &ParseError) -> Self {
         Self::Malformed {
             path,
-            problem: error.to_string(),
+            error: error.clone(),
         }
     }
 }

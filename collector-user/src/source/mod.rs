@@ -1,9 +1,8 @@
-//! What is read: files of `/proc` and `/sys`, directories, BPF maps.
+//! Sources: files of `/proc` and `/sys`, directories, BPF maps.
 //!
-//! Every collector reads through a [`Tick`], so that within one tick each file
-//! is read once, however many metrics need it. What was read is bytes; the
-//! parsers in [`procfs`] and [`sysfs`] are pure functions of bytes, so each can
-//! be used and tested alone.
+//! Every collector reads through a [`Tick`], so that within one tick each file is read
+//! once, however many metrics need it. The parsers in [`procfs`] and [`sysfs`] are pure
+//! functions of bytes, so that each can be used and tested alone.
 
 mod bound;
 pub mod cgroup;
@@ -11,15 +10,18 @@ mod clock;
 pub mod ebpf;
 mod entries;
 mod error;
-mod held;
-mod kept;
+mod file_table;
+mod held_file;
+mod kept_file;
 mod name;
 mod open;
 mod parse;
 mod process_reads;
 pub mod procfs;
 mod read_threads;
+mod reader;
 mod scratch;
+mod slot;
 mod sources;
 mod stats;
 pub mod sysfs;
@@ -28,7 +30,7 @@ mod tick;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use entries::Entries;
 pub use error::SourceError;
-pub use held::HeldFile;
+pub use held_file::HeldFile;
 pub use name::{name_bytes, name_text};
 pub(crate) use open::read_kernel_file;
 pub use parse::ParseError;

@@ -1,16 +1,15 @@
 use std::borrow::Cow;
 
-/// A name of the kernel as text: that of a network interface, a cgroup or a
-/// device may have any byte but NUL and `/`.
+/// The text of a file name, such as that of a network interface, a cgroup or a device,
+/// which may contain any byte but NUL and `/`.
 ///
-/// A byte that is not part of a UTF-8 character becomes `\xNN`, as in `ls -b`
-/// and in the names of systemd's units. A backslash stays as it is, unless it
-/// would be read as such an escape: it becomes `\x5c` where `x5c` or `x80` to
-/// `xff` follows. So `dev-disk\x2duuid.device` stays as it is, no two names
-/// become one, and [`name_bytes`] is the way back.
+/// A byte that is not part of a UTF-8 character becomes `\xNN`, as in the output of
+/// `ls -b` and in unit names of systemd. A backslash becomes `\x5c` if `x5c` or `x80` to
+/// `xff` follows, and else stays. So `dev-disk\x2duuid.device` does not change, different
+/// names have different texts, and [`name_bytes`] is the inverse.
 ///
-/// Control characters stay: what shows a name to people makes it
-/// [harmless](crate::text::harmless).
+/// Control characters stay; whatever prints a name escapes them with
+/// [`harmless`](crate::text::harmless).
 pub fn name_text(name: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = str::from_utf8(name)
         && !text.bytes().enumerate().any(|(at, _)| is_escape(name, at))
@@ -37,8 +36,7 @@ pub fn name_text(name: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The bytes of a name, or of a path of names, by the text that [`name_text`]
-/// made of it.
+/// The bytes of a name or path from its [`name_text`].
 pub fn name_bytes(text: &str) -> Cow<'_, [u8]> {
     let bytes = text.as_bytes();
     if !bytes.contains(&b'\\') {
@@ -62,13 +60,12 @@ fn is_escape(bytes: &[u8], at: usize) -> bool {
     escaped(bytes, at).is_some()
 }
 
-/// The byte that the four characters from here on stand for, if they are an
-/// escape that [`name_text`] makes.
+/// The byte of the escape of [`name_text`] at `at`, if there is one.
 fn escaped(bytes: &[u8], at: usize) -> Option<u8> {
     let [b'\\', b'x', high, low] = bytes.get(at..at + 4)? else {
         return None;
     };
-    // Only lower case: that is what is made.
+    // `name_text` writes lower case only.
     let value = |digit: &u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
@@ -89,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_that_are_not_utf8_are_escaped_and_come_back() {
+    fn bytes_that_are_not_utf8_are_escaped_and_restored() {
         assert_eq!(name_text(b"\xff\xfebr"), "\\xff\\xfebr");
         assert_eq!(&*name_bytes("\\xff\\xfebr"), b"\xff\xfebr");
         assert_eq!(name_text("größe".as_bytes()), "größe");
@@ -97,14 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_looks_like_an_escape_is_told_from_the_byte() {
+    fn a_name_that_looks_like_an_escape_differs_from_the_byte() {
         assert_eq!(name_text(b"\\xff"), "\\x5cxff");
         assert_ne!(name_text(b"\\xff"), name_text(b"\xff"));
         assert_ne!(name_text(b"\\x5cxff"), name_text(b"\\xff"));
     }
 
     #[test]
-    fn the_names_of_systemd_stay_as_they_are() {
+    fn unit_names_of_systemd_do_not_change() {
         let name = b"dev-disk-by\\x2duuid-a\\x20b.device";
         assert!(matches!(name_text(name), Cow::Borrowed(_)));
         assert_eq!(&*name_bytes(str::from_utf8(name).unwrap()), name);
@@ -116,13 +113,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_comes_back_from_its_text(name: Vec<u8>) {
+        fn every_name_is_restored_from_its_text(name: Vec<u8>) {
             let text = name_text(&name);
             prop_assert_eq!(&*name_bytes(&text), &name[..]);
         }
 
         #[test]
-        fn every_name_of_escapes_comes_back_from_its_text(
+        fn every_name_with_escapes_is_restored_from_its_text(
             parts in prop::collection::vec(
                 prop::sample::select(PARTS),
                 0..12,

@@ -20,16 +20,15 @@ use super::{
     name::name_bytes,
 };
 
-/// The directory under which `proc` and `sys` are, and the way to what is in it.
+/// The directory that contains `proc` and `sys`, and the resolution of paths below it.
 ///
-/// Under the live root a path is resolved as usual. Under any other root it is
-/// resolved as if that were `/`: absolute links and `..` inside the tree stay
-/// inside it, so `DIR/proc/mounts -> /proc/self/mounts` is that of the capture,
-/// and no link leads out. That is `RESOLVE_IN_ROOT`, since Linux 5.6:
-/// <https://man7.org/linux/man-pages/man2/openat2.2.html>. Where the call is not
-/// to be had nothing of such a root is read.
+/// Below the live root, paths are resolved as usual. Below any other root they are
+/// resolved as if that were `/`, by `RESOLVE_IN_ROOT` of openat2(2), since Linux 5.6:
+/// absolute links and `..` stay inside the tree, so that `DIR/proc/mounts ->
+/// /proc/self/mounts` is that of the capture. Without openat2 no file of such a root is
+/// read: <https://man7.org/linux/man-pages/man2/openat2.2.html>.
 ///
-/// A path is the text of its names: see [`name_text`](super::name_text).
+/// A path consists of the text of its names: see [`name_text`](super::name_text).
 #[derive(Debug)]
 pub(super) struct Root {
     path: PathBuf,
@@ -37,10 +36,10 @@ pub(super) struct Root {
     directory: OnceLock<OwnedFd>,
 }
 
-/// How much text the names of one directory may be.
+/// The maximum size of the names of one directory.
 const MAX_DIRECTORY_BYTES: usize = 16 * 1024 * 1024;
-/// How often a path is resolved again when the kernel could not tell whether
-/// `..` left the root, since something was renamed or mounted meanwhile.
+/// How often openat2 is retried on `EAGAIN`: a concurrent rename or mount kept the kernel
+/// from verifying that `..` stayed inside the root.
 const RESOLVE_TRIES: u32 = 64;
 
 impl Root {
@@ -60,18 +59,17 @@ impl Root {
         self.live
     }
 
-    /// Where a path of a live host is under this root.
+    /// The path below this root of a path on a live host.
     pub(super) fn full_path(&self, path: &str) -> PathBuf {
         let bytes = name_bytes(path.trim_start_matches('/'));
         self.path.join(OsStr::from_bytes(&bytes))
     }
 
-    /// Opens a file for reading, if it is a regular file that is not too large.
+    /// Opens a file for reading, if it is a regular file and not too large.
     ///
-    /// Under the live root, `O_NONBLOCK` keeps the open of a FIFO from waiting
-    /// for its writer; it changes nothing for regular files. Under any other
-    /// root nothing is opened before it is known to be a regular file: to open
-    /// a device may do something already.
+    /// Below the live root, `O_NONBLOCK` keeps the open of a FIFO from waiting for a
+    /// writer; it has no effect on regular files. Below any other root the type is checked
+    /// before the open, since the open of a device may have side effects.
     pub(super) fn open_file(&self, path: &str) -> Result<OwnedFd, SourceError> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         if self.live {
@@ -81,7 +79,7 @@ impl Root {
         }
         let found = self.open(path, OFlags::PATH)?;
         self.check(path, &self.stat(path, &found)?)?;
-        // There is no other way to open what a descriptor of `O_PATH` is of.
+        // The only way to reopen a file that was opened with `O_PATH`: open(2).
         let opened = rustix::fs::openat(
             rustix::fs::CWD,
             format!("/proc/self/fd/{}", found.as_raw_fd()),
@@ -111,7 +109,7 @@ impl Root {
             FileType::Fifo => "a FIFO",
             FileType::Socket => "a socket",
             FileType::CharacterDevice | FileType::BlockDevice => "a device",
-            _ => "something else",
+            _ => "of unknown type",
         };
         Err(SourceError::NotAFile {
             path: self.full_path(path),
@@ -126,7 +124,7 @@ impl Root {
         }
     }
 
-    /// Opens a directory, to learn about it.
+    /// Opens a directory with `O_PATH`.
     pub(super) fn open_directory(&self, path: &str) -> Result<OwnedFd, SourceError> {
         self.open(path, OFlags::PATH | OFlags::DIRECTORY)
     }
@@ -149,7 +147,7 @@ impl Root {
         Ok(entries)
     }
 
-    /// What a symbolic link says.
+    /// The target of a symbolic link.
     pub(super) fn read_link(&self, path: &str) -> Result<PathBuf, SourceError> {
         let failed = |errno| SourceError::io("read link", self.full_path(path), errno);
         let target = if self.live {
@@ -172,7 +170,7 @@ impl Root {
         }
         let root = self.directory().map_err(failed)?;
         let name = name_bytes(path.trim_start_matches('/'));
-        // The root itself has no name in it.
+        // An empty path is the root itself.
         let name: &[u8] = if name.is_empty() { b"." } else { &name };
         let mut tries = RESOLVE_TRIES;
         loop {
@@ -180,8 +178,8 @@ impl Root {
                 rustix::fs::openat2(root, name, flags, Mode::empty(), ResolveFlags::IN_ROOT);
             match opened {
                 Err(Errno::AGAIN) if tries > 0 => tries -= 1,
-                // Nothing else makes `openat2` answer `EPERM` to these flags
-                // but a seccomp filter that does not know the call.
+                // With these flags, openat2 returns `EPERM` only from a seccomp filter
+                // that does not know the system call.
                 Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
                     return Err(SourceError::NoOpenat2 {
                         path: self.full_path(path),
@@ -203,40 +201,43 @@ impl Root {
     }
 }
 
-/// Reads a file of the running kernel, outside of a tick: what is asked once,
-/// before there is anything that could be collected.
+/// Reads a file of the running kernel without a tick: for files that are read once, before
+/// the first collection.
 pub(crate) fn read_kernel_file(path: &str) -> io::Result<Vec<u8>> {
     let file = Root::new(PathBuf::from("/")).open_file(path);
     let file = file.map_err(SourceError::into_io)?;
     let mut content = Vec::new();
     match read_all(&file, &mut content, Bound::of(path)) {
         Ok(()) => Ok(content),
-        Err(Failure::Os(errno)) => Err(errno.into()),
-        Err(Failure::TooLarge) => Err(io::ErrorKind::FileTooLarge.into()),
+        Err(ReadFailure::Os(errno)) => Err(errno.into()),
+        Err(ReadFailure::TooLarge) => Err(io::ErrorKind::FileTooLarge.into()),
     }
 }
 
 /// Reads a file from its beginning to its end into an empty buffer.
 ///
-/// `pread` from offset 0 makes the kernel show a file of `/proc` or `/sys`
-/// anew, so a file that is kept open needs no seek:
+/// `pread` at offset 0 makes the kernel generate a file of `/proc` or `/sys` again, so
+/// that a kept file needs no seek:
 /// <https://github.com/torvalds/linux/blob/v6.12/fs/seq_file.c#L183>.
-/// The end is where a read gives nothing: a short read says nothing, since
-/// such a file is handed out record by record.
+/// Only a read of 0 bytes is the end: these files return short reads at record boundaries.
 ///
-/// No more than the bound is asked for: of what is cut, the kernel does not
-/// make the rest.
-pub(super) fn read_all(file: &OwnedFd, buffer: &mut Vec<u8>, bound: Bound) -> Result<(), Failure> {
+/// Never reads more than the bound, so that the kernel does not generate the rest of a
+/// file that is cut.
+pub(super) fn read_all(
+    file: &OwnedFd,
+    buffer: &mut Vec<u8>,
+    bound: Bound,
+) -> Result<(), ReadFailure> {
     loop {
         let left = match bound.beyond {
             Beyond::Cut => bound.bytes.saturating_sub(buffer.len()),
-            // One byte more tells that there is more.
+            // One byte more, to detect a larger file.
             Beyond::Refuse => (bound.bytes + 1).saturating_sub(buffer.len()),
         };
         if left == 0 {
             return match bound.beyond {
                 Beyond::Cut => Ok(()),
-                Beyond::Refuse => Err(Failure::TooLarge),
+                Beyond::Refuse => Err(ReadFailure::TooLarge),
             };
         }
         if buffer.len() == buffer.capacity() {
@@ -256,17 +257,17 @@ pub(super) fn read_all(file: &OwnedFd, buffer: &mut Vec<u8>, bound: Bound) -> Re
         match read {
             Ok(0) => return Ok(()),
             Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(Failure::Os(errno)),
+            Err(errno) => return Err(ReadFailure::Os(errno)),
         }
     }
 }
 
-/// How much is read at once where the buffer has more room than may be read.
+/// The size of a read when the buffer has more space than the bound allows to read.
 const TAIL: usize = 8192;
 
 /// Why [`read_all`] failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum ReadFailure {
     TooLarge,
     Os(Errno),
 }

@@ -1,37 +1,54 @@
 use std::{borrow::Cow, fmt, str};
 
-/// What a parser did not understand, and where.
+/// The content of a file is malformed.
 ///
-/// The parser knows no path; the [`Tick`](super::Tick) that read the file adds
-/// it.
+/// The parser does not know the path; the [`Tick`](super::Tick) that read the file adds it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ParseError {
     line: Option<usize>,
     field: Cow<'static, str>,
-    problem: Cow<'static, str>,
+    problem: ParseProblem,
+}
+
+/// What is wrong with a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ParseProblem {
+    Missing,
+    /// What was found, cut to a maximum length, and what was expected.
+    Invalid {
+        found: String,
+        expected: &'static str,
+    },
 }
 
 impl ParseError {
-    /// A field that should be there is not.
+    /// A mandatory field is missing.
     pub fn missing(field: impl Into<Cow<'static, str>>) -> Self {
         Self {
             line: None,
             field: field.into(),
-            problem: "is missing".into(),
+            problem: ParseProblem::Missing,
         }
     }
 
-    /// A field holds something else than it should.
-    pub fn bad(field: impl Into<Cow<'static, str>>, found: &[u8], wanted: &'static str) -> Self {
+    /// The value of a field is invalid.
+    pub fn invalid(
+        field: impl Into<Cow<'static, str>>,
+        found: &[u8],
+        expected: &'static str,
+    ) -> Self {
         let shown = &found[..found.len().min(32)];
         Self {
             line: None,
             field: field.into(),
-            problem: format!("is {:?}, not {wanted}", String::from_utf8_lossy(shown)).into(),
+            problem: ParseProblem::Invalid {
+                found: String::from_utf8_lossy(shown).into_owned(),
+                expected,
+            },
         }
     }
 
-    /// The same, in this line. The first line is 1.
+    /// Adds the line number, from 1.
     #[must_use]
     pub fn in_line(self, line: usize) -> Self {
         Self {
@@ -46,11 +63,16 @@ impl fmt::Display for ParseError {
         if let Some(line) = self.line {
             write!(f, "line {line}: ")?;
         }
-        write!(f, "{} {}", self.field, self.problem)
+        match &self.problem {
+            ParseProblem::Missing => write!(f, "{} is missing", self.field),
+            ParseProblem::Invalid { found, expected } => {
+                write!(f, "{} is {found:?}, not {expected}", self.field)
+            }
+        }
     }
 }
 
-/// The lines of a file, with their numbers from 1, without the line ends.
+/// The lines of a file, without line ends, and their numbers from 1.
 pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let empty = bytes.is_empty();
@@ -60,15 +82,15 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         .map(|(index, line)| (index + 1, line))
 }
 
-/// The words of a line, whatever white space is between them.
+/// The words of a line, separated by white space.
 pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty())
 }
 
-/// A decimal number; `None` if it is anything else, or too large.
+/// A decimal number; `None` if the word is not one, or out of range.
 pub(super) fn number<T: str::FromStr>(word: &[u8]) -> Option<T> {
-    // `FromStr` takes a leading `+`, which the kernel never writes.
+    // `FromStr` accepts a leading `+`, which the kernel never writes.
     if word.first() == Some(&b'+') {
         return None;
     }
@@ -81,13 +103,11 @@ pub(super) fn field<T: str::FromStr>(
     word: Option<&[u8]>,
 ) -> Result<T, ParseError> {
     let word = word.ok_or_else(|| ParseError::missing(name))?;
-    number(word).ok_or_else(|| ParseError::bad(name, word, "a number that fits"))
+    number(word).ok_or_else(|| ParseError::invalid(name, word, "a number in range"))
 }
 
-/// The text of a one-line file, without the white space around it, and without
-/// the NUL at the end that the device tree has.
-///
-/// Bytes that are not UTF-8 become U+FFFD.
+/// The text of a one-line file, without surrounding white space, and without the NUL that
+/// ends a property of the device tree. Bytes that are not UTF-8 become U+FFFD.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     let end = bytes
         .iter()
@@ -107,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_file_has_no_line() {
+    fn an_empty_file_has_no_lines() {
         assert_eq!(lines(b"").count(), 0);
         assert_eq!(lines(b"\n").count(), 1);
         assert_eq!(lines(b"a\nb\n").count(), 2);
@@ -124,8 +144,8 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_line_and_field_and_bounds_what_it_shows() {
-        let error = ParseError::bad("user", &[b'x'; 1000], "a number").in_line(3);
+    fn an_error_has_line_and_field_and_limits_the_shown_value() {
+        let error = ParseError::invalid("user", &[b'x'; 1000], "a number").in_line(3);
         let shown = error.to_string();
         assert!(shown.starts_with("line 3: user is \"xxx"), "{shown}");
         assert!(shown.len() < 100, "{shown}");

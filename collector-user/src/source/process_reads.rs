@@ -12,20 +12,20 @@ use super::{
     read_threads::{Client, ReadThreads},
 };
 
-/// A read that is sent with the others of its batch.
+/// A read in a batch.
 type QueuedRead = Box<dyn FnOnce() + Send>;
 
-/// Reads of what belongs to processes, and may block: see
+/// Reads of files of processes, which may block: see
 /// [`ReadThreads`](super::read_threads::ReadThreads).
 ///
-/// `K` tells one process from another, also where its PID was used before. A
-/// process of which a read has not returned is not read again.
+/// `K` identifies a process, also if its PID is reused. While a read of a process has not
+/// returned, no other read of it is started.
 pub(crate) struct ProcessReads<K, T> {
     client: Option<(ReadThreads, Client)>,
     queued: Vec<(Option<u32>, QueuedRead)>,
     outstanding: HashSet<K>,
     done: Arc<Mutex<Vec<(K, T)>>>,
-    /// Whether no thread could be made the last time.
+    /// Whether the last attempt to create a thread failed.
     is_refused: bool,
 }
 
@@ -54,8 +54,8 @@ where
     K: Copy + Eq + Hash + Send + 'static,
     T: Send + 'static,
 {
-    /// Queues a read of files of a process, and of this user if that is known;
-    /// nothing if one has not returned yet.
+    /// Queues a read of files of a process that belongs to `user`; does nothing if a read of
+    /// the process has not returned yet.
     pub(crate) fn read(
         &mut self,
         sources: &Sources,
@@ -77,13 +77,13 @@ where
         ));
     }
 
-    /// Whether a read of files of this process has not returned yet.
+    /// Whether a read of this process has not returned yet.
     pub(crate) fn is_outstanding(&self, key: &K) -> bool {
         self.outstanding.contains(key)
     }
 
-    /// Does what is queued, and takes the results: those that came in time, and
-    /// those that come late from an earlier call.
+    /// Runs the queued reads, and returns the results of those that returned in time, and
+    /// late results of earlier calls.
     pub(crate) fn finish(&mut self, sources: &Sources) -> Vec<(K, T)> {
         let queued = std::mem::take(&mut self.queued);
         if sources.shows_live_processes() {
@@ -94,13 +94,13 @@ where
             if !self.outstanding.is_empty() {
                 match threads.submit(*client, queued) {
                     Ok(()) => self.is_refused = false,
-                    // The reads stay queued, and are done when there is a thread.
+                    // The reads stay queued until a thread can be created.
                     Err(error) if !self.is_refused => {
                         self.is_refused = true;
                         tracing::warn!(
                             %error,
-                            "cannot start a thread that reads files of processes: \
-                             arguments and I/O of new ones are unknown until it can"
+                            "cannot create a thread for reads of files of processes: command \
+                             line and I/O of new processes are unknown until one can be created"
                         );
                     }
                     Err(_) => {}
@@ -125,7 +125,7 @@ where
 pub(crate) struct ProcessFiles(Sources);
 
 impl ProcessFiles {
-    /// The content of a file of a process; it is shared with nobody.
+    /// The content of a file of a process, which is not shared through the tick.
     pub(crate) fn read(&self, path: &str) -> Result<Bytes, SourceError> {
         self.0.read_file(path, 0)
     }

@@ -9,34 +9,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Threads for reads that a process can make block for as long as it likes.
+/// Threads for reads that a process can block indefinitely.
 ///
-/// `/proc/PID/cmdline` is copied from the memory of the process, under its
-/// `mmap_lock`, and `/proc/PID/io` is shown under its `exec_update_lock`:
+/// A read of `/proc/PID/cmdline` takes the `mmap_lock` of the process and copies from its
+/// memory, and a read of `/proc/PID/io` takes its `exec_update_lock`:
 /// <https://github.com/torvalds/linux/blob/v6.12/fs/proc/base.c#L258>,
 /// <https://github.com/torvalds/linux/blob/v6.12/fs/proc/base.c#L3001>.
-/// A process that waits for a page of its own FUSE file system, with an `mmap`
-/// of another thread behind it, keeps every reader waiting and needs no rights
-/// for it. Such a wait ends when the reader is killed and by nothing else, so
-/// the thread that waits is lost until the process lets go.
+/// A process that waits in a page fault for its own FUSE file system, while another of its
+/// threads waits in mmap(2), blocks every reader, and needs no privileges for that. The
+/// wait of the reader is killable but not interruptible, so that the thread is blocked
+/// until the process releases the lock.
 ///
-/// So these reads are queued here. Usually one thread does them, in order; when
-/// a read lasts, another thread goes on with the rest. There are at most
-/// [`MAX_THREADS`], and reads of files of one user block at most
-/// [`MAX_BLOCKED_OF_USER`] of them. Who waits for results waits no longer than
-/// [`LATE`] for a read, and gets its result later if it ever returns.
+/// So these reads are queued here. Usually one thread runs them in order; while a read is
+/// slow, another thread runs the rest. There are at most [`MAX_THREADS`] threads, and reads
+/// of files of one user block at most [`MAX_BLOCKED_OF_USER`] of them. A caller waits at
+/// most [`LATE`] for a read, and gets a late result from a later call.
 #[derive(Clone)]
 pub(super) struct ReadThreads {
     shared: Arc<Shared>,
-    /// Ends the threads when the last clone is dropped.
+    /// Stops the threads when the last clone is dropped.
     _guard: Arc<Guard>,
 }
 
 struct Shared {
     state: Mutex<State>,
-    /// There is a job, or the threads are to end.
+    /// There is a job, or the threads are to stop.
     work: Condvar,
-    /// A thread has nothing to do.
+    /// A thread is idle.
     idle: Condvar,
     clients: AtomicU64,
 }
@@ -44,16 +43,16 @@ struct Shared {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Job>,
-    /// Jobs of users of whom as many reads run as may.
-    aside: Vec<Job>,
+    /// Jobs of users that have reached the limit of running reads.
+    deferred: Vec<Job>,
     running: Vec<Running>,
     threads: usize,
     idle: usize,
     next_run: u64,
-    /// Users with files of which a read was late, and when that was.
+    /// Users with a late read, and its time.
     distrusted: HashMap<Option<u32>, Instant>,
     late_reads: u64,
-    /// Users of whom reads began to be late, and nobody was told yet.
+    /// Users whose reads became late, for a warning.
     newly_late: Vec<Option<u32>>,
     is_closed: bool,
 }
@@ -72,7 +71,7 @@ struct Running {
     is_late: bool,
 }
 
-/// Somebody who has reads done.
+/// A user of the threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Client(u64);
 
@@ -80,18 +79,18 @@ struct Guard {
     shared: Arc<Shared>,
 }
 
-/// How many threads there are at most.
+/// The maximum number of threads.
 const MAX_THREADS: usize = 8;
-/// How many threads the files of one user may keep blocked.
+/// The maximum number of threads that files of one user may block.
 const MAX_BLOCKED_OF_USER: usize = 2;
-/// A read that takes longer has its result delivered later. Most take 10 us.
+/// A slower read is late: its result is returned by a later call. Most reads take 10 µs.
 const LATE: Duration = Duration::from_millis(500);
-/// When a read takes longer, another thread goes on with the others; and no
-/// longer is waited for files of a user of whom a read was late.
+/// While a read is slower, another thread runs the rest. Reads of a user with late reads
+/// are late after this time.
 const SLOW: Duration = Duration::from_millis(20);
-/// How long such a user is not waited for.
+/// How long a user counts as one with late reads.
 const DISTRUST: Duration = Duration::from_mins(1);
-/// How many such users are remembered.
+/// The maximum number of such users.
 const MAX_DISTRUSTED: usize = 1024;
 
 impl Default for ReadThreads {
@@ -115,10 +114,10 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.is_closed = true;
-        // The jobs hold what their clients hold.
+        // Dropped without the lock: a job may own the last clone of something.
         let jobs = (
             std::mem::take(&mut state.queue),
-            std::mem::take(&mut state.aside),
+            std::mem::take(&mut state.deferred),
         );
         drop(state);
         drop(jobs);
@@ -133,19 +132,19 @@ impl fmt::Debug for ReadThreads {
 }
 
 impl ReadThreads {
-    /// A number for somebody who has reads done.
+    /// A new client.
     pub(super) fn client(&self) -> Client {
         Client(self.shared.clients.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// How many threads wait in a read that is late.
+    /// The number of threads that are blocked in a late read.
     pub(super) fn blocked(&self) -> usize {
         let mut state = self.shared.lock();
         state.note_late(Instant::now());
         state.running.iter().filter(|run| run.is_late).count()
     }
 
-    /// How many reads were late since the start.
+    /// The number of late reads since the start.
     pub(super) fn late_reads(&self) -> u64 {
         self.shared.lock().late_reads
     }
@@ -154,8 +153,8 @@ impl ReadThreads {
     ///
     /// # Errors
     ///
-    /// When there is no thread and none can be started. The reads stay in the
-    /// queue for the next call that can start one.
+    /// When there is no thread and none can be created. The reads stay queued until a call
+    /// can create one.
     pub(super) fn submit(
         &self,
         client: Client,
@@ -177,8 +176,7 @@ impl ReadThreads {
         started
     }
 
-    /// Waits until the reads of a client are done, except for those that are
-    /// late, and those that have to wait for such.
+    /// Waits for the reads of a client, except late ones and those that wait behind them.
     pub(super) fn wait(&self, client: Client) {
         let mut state = self.shared.lock();
         loop {
@@ -188,7 +186,7 @@ impl ReadThreads {
                 break;
             }
             if !state.queue.is_empty() && state.idle == 0 && state.all_are_slow(now) {
-                // Without another thread, the rest is done when one returns.
+                // On failure, the rest waits for a thread to return.
                 let _cannot_start = self.start_thread(&mut state);
             }
             let waited = self.shared.idle.wait_timeout(state, SLOW);
@@ -199,8 +197,8 @@ impl ReadThreads {
         for user in newly_late {
             tracing::warn!(
                 user,
-                "a process keeps reads of its files blocked: of such processes, \
-                 arguments and I/O are unknown"
+                "a process blocks reads of its files: command line and I/O of such processes \
+                 are unknown"
             );
         }
     }
@@ -223,7 +221,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What each thread does.
+    /// The thread.
     fn run(&self) {
         let mut state = self.lock();
         loop {
@@ -231,7 +229,7 @@ impl Shared {
                 break;
             }
             let Some(job) = state.next_job() else {
-                // One thread stays; the others were needed for a blocked read.
+                // One idle thread stays; others were needed only during a blocked read.
                 if state.idle > 0 {
                     break;
                 }
@@ -247,8 +245,8 @@ impl Shared {
             let run = state.begin(&job);
             drop(state);
             let read = job.read;
-            // The parsers do not panic; if one does, its result is missing and
-            // the thread goes on.
+            // Parsers do not panic. If one does, the result is lost and the thread
+            // continues.
             let _panicked = catch_unwind(AssertUnwindSafe(read));
             state = self.lock();
             state.end(run);
@@ -271,13 +269,13 @@ impl State {
         self.next_run
     }
 
-    /// The first job of a user of whom not too many reads run already.
+    /// The first job of a user that is below the limit of running reads.
     fn next_job(&mut self) -> Option<Job> {
         while let Some(job) = self.queue.pop_front() {
             if self.running_of(job.user) < MAX_BLOCKED_OF_USER {
                 return Some(job);
             }
-            self.aside.push(job);
+            self.deferred.push(job);
         }
         None
     }
@@ -288,7 +286,7 @@ impl State {
         };
         let user = self.running.swap_remove(index).user;
         if self.running_of(user) + 1 == MAX_BLOCKED_OF_USER {
-            self.queue.extend(self.aside.drain(..));
+            self.queue.extend(self.deferred.drain(..));
         }
     }
 
@@ -305,12 +303,12 @@ impl State {
         self.distrusted
             .retain(|_, since| now.duration_since(*since) < DISTRUST);
         for run in &mut self.running {
-            let patience = if self.distrusted.contains_key(&run.user) {
+            let limit = if self.distrusted.contains_key(&run.user) {
                 SLOW
             } else {
                 LATE
             };
-            if !run.is_late && now.duration_since(run.since) >= patience {
+            if !run.is_late && now.duration_since(run.since) >= limit {
                 run.is_late = true;
                 self.late_reads += 1;
                 if self.distrusted.len() < MAX_DISTRUSTED
@@ -322,7 +320,7 @@ impl State {
         }
     }
 
-    /// Whether a result of this client is to come soon.
+    /// Whether a result of this client can be expected soon.
     fn is_worth_waiting(&self, client: Client) -> bool {
         let of_client = |run: &Running| run.client == client && !run.is_late;
         if self.running.iter().any(of_client) {

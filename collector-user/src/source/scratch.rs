@@ -1,10 +1,10 @@
 use std::sync::{Mutex, PoisonError};
 
-/// Buffers that reads go through, kept for the next read.
+/// Reusable buffers for reads.
 ///
-/// A file's size is not known before it has been read, so it is read into a
-/// buffer that is large enough for most, and what came is then copied to where
-/// it stays. There are as many buffers as threads that read at the same time.
+/// The size of a file of `/proc` is unknown before the read. So it is read into a large
+/// buffer, and the content is copied to its own buffer. There is one buffer for each
+/// thread that reads concurrently.
 #[derive(Debug, Default)]
 pub(super) struct ScratchPool {
     buffers: Mutex<Vec<Vec<u8>>>,
@@ -12,12 +12,12 @@ pub(super) struct ScratchPool {
 
 /// Larger than almost every file of `/proc` and `/sys`.
 const INITIAL_BYTES: usize = 16 * 1024;
-/// A buffer that has grown beyond this is not kept.
+/// A larger buffer is not kept.
 const KEEP_BYTES: usize = 1024 * 1024;
 const KEEP_BUFFERS: usize = 8;
 
 impl ScratchPool {
-    /// An empty buffer with room.
+    /// An empty buffer with capacity.
     pub(super) fn take(&self) -> Vec<u8> {
         let kept = self
             .buffers
@@ -27,7 +27,7 @@ impl ScratchPool {
         kept.unwrap_or_else(|| Vec::with_capacity(INITIAL_BYTES))
     }
 
-    /// Gives a buffer back.
+    /// Returns a buffer to the pool.
     pub(super) fn put(&self, mut buffer: Vec<u8>) {
         if buffer.capacity() > KEEP_BYTES {
             return;

@@ -3,36 +3,33 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// What reading has cost since the start.
+/// The cost of reads since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct SourceStats {
     /// Files and directories opened.
     pub opens: u64,
-    /// Files, directories and links read, files that were kept open included.
+    /// Reads of files, directories and links, including files that were kept open.
     pub reads: u64,
     /// Bytes read.
     pub bytes: u64,
-    /// Reads that were answered with what an earlier read of the same tick had
-    /// brought.
+    /// Reads that were answered from an earlier read of the same tick.
     pub reads_saved: u64,
 }
 
-/// What reading one file, or one kind of file of all processes, has cost.
+/// The cost of one file, or of one file of all processes.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct FileStats {
-    /// The path on a live host. Files of processes are counted together:
-    /// `/proc/*/stat`.
+    /// The path on a live host; `/proc/*/stat` for files of processes.
     pub path: Arc<str>,
-    /// What it cost.
+    /// The cost.
     #[serde(flatten)]
     pub cost: SourceStats,
-    /// Whether it is kept open between ticks.
+    /// Whether it stays open between ticks.
     pub kept_open: bool,
 }
 
-/// Counters that many threads add to.
-///
-/// They are statistics that order nothing, so relaxed ordering is enough.
+/// Counters that are updated by several threads, with relaxed ordering: they do not
+/// synchronize anything.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     opens: AtomicU64,

@@ -601,7 +601,7 @@ mod tests {
         let error = sources(&root).tick().read("/proc/stat").unwrap_err();
         let shown = error.to_string();
         assert!(
-            shown.contains("proc/stat has more than 33554432 bytes"),
+            shown.contains("proc/stat is larger than 33554432 bytes"),
             "{shown}"
         );
         assert_eq!(sources(&root).stats().bytes, 0);
@@ -654,7 +654,7 @@ mod tests {
             assert_eq!(
                 errors[0].to_string(),
                 format!(
-                    "{} is not read: what this tick has read and holds would be more than 67108864 bytes",
+                    "{} is not read: the tick would hold more than 67108864 bytes",
                     root.path().join("proc/link4").display()
                 )
             );

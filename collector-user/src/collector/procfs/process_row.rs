@@ -118,7 +118,7 @@ impl Row {
         // Reaped while the file was read: its counters are shown as 0, and so
         // is its parent. What was last seen of it stands.
         if stat.threads == 0 {
-            self.is_zombie |= stat.has_ended();
+            self.is_zombie |= stat.has_exited();
             let process = Arc::make_mut(&mut self.process);
             process.state = stat.state;
             if process.comm.is_empty() {
@@ -128,7 +128,7 @@ impl Row {
         }
         let has_run = self.has_run(schedstat);
         self.had_threads |= stat.threads > 1;
-        self.is_zombie = stat.has_ended();
+        self.is_zombie = stat.has_exited();
         self.exit_status = stat.exit_status;
         if stat.program.is_known() {
             self.program = stat.program;

@@ -1,5 +1,5 @@
-//! `/proc/cpuinfo`: the names of the CPUs. How they are packed is told by
-//! `/sys`, on every architecture in the same way; this file is not.
+//! `/proc/cpuinfo`: vendor, model and flags of the CPUs. Its format depends on the
+//! architecture. The topology comes from `/sys`, whose format does not.
 
 mod arm;
 mod riscv;
@@ -10,49 +10,48 @@ use std::sync::Arc;
 use self::{arm::Midr, riscv::Hart};
 use crate::source::parse;
 
-/// What `/proc/cpuinfo` says of one CPU.
+/// One CPU of `/proc/cpuinfo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpuName {
-    /// Its number.
+    /// The CPU number.
     pub cpu: u32,
-    /// Who made it.
+    /// The vendor.
     pub vendor: Option<Arc<str>>,
-    /// Its model; on Arm, where the kernel knows no names, that of its core, or
-    /// the number of the part.
+    /// The model; on Arm, where the kernel shows no names, the name of the core or the part
+    /// number.
     pub model: Option<Arc<str>>,
-    /// Its stepping on x86; variant and revision, as `r0p4`, on Arm; the
-    /// revision on PowerPC and LoongArch.
+    /// The stepping on x86; variant and revision (`r0p4`) on Arm; the revision on PowerPC
+    /// and LoongArch.
     pub stepping: Option<Arc<str>>,
-    /// The version of its microcode.
+    /// The microcode version.
     pub microcode: Option<Arc<str>>,
 }
 
-/// What `/proc/cpuinfo` says.
+/// The content of `/proc/cpuinfo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpuNames {
-    /// The CPUs that are online.
+    /// The online CPUs.
     pub cpus: Vec<CpuName>,
-    /// What the first of them can do.
+    /// The flags of the first CPU.
     pub flags: Vec<Arc<str>>,
-    /// Whether the first of them says that it runs under a hypervisor; only
-    /// x86 says that.
+    /// Whether the first CPU has the flag `hypervisor`; `None` except on x86.
     pub hypervisor: Option<bool>,
     /// The platform of a PowerPC machine: `PowerNV`, `pSeries`.
     pub platform: Option<Arc<str>>,
-    /// The machine, as PowerPC says it.
+    /// The machine, on PowerPC.
     pub machine: Option<Arc<str>>,
 }
 
 impl CpuNames {
-    /// Whether the kernel is a process of another one.
+    /// Whether the kernel is User Mode Linux.
     pub fn is_user_mode_linux(&self) -> bool {
         let vendor = self.cpus.first().and_then(|cpu| cpu.vendor.as_deref());
         vendor.is_some_and(|vendor| vendor.starts_with("User Mode Linux"))
     }
 }
 
-/// Parses `/proc/cpuinfo`. What is not understood is left out, and so is what
-/// the kernel shows as `unknown`.
+/// Parses `/proc/cpuinfo`. Unknown lines are skipped, and so are values that the kernel
+/// shows as `unknown`.
 pub fn parse(bytes: &[u8]) -> CpuNames {
     let mut names = CpuNames::default();
     let mut vendor_of_all = None;
@@ -84,7 +83,7 @@ pub fn parse(bytes: &[u8]) -> CpuNames {
         match key {
             b"platform" => names.platform = text(),
             b"machine" => names.machine = text(),
-            // s390x has one line for all CPUs.
+            // s390 has one line for all CPUs.
             b"features" if names.cpus.is_empty() => names.flags = flags(value),
             b"vendor_id" if names.cpus.is_empty() => vendor_of_all = text(),
             _ => {}
@@ -105,7 +104,7 @@ pub fn parse(bytes: &[u8]) -> CpuNames {
             }
             b"cpu" => powerpc(cpu, value),
             b"stepping" | b"CPU Revision" => cpu.stepping = text(),
-            // With the number of the version register after it.
+            // The processor version register follows.
             b"revision" => cpu.stepping = parse::words(value).next().and_then(known),
             b"microcode" => cpu.microcode = text(),
             b"CPU implementer" => midr.implementer = hexadecimal(value),
@@ -136,7 +135,7 @@ fn flags(value: &[u8]) -> Vec<Arc<str>> {
         .collect()
 }
 
-/// A text, unless the kernel shows that it has none.
+/// A text; `None` if it is empty or `unknown`.
 fn known(value: &[u8]) -> Option<Arc<str>> {
     let text = parse::text(value);
     let is_known = !text.is_empty() && !text.eq_ignore_ascii_case("unknown");
@@ -153,7 +152,7 @@ fn powerpc(cpu: &mut CpuName, value: &[u8]) {
     cpu.model = Some(model.into());
 }
 
-/// A number with `0x` before it, of a register.
+/// A hexadecimal number with the prefix `0x`.
 fn hexadecimal<T: TryFrom<u64>>(word: &[u8]) -> Option<T> {
     let digits = str::from_utf8(word).ok()?.strip_prefix("0x")?;
     T::try_from(u64::from_str_radix(digits, 16).ok()?).ok()
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arm_core_is_told_by_its_part() {
+    fn an_arm_core_is_identified_by_its_part_number() {
         let names = parse(
             b"processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\n\
               CPU variant\t: 0x4\nCPU part\t: 0xd0b\nCPU revision\t: 1\n\n\
@@ -254,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn an_s390_cpu_is_named_by_the_type_of_its_machine() {
+    fn an_s390_cpu_is_named_by_its_machine_type() {
         let cpuinfo = "vendor_id       : IBM/S390\n# processors    : 2\nbogomips per cpu: 3241.00\n\
                        max thread id   : 0\nfeatures\t: esan3 zarch stfle\nfacilities      : 0 1 2\n\
                        processor 0: version = FF,  identification = 0133E8,  machine = 3931\n\
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_shows_as_unknown_is_unknown() {
+    fn a_value_that_the_kernel_shows_as_unknown_is_unknown() {
         let unknown = "processor\t: 0\nvendor_id\t: unknown\nmodel name\t: unknown\n\
                        stepping\t: unknown\nmicrocode\t: \n";
         assert_eq!(first(unknown), [None, None, None]);
@@ -299,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_names_nothing() {
+    fn garbage_gives_no_cpus() {
         assert_eq!(parse(b""), CpuNames::default());
         assert_eq!(parse(b"\xff\n:::\nprocessor: x\n"), CpuNames::default());
     }

@@ -1,14 +1,14 @@
-//! `/proc/meminfo`: what the memory is used for.
+//! `/proc/meminfo`.
 
 use crate::{
     metric::MemoryStats,
     source::parse::{self, ParseError},
 };
 
-/// Where a line goes.
+/// The field of a line.
 type Field = fn(&mut MemoryStats) -> &mut Option<u64>;
 
-/// The lines that end in `kB`, which the kernel means as 1024 bytes.
+/// Lines with the unit `kB`, which is 1024 bytes.
 const SIZES: &[(&[u8], Field)] = &[
     (b"MemFree", |stats| &mut stats.free_bytes),
     (b"MemAvailable", |stats| &mut stats.available_bytes),
@@ -57,7 +57,7 @@ const SIZES: &[(&[u8], Field)] = &[
     (b"Hugepagesize", |stats| &mut stats.huge_page_size_bytes),
 ];
 
-/// The lines that are counts.
+/// Lines without a unit: counts.
 const COUNTS: &[(&[u8], Field)] = &[
     (b"HugePages_Total", |stats| &mut stats.huge_pages_total),
     (b"HugePages_Free", |stats| &mut stats.huge_pages_free),
@@ -67,11 +67,11 @@ const COUNTS: &[(&[u8], Field)] = &[
 
 /// Parses `/proc/meminfo`.
 ///
-/// Lines that are not known are passed over: each kernel adds some.
+/// Unknown lines are skipped: new kernels add some.
 ///
 /// # Errors
 ///
-/// When `MemTotal` is missing, or a line that is known holds no number.
+/// When `MemTotal` is missing, or the value of a known line is not a number.
 pub fn parse(bytes: &[u8]) -> Result<MemoryStats, ParseError> {
     let mut stats = MemoryStats::default();
     let mut total = None;
@@ -84,7 +84,7 @@ pub fn parse(bytes: &[u8]) -> Result<MemoryStats, ParseError> {
             let found = word.and_then(parse::number::<u64>);
             found.ok_or_else(|| {
                 let name = String::from_utf8_lossy(key).into_owned();
-                ParseError::bad(name, word.unwrap_or_default(), "a number that fits")
+                ParseError::invalid(name, word.unwrap_or_default(), "a number in range")
                     .in_line(line_number)
             })
         };
@@ -101,17 +101,16 @@ pub fn parse(bytes: &[u8]) -> Result<MemoryStats, ParseError> {
         }
     }
     stats.total_bytes = total.ok_or(ParseError::missing("MemTotal"))?;
-    // Linux 4.4 to 5.2 show 0 without counting; where it is counted, it never
-    // is 0: <https://git.kernel.org/torvalds/c/97105f0ab7b8>.
+    // Linux 4.4 to 5.2 show 0 without counting, and a real value is never 0:
+    // <https://git.kernel.org/torvalds/c/97105f0ab7b8>.
     stats.vmalloc_used_bytes = stats.vmalloc_used_bytes.filter(|&bytes| bytes != 0);
-    // Without huge pages of the default size there is no such line; lxcfs
-    // shows 0 instead.
+    // A kernel without huge pages has no such line; lxcfs shows 0 instead.
     stats.huge_page_size_bytes = stats.huge_page_size_bytes.filter(|&bytes| bytes != 0);
     Ok(stats)
 }
 
-/// The total of one NUMA node, from `/sys/devices/system/node/nodeN/meminfo`,
-/// whose lines are those of `/proc/meminfo` after `Node N`.
+/// `MemTotal` of a NUMA node, from `/sys/devices/system/node/nodeN/meminfo`, whose lines
+/// are those of `/proc/meminfo` with the prefix `Node N`.
 pub fn parse_node_total_bytes(bytes: &[u8]) -> Option<u64> {
     parse::lines(bytes).find_map(|(_, line)| {
         let mut words = parse::words(line).skip(2);
@@ -144,11 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_line_and_the_field() {
+    fn an_error_has_the_line_and_the_field() {
         let error = parse(b"MemTotal: 1 kB\nDirty: lots kB\n").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 2: Dirty is \"lots\", not a number that fits"
+            "line 2: Dirty is \"lots\", not a number in range"
         );
         assert_eq!(parse(b"").unwrap_err().to_string(), "MemTotal is missing");
     }
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_tells_its_own_total() {
+    fn a_node_has_its_own_total() {
         let meminfo = b"Node 1 MemTotal:       1024 kB\nNode 1 MemFree: 1 kB\n";
         assert_eq!(parse_node_total_bytes(meminfo), Some(1024 * 1024));
         assert_eq!(parse_node_total_bytes(b"Node 1 MemTotal:"), None);

@@ -1,4 +1,4 @@
-//! Parsers of the files of `/proc`, each a pure function of bytes.
+//! Parsers of files of `/proc`, each a pure function of bytes.
 
 pub mod cpuinfo;
 pub mod loadavg;

@@ -1,10 +1,10 @@
-//! `/etc/os-release`: the distribution. Not of `/proc`, but of its kind.
+//! `/etc/os-release`: the distribution.
 
 use std::sync::Arc;
 
 use crate::{metric::OperatingSystem, source::parse};
 
-/// Parses `os-release`: lines `NAME=value`, the value quoted as in a shell.
+/// Parses os-release(5): lines `NAME=value`, the value quoted as in a shell.
 /// <https://www.freedesktop.org/software/systemd/man/latest/os-release.html>
 pub fn parse(bytes: &[u8]) -> OperatingSystem {
     let mut os = OperatingSystem::default();
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_may_be_quoted_in_three_ways() {
+    fn values_are_unquoted_or_in_single_or_double_quotes() {
         let os = parse(b"ID=debian\nVERSION_ID='13'\nPRETTY_NAME=\"A \\\"B\\\" \\$C\"\nX\n");
         assert_eq!(os.id.as_deref(), Some("debian"));
         assert_eq!(os.version_id.as_deref(), Some("13"));
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_quote_is_no_panic() {
+    fn an_unmatched_quote_does_not_panic() {
         let os = parse(b"ID=\"\nVERSION_ID='\nPRETTY_NAME=\\\n");
         assert_eq!(os.id.as_deref(), Some("\""));
         assert_eq!(os.pretty_name.as_deref(), Some(""));

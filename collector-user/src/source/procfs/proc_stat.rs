@@ -1,6 +1,5 @@
-//! `/proc/stat`: what the CPUs did since the machine started.
+//! `/proc/stat`: CPU times since boot.
 //!
-//! The fields are told in
 //! <https://docs.kernel.org/filesystems/proc.html#miscellaneous-kernel-statistics-in-proc-stat>.
 
 use super::ticks_to_ns;
@@ -9,13 +8,12 @@ use crate::{
     source::parse::{self, ParseError},
 };
 
-/// What `/proc/stat` says.
+/// The content of `/proc/stat`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProcStat {
-    /// The CPUs and their sum, as the metric has them: fields that only the
-    /// scheduler's tracepoints can fill are `None`.
+    /// The CPUs and their total. Fields that need the eBPF backend are `None`.
     pub cpu_stats: CpuStats,
-    /// When the machine started: seconds since 1970, in UTC.
+    /// Boot time, in seconds since the epoch.
     pub boot_time_s: Option<u64>,
 }
 
@@ -23,10 +21,10 @@ pub struct ProcStat {
 ///
 /// # Errors
 ///
-/// When the line of all CPUs is missing, or a line of a CPU holds something
-/// else than numbers. Columns that an older kernel does not have are `None`,
-/// and so are single values after the CPUs that are missing or no numbers, and
-/// all times where the kernel counts none.
+/// When the line `cpu` is missing, or a line of a CPU contains something else than
+/// numbers. These are `None`: columns that an older kernel does not have; `ctxt`, `btime`
+/// and other single values that are missing or invalid; all times if the kernel counts
+/// none.
 pub fn parse(bytes: &[u8]) -> Result<ProcStat, ParseError> {
     let mut stat = ProcStat::default();
     let mut total = None;
@@ -50,13 +48,13 @@ pub fn parse(bytes: &[u8]) -> Result<ProcStat, ParseError> {
             continue;
         }
         match name {
-            // The kernel keeps switches per CPU, but shows their sum only.
+            // The kernel counts per CPU, but shows only the sum.
             b"ctxt" => {
                 if let Some(total) = &mut total {
                     total.context_switches = value();
                 }
             }
-            // 0 is a clock that nobody has set.
+            // 0 means that the clock was not set.
             b"btime" => stat.boot_time_s = value().filter(|&seconds| seconds != 0),
             b"processes" => stat.cpu_stats.forks = value(),
             b"procs_running" => stat.cpu_stats.procs_running = value(),
@@ -64,16 +62,16 @@ pub fn parse(bytes: &[u8]) -> Result<ProcStat, ParseError> {
             _ => {}
         }
     }
-    stat.cpu_stats.total = total.ok_or(ParseError::missing("the line of all CPUs, `cpu`,"))?;
+    stat.cpu_stats.total = total.ok_or(ParseError::missing("the line `cpu`"))?;
     if !is_counted(&stat.cpu_stats.total) {
-        forget_times(&mut stat.cpu_stats.total);
-        stat.cpu_stats.cpus.iter_mut().for_each(forget_times);
+        clear_times(&mut stat.cpu_stats.total);
+        stat.cpu_stats.cpus.iter_mut().for_each(clear_times);
     }
     Ok(stat)
 }
 
-/// Whether the kernel counts the times of its CPUs: one that has run for a
-/// clock tick was idle or was not. gVisor, for one, shows zeros only.
+/// Whether the kernel counts CPU times: after the first clock tick their sum is not 0.
+/// gVisor shows zeros only.
 fn is_counted(total: &CpuTimes) -> bool {
     let times = [
         total.user_ns,
@@ -88,8 +86,8 @@ fn is_counted(total: &CpuTimes) -> bool {
     times.into_iter().flatten().any(|time| time != 0)
 }
 
-/// Leaves the number of the CPU and the switches only.
-fn forget_times(cpu: &mut CpuTimes) {
+/// Clears all fields but the CPU number and the context switches.
+fn clear_times(cpu: &mut CpuTimes) {
     *cpu = CpuTimes {
         cpu: cpu.cpu,
         context_switches: cpu.context_switches,
@@ -118,7 +116,7 @@ fn cpu_times(line: &[u8]) -> Result<CpuTimes, ParseError> {
         guest_nice_ns: next("guest_nice")?,
         ..CpuTimes::default()
     };
-    // These four are in every kernel, so a line without them was cut off.
+    // Every kernel has these four, so a line without them is truncated.
     if times.idle_ns.is_none() {
         return Err(ParseError::missing("idle"));
     }
@@ -169,7 +167,7 @@ softirq 10 0 1
     }
 
     #[test]
-    fn times_that_nobody_counts_are_unknown_and_not_zero() {
+    fn times_that_the_kernel_does_not_count_are_unknown_and_not_zero() {
         let zeros =
             b"cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0 0 0\nctxt 7\nbtime 1700000000\n";
         let stat = parse(zeros).unwrap();
@@ -181,20 +179,20 @@ softirq 10 0 1
         assert_eq!(stat.cpu_stats.cpus[0], expected);
         assert_eq!(stat.cpu_stats.total.idle_ns, None);
         assert_eq!(stat.cpu_stats.total.context_switches, Some(7));
-        // A CPU that has just come is 0 beside others that are not.
+        // A CPU that has just come online is 0 beside others that are not.
         let stat = parse(b"cpu 0 0 0 4\ncpu0 0 0 0 4\ncpu1 0 0 0 0\n").unwrap();
         assert_eq!(stat.cpu_stats.cpus[1].idle_ns, Some(0));
     }
 
     #[test]
-    fn an_error_names_the_line_and_the_field() {
+    fn an_error_has_the_line_and_the_field() {
         let error = parse(b"cpu 1 2 3 4 5\ncpu0 1 2 three 4 5\n").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 2: system is \"three\", not a number that fits"
+            "line 2: system is \"three\", not a number in range"
         );
         let error = parse(b"").unwrap_err();
-        assert_eq!(error.to_string(), "the line of all CPUs, `cpu`, is missing");
+        assert_eq!(error.to_string(), "the line `cpu` is missing");
     }
 
     #[test]

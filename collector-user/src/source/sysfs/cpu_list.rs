@@ -1,29 +1,30 @@
 use crate::source::parse::{self, ParseError};
 
-/// A list of numbers of CPUs or NUMA nodes as the kernel writes it: `0-3,8`.
-/// An empty file is an empty list.
+/// A list of CPU or NUMA node numbers in the kernel's format: `0-3,8`. An empty file is an
+/// empty list.
 ///
 /// <https://docs.kernel.org/core-api/printk-formats.html#bitmap-and-its-derivatives-such-as-cpumask-and-nodemask>
 ///
 /// # Errors
 ///
-/// When a part is no number or range, or a number is beyond what the kernel
-/// supports on any architecture, so that a hostile list takes no memory.
+/// When a part is neither a number nor a range, or a number is above the maximum of all
+/// architectures, so that a hostile list cannot exhaust memory.
 pub fn parse_cpu_list(bytes: &[u8]) -> Result<Vec<u32>, ParseError> {
-    const MOST: u32 = 65_536;
+    const MAX: u32 = 65_536;
     let mut numbers = Vec::new();
     let bytes = bytes.trim_ascii();
     if bytes.is_empty() {
         return Ok(numbers);
     }
     for part in bytes.split(|&byte| byte == b',') {
-        let bad = || ParseError::bad("a part of the list", part, "a number or a range of numbers");
+        let invalid =
+            || ParseError::invalid("a part of the list", part, "a number or a range of numbers");
         let dash = part.iter().position(|&byte| byte == b'-');
         let (first, last) = dash.map_or((part, part), |at| (&part[..at], &part[at + 1..]));
-        let first: u32 = parse::number(first).ok_or_else(bad)?;
-        let last: u32 = parse::number(last).ok_or_else(bad)?;
-        if first > last || last >= MOST || numbers.len() >= MOST as usize {
-            return Err(bad());
+        let first: u32 = parse::number(first).ok_or_else(invalid)?;
+        let last: u32 = parse::number(last).ok_or_else(invalid)?;
+        if first > last || last >= MAX || numbers.len() >= MAX as usize {
+            return Err(invalid());
         }
         numbers.extend(first..=last);
     }
@@ -45,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_list_is_refused_before_it_takes_memory() {
+    fn a_hostile_list_is_rejected_before_it_allocates() {
         for list in [
             &b"0-4294967295"[..],
             b"3-1",

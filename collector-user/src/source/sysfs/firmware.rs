@@ -1,12 +1,12 @@
-//! Texts that firmware and drivers give where they know nothing.
+//! Texts of firmware, and placeholders that mean unknown.
 
 use std::sync::Arc;
 
 use super::text;
 use crate::source::{Tick, parse};
 
-/// What vendors leave in the SMBIOS tables, compared without case, white space
-/// around it, and the points at its end.
+/// Placeholders in SMBIOS tables, compared without case, surrounding white space and
+/// trailing dots.
 const PLACEHOLDERS: &[&str] = &[
     "base board manufacturer",
     "base board product name",
@@ -64,9 +64,8 @@ const PLACEHOLDERS: &[&str] = &[
     "version",
 ];
 
-/// Whether a text of firmware, or of a device, stands for "unknown": a
-/// placeholder that the vendor left, nothing but punctuation, zeros or `x`, or
-/// the digits counted up.
+/// Whether a text of firmware or of a device means unknown: a placeholder, only
+/// punctuation, zeros or `x`, or ascending digits.
 pub fn is_placeholder(text: &str) -> bool {
     let text = text.trim().trim_end_matches('.').trim_end().to_lowercase();
     PLACEHOLDERS.contains(&text.as_str())
@@ -75,17 +74,17 @@ pub fn is_placeholder(text: &str) -> bool {
             .chars()
             .all(|c| !c.is_alphanumeric() || c == '0' || c == 'x')
         || is_all_ones(&text)
-        || is_counted_up(&text)
+        || is_ascending(&text)
 }
 
-/// An erased flash memory: all bits are set.
+/// Erased flash memory: all bits are set.
 fn is_all_ones(text: &str) -> bool {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     digits.len() >= 8 && digits.bytes().all(|byte| byte == b'f')
 }
 
 /// `0123456789`, `123456789`, `1234567890`, `12345678`.
-fn is_counted_up(text: &str) -> bool {
+fn is_ascending(text: &str) -> bool {
     let digits = text.as_bytes();
     digits.len() >= 6
         && digits.iter().all(u8::is_ascii_digit)
@@ -94,13 +93,12 @@ fn is_counted_up(text: &str) -> bool {
             .all(|pair| (pair[0] - b'0' + 1) % 10 == pair[1] - b'0')
 }
 
-/// The text of an attribute; `None` if it cannot be read, is empty or a
-/// placeholder.
+/// The text of an attribute; `None` if it cannot be read, is empty or is a placeholder.
 pub fn firmware_text(tick: &Tick, path: &str) -> Option<Arc<str>> {
     text(tick, path).filter(|text| !is_placeholder(text))
 }
 
-/// The strings of a property of the device tree, each of which ends with a NUL.
+/// The NUL-terminated strings of a device tree property.
 /// <https://docs.kernel.org/devicetree/usage-model.html#platform-identification>
 pub fn parse_string_list(bytes: &[u8]) -> Vec<String> {
     bytes
@@ -110,9 +108,9 @@ pub fn parse_string_list(bytes: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// The machine ID of `/etc/machine-id`: 32 hexadecimal digits. `None` for
-/// `uninitialized`, which stands there during the first boot, and for what an
-/// image may hold that was not cleared as machine-id(5) says.
+/// The machine ID of `/etc/machine-id`: 32 hexadecimal digits. `None` for `uninitialized`,
+/// the content during the first boot, and for IDs of only zeros or `f`, which images may
+/// contain: machine-id(5).
 pub fn parse_machine_id(bytes: &[u8]) -> Option<String> {
     let id = parse::text(bytes);
     let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -125,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_vendors_leave_in_the_firmware_is_no_text() {
+    fn placeholders_of_vendors_are_recognized() {
         for text in [
             "To be filled by O.E.M.",
             "To Be Filled By O.E.M",
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_real_text_is_no_placeholder() {
+    fn a_real_text_is_not_a_placeholder() {
         for text in [
             "Dell Inc.",
             "PowerEdge R740",
@@ -185,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_property_of_the_device_tree_is_a_list() {
+    fn a_device_tree_property_is_a_list_of_strings() {
         assert_eq!(
             parse_string_list(b"xen,xen-4.17\0xen,xen\0"),
             ["xen,xen-4.17", "xen,xen"]
@@ -195,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_id_that_every_image_has_is_none() {
+    fn an_uninitialized_machine_id_is_none() {
         let id = |text: &str| parse_machine_id(text.as_bytes());
         let given = "0123456789abcdef0123456789abcdef";
         assert_eq!(id(&format!("{given}\n")).as_deref(), Some(given));

@@ -1,6 +1,6 @@
-//! The manufacturers of SD and eMMC devices, by the number in the register CID.
+//! Manufacturers of SD and eMMC devices, by the manufacturer ID in the CID register.
 
-/// eMMC: the numbers are given out by JEDEC.
+/// eMMC manufacturer IDs, assigned by JEDEC.
 const MMC: &[(u8, &str)] = &[
     (0x11, "Kioxia"),
     (0x13, "Micron"),
@@ -14,7 +14,7 @@ const MMC: &[(u8, &str)] = &[
     (0xfe, "Micron"),
 ];
 
-/// SD: the numbers are given out by the SD-3C.
+/// SD manufacturer IDs, assigned by SD-3C.
 const SD: &[(u8, &str)] = &[
     (0x01, "Panasonic"),
     (0x02, "Kioxia"),
@@ -32,8 +32,8 @@ const SD: &[(u8, &str)] = &[
     (0xad, "Longsys"),
 ];
 
-/// The manufacturer with this number (`manfid`) of a card of this `type`, `SD`
-/// or `MMC`; `None` if it is not known.
+/// The manufacturer with this ID (`manfid`) of a card of type `SD` or `MMC`; `None` if it
+/// is unknown.
 pub fn mmc_manufacturer(kind: &str, number: u64) -> Option<&'static str> {
     let table = match kind {
         "MMC" => MMC,
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_means_another_manufacturer_on_a_card_of_another_type() {
+    fn the_manufacturer_depends_on_the_type_of_the_card() {
         assert_eq!(mmc_manufacturer("MMC", 0x15), Some("Samsung"));
         assert_eq!(mmc_manufacturer("SD", 0x1b), Some("Samsung"));
         assert_eq!(mmc_manufacturer("SD", 0x15), None);

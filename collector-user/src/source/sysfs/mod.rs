@@ -1,9 +1,8 @@
-//! Parsers of the attributes of `/sys`, and short ways to read them.
+//! Parsers of sysfs attributes, and functions that read them.
 //!
-//! An attribute is a small file with one value. Which attributes a device has
-//! depends on its driver and the kernel, and some answer with an error
-//! although they are there: the speed of a link that is down, for one. So most
-//! are read as "the value, if there is one".
+//! An attribute is a small file with one value. The attributes of a device depend on its
+//! driver and the kernel, and the read of an existing one may fail, such as the speed of a
+//! link that is down. So most functions return an `Option`.
 
 mod cpu_list;
 mod firmware;
@@ -21,21 +20,20 @@ use std::{os::unix::ffi::OsStrExt as _, sync::Arc};
 
 use super::{Tick, name_text, parse};
 
-/// The text of an attribute, without the white space around it; `None` if it
-/// cannot be read or is empty.
+/// The text of an attribute, without surrounding white space; `None` if it cannot be read
+/// or is empty.
 pub fn text(tick: &Tick, path: &str) -> Option<Arc<str>> {
     let bytes = tick.read(path).ok()?;
     let text = parse::text(&bytes);
     (!text.is_empty()).then(|| text.into())
 }
 
-/// The number in an attribute; `None` if it cannot be read or holds anything
-/// else.
+/// The number in an attribute; `None` if it cannot be read or is not a number.
 pub fn number<T: std::str::FromStr>(tick: &Tick, path: &str) -> Option<T> {
     parse::number(tick.read(path).ok()?.trim_ascii())
 }
 
-/// The number in an attribute where 0 stands for "unknown".
+/// The number in an attribute in which 0 means unknown.
 pub fn nonzero<T: std::str::FromStr + Default + PartialEq>(tick: &Tick, path: &str) -> Option<T> {
     number(tick, path).filter(|number| *number != T::default())
 }
@@ -49,24 +47,23 @@ pub fn flag(tick: &Tick, path: &str) -> Option<bool> {
     }
 }
 
-/// What a parser makes of an attribute; `None` if it cannot be read or is not
-/// understood.
+/// A parsed attribute; `None` if it cannot be read or parsed.
 pub fn parsed<T>(tick: &Tick, path: &str, parser: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
     parser(&tick.read(path).ok()?)
 }
 
-/// A list of CPUs; empty if it cannot be read or is not understood.
+/// A list of CPUs; empty if it cannot be read or parsed.
 pub fn cpu_list(tick: &Tick, path: &str) -> Vec<u32> {
     tick.parse(path, parse_cpu_list).unwrap_or_default()
 }
 
-/// The last part of where a link leads: the name of a driver or a device.
+/// The file name of a link's target, such as a driver or a device.
 pub fn link_name(tick: &Tick, path: &str) -> Option<Arc<str>> {
     let target = tick.read_link(path).ok()?;
     Some(name_text(target.file_name()?.as_bytes()).into())
 }
 
-/// The value of a key in an attribute `uevent`, which has lines `KEY=value`.
+/// The value of a key in an attribute `uevent`, with lines `KEY=value`.
 pub fn uevent_value<'a>(uevent: &'a [u8], key: &str) -> Option<std::borrow::Cow<'a, str>> {
     uevent
         .split(|&byte| byte == b'\n')
@@ -80,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_of_a_uevent_is_matched_whole() {
+    fn a_key_of_a_uevent_is_matched_exactly() {
         let uevent = b"DEVTYPEX=no\nDEVTYPE=bridge\nINTERFACE=br0\n";
         assert_eq!(uevent_value(uevent, "DEVTYPE").as_deref(), Some("bridge"));
         assert_eq!(uevent_value(uevent, "INTER"), None);

@@ -1,7 +1,7 @@
 use crate::source::parse;
 
-/// The choice in brackets of an attribute that shows all: `none [kyber] bfq`.
-/// An attribute with a single word, as some old ones are, is that word.
+/// The selected value, in brackets, of a list: `none [kyber] bfq`. A list of one word, as
+/// on some old kernels, is that word.
 pub fn parse_selected(bytes: &[u8]) -> Option<String> {
     let mut words = parse::words(bytes);
     let selected = parse::words(bytes)
@@ -21,7 +21,7 @@ pub fn parse_size_bytes(bytes: &[u8]) -> Option<u64> {
     parse::number::<u64>(digits)?.checked_mul(unit)
 }
 
-/// The numbers of a device: `254:0`.
+/// The major and minor number of a device: `254:0`.
 pub fn parse_device_number(bytes: &[u8]) -> Option<(u32, u32)> {
     let bytes = bytes.trim_ascii();
     let colon = bytes.iter().position(|&byte| byte == b':')?;
@@ -31,7 +31,7 @@ pub fn parse_device_number(bytes: &[u8]) -> Option<(u32, u32)> {
     ))
 }
 
-/// A number with `0x` before it: `0x1003`.
+/// A hexadecimal number with the prefix `0x`: `0x1003`.
 pub fn parse_hexadecimal(bytes: &[u8]) -> Option<u64> {
     let digits = str::from_utf8(bytes.trim_ascii())
         .ok()?
@@ -39,9 +39,8 @@ pub fn parse_hexadecimal(bytes: &[u8]) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok()
 }
 
-/// The last part of a path in `/sys/devices` that is an address on the PCI bus,
-/// domain, bus, device and function: `0000:02:00.0`. It is that of the device,
-/// or of the controller that it is attached to.
+/// The last PCI address (domain:bus:device.function, `0000:02:00.0`) in a path of
+/// `/sys/devices`: that of the device or of its controller.
 pub fn parse_pci_address(path: &str) -> Option<&str> {
     let is_address = |part: &&str| {
         let mut fields = part.split([':', '.']);
@@ -66,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_choice_is_the_one_in_brackets() {
+    fn the_selected_value_is_in_brackets() {
         assert_eq!(
             parse_selected(b"none [mq-deadline] bfq \n").as_deref(),
             Some("mq-deadline")
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_devices_and_flags_are_understood_or_not_there() {
+    fn invalid_device_numbers_and_hexadecimal_numbers_are_unknown() {
         assert_eq!(parse_device_number(b"259:12\n"), Some((259, 12)));
         assert_eq!(parse_device_number(b"259"), None);
         assert_eq!(parse_hexadecimal(b"0x1003\n"), Some(0x1003));

@@ -122,7 +122,7 @@ impl Others {
         let Some(stat) = stat.filter(|stat| is_of(stat, wanted.key)) else {
             return Details::default();
         };
-        let cgroup = self.cgroup.as_deref().and_then(if stat.has_ended() {
+        let cgroup = self.cgroup.as_deref().and_then(if stat.has_exited() {
             proc_pid::parse_zombie_cgroup
         } else {
             proc_pid::parse_cgroup

@@ -1,5 +1,5 @@
-//! The names of Arm cores, by the fields of `MIDR_EL1` that `/proc/cpuinfo`
-//! shows. The kernel knows the numbers, but shows no names:
+//! Names of Arm cores by the fields of `MIDR_EL1` in `/proc/cpuinfo`. The kernel has the
+//! numbers, but shows no names:
 //! <https://github.com/torvalds/linux/blob/v6.12/arch/arm64/include/asm/cputype.h#L53>.
 
 use super::CpuName;
@@ -14,7 +14,7 @@ pub(super) struct Midr {
 }
 
 impl Midr {
-    /// Names a CPU.
+    /// Sets vendor, model and stepping of a CPU.
     pub(super) fn name(&self, cpu: Option<&mut CpuName>) {
         let (Some(cpu), Some(implementer), Some(part)) = (cpu, self.implementer, self.part) else {
             return;
@@ -25,7 +25,7 @@ impl Midr {
             None => format!("implementer {implementer:#04x}").into(),
         });
         let core = row.and_then(|(_, _, parts)| parts.iter().find(|core| core.0 == part));
-        // A kernel of 32 bits has a model, which is that of the architecture.
+        // A 32-bit kernel shows a model, which is the architecture.
         cpu.model = match (core, cpu.model.take()) {
             (Some(&(_, name)), _) => Some(name.into()),
             (None, Some(model)) => Some(model),
@@ -37,10 +37,10 @@ impl Midr {
     }
 }
 
-/// A number of a part, and the name of its core.
+/// A part number, and the name of the core.
 type Part = (u32, &'static str);
 
-/// The implementers, their numbers, and their cores.
+/// Implementers: number, name and cores.
 const IMPLEMENTERS: &[(u32, &str, &[Part])] = &[
     (0x41, "Arm", ARM),
     (
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_number_stands_twice() {
+    fn no_part_number_is_listed_twice() {
         for (implementer, _, parts) in IMPLEMENTERS {
             let mut numbers: Vec<u32> = parts.iter().map(|part| part.0).collect();
             numbers.sort_unstable();

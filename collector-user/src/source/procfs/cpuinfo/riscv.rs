@@ -1,11 +1,11 @@
-//! RISC-V: the registers `mvendorid` and `marchid`, and the name that the device
-//! tree gives.
+//! RISC-V: the registers `mvendorid` and `marchid`, and the microarchitecture in the device
+//! tree.
 
 use std::sync::Arc;
 
 use super::CpuName;
 
-/// What identifies a hart.
+/// The identification of a hart.
 #[derive(Default)]
 pub(super) struct Hart {
     pub(super) microarchitecture: Option<Arc<str>>,
@@ -38,7 +38,7 @@ const OPEN_CORES: &[(u64, &str)] = &[
 ];
 
 impl Hart {
-    /// Names a CPU.
+    /// Sets vendor and model of a CPU.
     pub(super) fn name(&self, cpu: Option<&mut CpuName>) {
         let Some(cpu) = cpu else { return };
         let vendor = self.vendor.filter(|&vendor| vendor != 0);
@@ -58,7 +58,7 @@ impl Hart {
                 None => format!("architecture {number:#x}").into(),
             })
         };
-        // `riscv` is what every device tree has.
+        // `riscv` is the generic value.
         let named = self.microarchitecture.clone();
         let named = named.filter(|name| **name != *"riscv");
         cpu.model = cpu.model.take().or(named).or_else(by_number);

@@ -1,4 +1,4 @@
-//! s390x: a machine type for each generation.
+//! s390: the machine type identifies the generation.
 
 use std::sync::Arc;
 

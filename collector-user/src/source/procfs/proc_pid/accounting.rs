@@ -1,17 +1,17 @@
 use crate::source::parse::{self, ParseError};
 
-/// What `/proc/PID/schedstat` says, which is of one task: the leading thread
-/// of a process, or the thread in whose folder the file is.
+/// The content of `/proc/PID/schedstat`, which is about one task: the thread-group leader,
+/// or the thread of `/proc/PID/task/TID`.
 ///
-/// There is no such file without `CONFIG_SCHED_INFO`.
+/// The file needs `CONFIG_SCHED_INFO`.
 /// <https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat>
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Schedstat {
-    /// Time on a CPU.
+    /// On-CPU time.
     pub cpu_ns: u64,
-    /// Time in which it could run and waited for a CPU.
+    /// Run-queue wait.
     pub runqueue_ns: u64,
-    /// How often it got a CPU.
+    /// Number of timeslices.
     pub timeslices: u64,
 }
 
@@ -19,26 +19,25 @@ pub struct Schedstat {
 ///
 /// # Errors
 ///
-/// When it is not three numbers.
+/// When the file is not three numbers.
 pub fn parse_schedstat(bytes: &[u8]) -> Result<Schedstat, ParseError> {
     let mut words = parse::words(bytes);
     Ok(Schedstat {
-        cpu_ns: parse::field("time on the CPU", words.next())?,
-        runqueue_ns: parse::field("time on the run queue", words.next())?,
+        cpu_ns: parse::field("on-CPU time", words.next())?,
+        runqueue_ns: parse::field("run-queue wait", words.next())?,
         timeslices: parse::field("number of timeslices", words.next())?,
     })
 }
 
-/// What `/proc/PID/io` says of a process: all its threads, those that ended
-/// included. It takes the right to trace the process to read it.
+/// The content of `/proc/PID/io`, summed over all threads, including exited ones. A read
+/// needs permission to ptrace the process.
 ///
 /// <https://docs.kernel.org/filesystems/proc.html#proc-pid-io-display-the-io-accounting-fields>
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Io {
-    /// Bytes that it caused to be read from storage.
+    /// Bytes fetched from the storage layer.
     pub read_bytes: u64,
-    /// Bytes that it caused to be written to storage, when it made the pages
-    /// dirty.
+    /// Bytes sent to the storage layer, counted when pages become dirty.
     pub write_bytes: u64,
 }
 
@@ -46,7 +45,7 @@ pub struct Io {
 ///
 /// # Errors
 ///
-/// When one of the two lines is missing, or no number.
+/// When one of the two lines is missing or not a number.
 pub fn parse_io(bytes: &[u8]) -> Result<Io, ParseError> {
     let mut read = None;
     let mut written = None;
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn cancelled_writes_are_not_taken_for_writes() {
+    fn cancelled_write_bytes_is_not_write_bytes() {
         let io = parse_io(
             b"rchar: 6990\nwchar: 14\nsyscr: 12\nsyscw: 1\nread_bytes: 4096\n\
               write_bytes: 8192\ncancelled_write_bytes: 1\n",

@@ -1,22 +1,19 @@
 use crate::source::{cgroup::container_of, name_text, parse};
 
-/// What version 2 appends to the path of a zombie whose cgroup was removed:
+/// The suffix that cgroup v2 appends to the path of a zombie whose cgroup was removed:
 /// <https://docs.kernel.org/admin-guide/cgroup-v2.html#processes>.
 const DELETED: &[u8] = b" (deleted)";
 
-/// The cgroup of a process, from `/proc/PID/cgroup`: its path from the root of
-/// the hierarchy.
+/// The path of a process' cgroup in its hierarchy, from `/proc/PID/cgroup`.
 ///
-/// A line of version 1 that names a container goes before that of version 2:
-/// on a host that mounts both, a runtime with the `cgroupfs` driver moves a
-/// container into the version 1 hierarchies only, and `0::` still names the
-/// unit of the daemon. Then version 2, unless that is the root while version 1
-/// has another path. The hierarchies of version 1 are asked in the order in
-/// which they tell most: `name=systemd`, `cpu`, `memory`, any.
+/// A v1 line with the path of a container has priority over the v2 line: on a host that
+/// mounts both, a runtime with the `cgroupfs` driver moves a container only in the v1
+/// hierarchies, and `0::` is still the cgroup of the daemon. Next is v2, unless it is the
+/// root and v1 is not. The order of the v1 hierarchies is `name=systemd`, `cpu`, `memory`,
+/// any other.
 /// <https://docs.kernel.org/admin-guide/cgroup-v2.html#mounting>
 ///
-/// `None` where the file is empty, as of a process that was reaped, or is not
-/// understood.
+/// `None` if the file is empty, as for a process that was reaped, or malformed.
 pub fn parse_cgroup(bytes: &[u8]) -> Option<String> {
     let best = lines(bytes).max_by_key(Line::rank)?;
     Some(best.path)
@@ -24,9 +21,8 @@ pub fn parse_cgroup(bytes: &[u8]) -> Option<String> {
 
 /// The cgroup of a zombie, from `/proc/PID/cgroup`.
 ///
-/// The kernel shows `/` for an exiting task in every hierarchy of version 1,
-/// so only the path of version 2 is of use, and that only if it is not the
-/// root of a host that uses version 1:
+/// The kernel shows `/` for an exiting task in every v1 hierarchy, so only the v2 path is
+/// valid, and only if it is not the root of a host that uses v1:
 /// <https://github.com/torvalds/linux/blob/v6.12/kernel/cgroup/cgroup.c#L6338>.
 pub fn parse_zombie_cgroup(bytes: &[u8]) -> Option<String> {
     let has_version_1 = lines(bytes).any(|line| !line.is_version_2());
@@ -46,12 +42,12 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = Line<'_>> {
 
 impl<'b> Line<'b> {
     fn parse(line: &'b [u8]) -> Option<Self> {
-        // The path may hold colons.
+        // The path may contain colons.
         let mut parts = line.splitn(3, |&byte| byte == b':');
         let (id, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
         parse::number::<u32>(id)?;
-        // A live cgroup whose name ends like this cannot be told from a
-        // removed one; no runtime makes such a name.
+        // A live cgroup with this suffix in its name looks the same; no runtime creates
+        // such a name.
         let path = match controllers {
             b"" => path.strip_suffix(DELETED).unwrap_or(path),
             _ => path,

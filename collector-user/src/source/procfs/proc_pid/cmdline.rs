@@ -1,21 +1,21 @@
 use std::sync::Arc;
 
-/// The arguments of a process, as far as they are shown.
+/// The command line of a process, truncated to a maximum size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cmdline {
-    /// One by one.
+    /// The arguments.
     pub arguments: Vec<Arc<str>>,
-    /// Whether there were more or longer ones.
+    /// Whether the command line was truncated.
     pub truncated: bool,
 }
 
-/// How much of the arguments is shown: a process may have megabytes of them.
+/// The maximum size: a command line may have megabytes.
 const MAX_BYTES: usize = 4096;
 
-/// Parses `/proc/PID/cmdline`: arguments that end with a NUL each.
+/// Parses `/proc/PID/cmdline`: NUL-terminated arguments.
 ///
-/// A process that changed its own title may have left spaces instead of NULs,
-/// or a tail of NULs. A kernel thread and a zombie have none.
+/// A process that has set its title may have spaces instead of NULs, or trailing NULs. It
+/// is empty for a kernel thread and a zombie.
 pub fn parse_cmdline(bytes: &[u8]) -> Cmdline {
     let end = bytes
         .iter()
@@ -36,7 +36,7 @@ pub fn parse_cmdline(bytes: &[u8]) -> Cmdline {
 }
 
 impl Cmdline {
-    /// The arguments in one line, with spaces between them.
+    /// The arguments, joined with spaces.
     pub fn joined(&self) -> Arc<str> {
         self.arguments.join(" ").into()
     }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_end_with_nul_and_may_be_empty() {
+    fn arguments_are_nul_terminated_and_may_be_empty() {
         let cmdline = parse_cmdline(b"sh\0-c\0\0echo a b\0");
         let arguments: Vec<&str> = cmdline.arguments.iter().map(|a| &**a).collect();
         assert_eq!(arguments, ["sh", "-c", "", "echo a b"]);
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_thread_has_none_and_a_rewritten_title_has_one() {
+    fn a_kernel_thread_has_none_and_a_process_title_is_one_argument() {
         assert_eq!(parse_cmdline(b""), Cmdline::default());
         assert_eq!(parse_cmdline(b"\0\0"), Cmdline::default());
         let title = parse_cmdline(b"nginx: worker process\0\0\0\0");
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_megabyte_of_arguments_is_cut() {
+    fn a_megabyte_of_arguments_is_truncated() {
         let cmdline = parse_cmdline(&vec![b'x'; 1 << 20]);
         assert!(cmdline.truncated);
         assert_eq!(cmdline.joined().len(), MAX_BYTES);

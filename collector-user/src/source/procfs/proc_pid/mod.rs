@@ -14,11 +14,11 @@ pub use status::{Status, parse_status};
 
 use crate::source::{SourceError, Tick};
 
-/// The processes that there are, in rising order.
+/// The PIDs in `/proc`, sorted.
 ///
 /// # Errors
 ///
-/// When `/proc` cannot be listed.
+/// When `/proc` cannot be read.
 pub fn list(tick: &Tick) -> Result<Vec<u32>, SourceError> {
     Ok(tick.read_dir("/proc")?.numbered(""))
 }

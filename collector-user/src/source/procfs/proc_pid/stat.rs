@@ -8,54 +8,52 @@ use crate::{
     },
 };
 
-/// What `/proc/PID/stat` says of a process.
+/// The content of `/proc/PID/stat`.
 ///
-/// Times and faults are of all its threads, those that ended included.
+/// Times and faults are sums over all threads, including exited ones.
 /// <https://docs.kernel.org/filesystems/proc.html#process-specific-subdirectories>,
 /// table 1-4.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// Its number.
+    /// The PID.
     pub pid: u32,
-    /// The name of its thread-group leader: at most 15 bytes, without the work
-    /// that the kernel appends to the name of a worker.
+    /// `comm` of the thread-group leader: at most 15 bytes, without the work item that the
+    /// kernel appends to the name of a kworker.
     pub comm: Arc<str>,
-    /// The state of its thread-group leader; `None` for an unknown letter.
+    /// The state of the thread-group leader; `None` for an unknown letter.
     pub state: Option<ProcessState>,
-    /// Its parent; 0 if it has none in this PID namespace.
+    /// The parent PID; 0 if the parent is not in this PID namespace.
     pub ppid: u32,
-    /// Whether it is a thread of the kernel.
+    /// Whether it is a kernel thread.
     pub kernel_thread: bool,
-    /// Page faults that needed no I/O.
+    /// Minor faults.
     pub minor_faults: u64,
-    /// Page faults that needed I/O.
+    /// Major faults.
     pub major_faults: u64,
-    /// Time in user mode, told to a clock tick: 10 ms.
+    /// User time, in steps of a clock tick: 10 ms.
     pub user_ns: u64,
-    /// Time in kernel mode, told to a clock tick: 10 ms.
+    /// System time, in steps of a clock tick: 10 ms.
     pub system_ns: u64,
-    /// How many threads it has: 1 for a zombie, 0 for a process that was
-    /// reaped while the file was read, of which no more than the number, the
-    /// name and the start time is known.
+    /// The number of threads: 1 for a zombie; 0 for a process that was reaped during the
+    /// read, of which only PID, `comm` and start time are valid.
     pub threads: u32,
-    /// When it began: nanoseconds since boot, told to a clock tick.
+    /// Start time: nanoseconds since boot, in steps of a clock tick.
     pub start_time_ns: u64,
-    /// Virtual memory.
+    /// Virtual memory size.
     pub vm_bytes: u64,
-    /// Resident memory, in pages.
+    /// Resident set size, in pages.
     pub rss_pages: u64,
-    /// Changes when the process executes another program.
+    /// Changes at execve(2).
     pub program: ProgramMark,
-    /// How it ended; known of a zombie only, and only with the right to trace
-    /// it.
+    /// The exit status of a zombie; needs permission to ptrace it.
     pub exit_status: Option<ExitStatus>,
 }
 
-/// Where the program of a process lies in memory: its code and its stack.
+/// The addresses of code and stack of a process.
 ///
-/// Address space randomization places them anew at each `execve`, so a change
-/// tells of one. Both are 0 for a process that the reader may not trace, and
-/// for kernel threads.
+/// Address space layout randomization changes them at each execve(2), so that a change
+/// indicates one. Both are 0 without permission to ptrace the process, and for kernel
+/// threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProgramMark {
     start_code: u64,
@@ -63,23 +61,23 @@ pub struct ProgramMark {
 }
 
 impl ProgramMark {
-    /// Whether there is a program, and it may be seen.
+    /// Whether the addresses are known.
     pub const fn is_known(self) -> bool {
         self.start_stack != 0
     }
 
-    /// Whether this is another program than `other`, as far as both are known.
+    /// Whether the addresses differ from `other`; false if either is unknown.
     pub fn differs_from(self, other: Self) -> bool {
         self.is_known() && other.is_known() && self != other
     }
 }
 
-/// How a process ended, as `wait` would tell it.
+/// The exit status of a process, as returned by wait(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExitStatus(i32);
 
 impl ExitStatus {
-    /// What it returned, if no signal ended it.
+    /// The exit code, if the process was not killed by a signal.
     pub const fn code(self) -> Option<u8> {
         match self.signal() {
             None => Some((self.0 >> 8) as u8),
@@ -87,7 +85,7 @@ impl ExitStatus {
         }
     }
 
-    /// The signal that ended it.
+    /// The signal that killed the process.
     pub const fn signal(self) -> Option<u8> {
         match (self.0 & 0x7f) as u8 {
             0 => None,
@@ -95,16 +93,16 @@ impl ExitStatus {
         }
     }
 
-    /// Whether it left a core dump.
+    /// Whether it dumped core.
     pub const fn core_dumped(self) -> bool {
         self.0 & 0x80 != 0
     }
 }
 
-/// `PF_KTHREAD`, in the flags of a task:
+/// `PF_KTHREAD` of the task flags:
 /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/sched.h#L1697>.
 const KERNEL_THREAD: u64 = 0x0020_0000;
-/// `PF_WQ_WORKER`: a worker of a workqueue.
+/// `PF_WQ_WORKER`: a kworker.
 const WORKQUEUE_WORKER: u64 = 0x0000_0020;
 /// `TASK_COMM_LEN`, without the NUL.
 const MAX_COMM_BYTES: usize = 15;
@@ -113,11 +111,9 @@ const MAX_COMM_BYTES: usize = 15;
 ///
 /// # Errors
 ///
-/// When a field up to the resident memory is missing or no number. What comes
-/// later is not needed.
+/// When a field up to `rss` is missing or not a number. Later fields are optional.
 pub fn parse_stat(bytes: &[u8]) -> Result<Stat, ParseError> {
-    // The name may hold anything, spaces and parentheses too, but nothing
-    // after it holds a parenthesis.
+    // `comm` may contain spaces and parentheses; no later field contains a parenthesis.
     let open = bytes.iter().position(|&byte| byte == b'(');
     let close = bytes.iter().rposition(|&byte| byte == b')');
     let (Some(open), Some(close)) = (open, close) else {
@@ -125,11 +121,11 @@ pub fn parse_stat(bytes: &[u8]) -> Result<Stat, ParseError> {
     };
     let comm = bytes
         .get(open + 1..close)
-        .ok_or_else(|| ParseError::bad("comm", bytes, "a name in parentheses"))?;
+        .ok_or_else(|| ParseError::invalid("comm", bytes, "a name in parentheses"))?;
     let pid = parse::field("pid", Some(bytes[..open].trim_ascii()))?;
 
     let mut words = parse::words(&bytes[close + 1..]);
-    // Field numbers are those of the kernel's documentation: the state is 3.
+    // Field numbers are those of proc_pid_stat(5): the state is field 3.
     let state = words.next().ok_or(ParseError::missing("state"))?;
     let ppid = parse::field("ppid", words.next())?;
     let flags: u64 = parse::field("flags", words.nth(9 - 5))?;
@@ -140,7 +136,7 @@ pub fn parse_stat(bytes: &[u8]) -> Result<Stat, ParseError> {
     let threads = parse::field("num_threads", words.nth(20 - 16))?;
     let start_time: u64 = parse::field("start_time", words.nth(22 - 21))?;
     let vm_bytes = parse::field("vsize", words.next())?;
-    // Signed: the kernel may show a little less than none.
+    // Signed: the kernel's counters are approximate and may be negative.
     let rss: i64 = parse::field("rss", words.next())?;
     let start_code = words.nth(26 - 25).and_then(parse::number);
     let start_stack = words.nth(28 - 27).and_then(parse::number);
@@ -167,17 +163,17 @@ pub fn parse_stat(bytes: &[u8]) -> Result<Stat, ParseError> {
         },
         exit_status: None,
     };
-    if stat.has_ended() {
+    if stat.has_exited() {
         stat.exit_status = exit_code.map(ExitStatus);
     }
     Ok(stat)
 }
 
-/// The `comm` of a task, from the name that `/proc` shows.
+/// The `comm` of a task, from the name in `/proc`.
 ///
-/// For kernel threads that is not the same: since Linux 4.18 the work that a
-/// worker is at, or was last at, is appended to its name, as `+WORK` or
-/// `-WORK`, and since 5.17 a name longer than `comm` is shown whole:
+/// They differ for kernel threads: since Linux 4.18 the current or last work item of a
+/// kworker is appended, as `+WORK` or `-WORK`, and since 5.17 a name longer than `comm` is
+/// shown in full:
 /// `proc_task_name()` of
 /// <https://github.com/torvalds/linux/blob/v6.12/fs/proc/array.c#L101> and
 /// `wq_worker_comm()` of
@@ -191,8 +187,8 @@ fn task_comm(shown: &[u8], flags: u64) -> &[u8] {
     if flags & WORKQUEUE_WORKER != 0
         && let Some(name) = shown.strip_prefix(PREFIX)
     {
-        // A rescuer is `kworker/R-` and the name of its workqueue, which may
-        // hold a hyphen; the name is cut below.
+        // A rescuer is `kworker/R-` and the name of its workqueue, which may contain a
+        // hyphen; the name is truncated below.
         let is_rescuer = name.starts_with(b"R-");
         let end = name
             .iter()
@@ -203,10 +199,10 @@ fn task_comm(shown: &[u8], flags: u64) -> &[u8] {
 }
 
 impl Stat {
-    /// Whether the process has ended, all its threads included.
-    pub fn has_ended(&self) -> bool {
-        let ended = matches!(self.state, Some(ProcessState::Zombie | ProcessState::Dead));
-        ended && self.threads <= 1
+    /// Whether all threads of the process have exited.
+    pub fn has_exited(&self) -> bool {
+        let is_zombie = matches!(self.state, Some(ProcessState::Zombie | ProcessState::Dead));
+        is_zombie && self.threads <= 1
     }
 }
 
@@ -225,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn each_field_is_found_in_its_place() {
+    fn every_field_is_parsed() {
         let stat = parse_stat(&line("cat", "S")).unwrap();
         assert_eq!(stat.pid, 42);
         assert_eq!(&*stat.comm, "cat");
@@ -244,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_may_hold_spaces_parentheses_and_bytes_that_are_not_utf8() {
+    fn comm_may_contain_spaces_parentheses_and_bytes_that_are_not_utf8() {
         let stat = parse_stat(&line("a) R 1 (b", "S")).unwrap();
         assert_eq!(&*stat.comm, "a) R 1 (b");
         let mut bytes = line("x", "S");
@@ -253,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_kernel_thread_is_its_comm_whatever_it_works_on() {
+    fn comm_of_a_kworker_does_not_depend_on_its_work_item() {
         let comm = |shown: &str, flags: u64| {
             let text = String::from_utf8(line(shown, "I")).unwrap();
             let text = text.replace(" 4194560 ", &format!(" {flags} "));
@@ -275,13 +271,13 @@ mod tests {
             comm("rcu_tasks_rude_kthread", KERNEL_THREAD),
             "rcu_tasks_rude_"
         );
-        // Anybody can be called so.
+        // Any process can have this name.
         assert_eq!(comm("kworker/0:1-x", 0), "kworker/0:1-x");
         assert_eq!(comm("jbd2/vda1-8", KERNEL_THREAD), "jbd2/vda1-8");
     }
 
     #[test]
-    fn a_zombie_with_no_other_thread_tells_how_it_ended() {
+    fn a_zombie_without_other_threads_has_an_exit_status() {
         let mut text = String::from_utf8(line("sh", "Z")).unwrap();
         assert_eq!(parse_stat(text.as_bytes()).unwrap().exit_status, None);
         text = text.replace(" 20 0 4 0 ", " 20 0 1 0 ");
@@ -293,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_off_is_an_error_that_names_the_field() {
+    fn a_truncated_line_is_an_error_with_the_field() {
         let whole = line("cat", "S");
         let error = parse_stat(&whole[..20]).unwrap_err();
         assert!(error.to_string().contains("flags"), "{error}");

@@ -1,18 +1,18 @@
 use crate::source::parse::{self, ParseError};
 
-/// What `/proc/PID/status` says of a process, beyond `/proc/PID/stat`.
+/// Fields of `/proc/PID/status` that `/proc/PID/stat` does not have.
 ///
 /// <https://docs.kernel.org/filesystems/proc.html#process-specific-subdirectories>,
 /// table 1-2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// The effective user.
+    /// The effective user ID.
     pub uid: Option<u32>,
-    /// Resident memory; a kernel thread has none.
+    /// Resident set size; `None` for a kernel thread.
     pub rss_bytes: Option<u64>,
-    /// Switches of the leading thread because it went to sleep.
+    /// Voluntary context switches of the thread-group leader.
     pub voluntary_switches: Option<u64>,
-    /// Switches of the leading thread although it could have gone on.
+    /// Involuntary context switches of the thread-group leader.
     pub involuntary_switches: Option<u64>,
 }
 
@@ -20,7 +20,7 @@ pub struct Status {
 ///
 /// # Errors
 ///
-/// When a value that is there is no number.
+/// When the value of a known line is not a number.
 pub fn parse_status(bytes: &[u8]) -> Result<Status, ParseError> {
     let mut status = Status::default();
     for (line_number, line) in parse::lines(bytes) {
@@ -71,18 +71,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_unknown_and_what_is_wrong_is_named() {
+    fn missing_lines_are_unknown_and_invalid_values_are_errors() {
         assert_eq!(parse_status(b"").unwrap(), Status::default());
         let error = parse_status(b"Name:\tx\nUid:\t1\tnobody\n").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 2: effective Uid is \"nobody\", not a number that fits"
+            "line 2: effective Uid is \"nobody\", not a number in range"
         );
     }
 
     #[test]
-    fn a_name_cannot_pass_for_another_line() {
-        // The kernel writes a line end in a name as `\n`, two characters.
+    fn comm_cannot_inject_a_line() {
+        // The kernel escapes a line feed in `comm` as `\n`, two characters.
         let status = parse_status(b"Name:\tx\\nUid:\t9\t9\nUid:\t1\t2\t3\t4\n").unwrap();
         assert_eq!(status.uid, Some(2));
     }
