@@ -1,5 +1,4 @@
-//! A metric of one's own, on the same bus as the others: how many files are
-//! open on this host.
+//! An own metric on the same bus as the others: the open files of this host.
 //!
 //! `cargo run --package collector --example own_metric`
 
@@ -7,40 +6,28 @@ use std::time::Duration;
 
 use collector::{
     bus::{Bus, every},
-    collector::{CollectError, Collector, LoadAvgCollector},
-    metric::{Kind, MetricInfo, Reading, Tier},
+    collectors::{CollectError, Collector, LoadAvgCollector},
+    metric::Reading,
     source::Tick,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// How many files are open, and how many may be.
-#[derive(Debug, Serialize)]
+/// Open files of this host.
+#[derive(Clone, Debug, Serialize, Deserialize, Reading)]
+#[metric(name = "open_files", tier = "system", sources("/proc/sys/fs/file-nr"))]
 struct OpenFiles {
+    /// Open files (struct file) of all processes.
+    #[field(1)]
     open: u64,
+    /// Their limit (`fs.file-max`).
+    #[field(2)]
     limit: u64,
-}
-
-impl Reading for OpenFiles {
-    const METRIC: MetricInfo = MetricInfo {
-        name: "open_files",
-        tier: Tier::System,
-        kind: Kind::State,
-        help: "How many files are open on this host, and how many may be",
-    };
-
-    fn heap_bytes(&self) -> usize {
-        0
-    }
 }
 
 struct OpenFilesCollector;
 
 impl Collector for OpenFilesCollector {
     type Reading = OpenFiles;
-
-    fn sources(&self) -> &'static [&'static str] {
-        &["/proc/sys/fs/file-nr"]
-    }
 
     fn collect(&mut self, tick: &Tick) -> Result<OpenFiles, CollectError> {
         let content = tick.read("/proc/sys/fs/file-nr")?;

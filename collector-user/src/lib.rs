@@ -12,9 +12,12 @@
 // They panic when the text cannot be written.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+// So that the derive macros name this crate alike inside and outside of it.
+extern crate self as collector;
+
 pub mod agent;
 pub mod bus;
-pub mod collector;
+pub mod collectors;
 pub mod config;
 pub mod export;
 pub mod manager;

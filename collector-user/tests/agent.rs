@@ -14,7 +14,7 @@ use std::{
 use collector::{
     agent::{Agent, BackendChoice},
     bus::{Ended, RecvError, SnapshotRequest, SubscribeOptions, Subscription, every},
-    collector::{CollectError, Collector},
+    collectors::{CollectError, Collector},
     metric::{Kind, LoadAvg, MetricInfo, ProcessEvent, Reading, Sample, Status, Tier},
     source::Tick,
 };

@@ -95,15 +95,15 @@ fn a_hidden_disk_is_a_path_of_another_one() {
 fn a_volume_on_two_partitions_holds_their_disk_once() {
     let disks = reading("disk-holders", "disk_info");
     let sda = row(&disks["disks"], "name", &"sda".into());
-    assert_eq!(sda["held_by"], json!(["dm-0"]));
+    assert_eq!(sda["upper"], json!(["dm-0"]));
     for partition in sda["partitions"].as_array().unwrap() {
-        assert_eq!(partition["held_by"], json!(["dm-0"]));
+        assert_eq!(partition["upper"], json!(["dm-0"]));
     }
     let aoe = row(&disks["disks"], "name", &"etherd/e1.1".into());
-    assert_eq!(aoe["held_by"], json!(["dm-1"]));
+    assert_eq!(aoe["upper"], json!(["dm-1"]));
     assert_eq!(aoe["partitions"][0]["name"], "etherd/e1.1p1");
     let volume = row(&disks["disks"], "name", &"dm-1".into());
-    assert_eq!(volume["made_of"], json!(["etherd/e1.1p1"]));
+    assert_eq!(volume["lower"], json!(["etherd/e1.1p1"]));
 }
 
 #[test]

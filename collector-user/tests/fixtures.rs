@@ -9,7 +9,7 @@
 mod trees;
 
 use collector::{
-    collector::{
+    collectors::{
         Collector as _, CpuInfoCollector, DiskInfoCollector, MemoryInfoCollector,
         NetworkInfoCollector, SystemInfoCollector,
         procfs::{ProcfsCpuStats, ProcfsProcessStats},
@@ -203,11 +203,11 @@ fn disks_are_found_with_what_they_are_made_of() {
     assert_eq!(sda.vendor.as_deref(), Some("EXAMPLE"));
     assert_eq!(sda.scheduler.as_deref(), Some("mq-deadline"));
     assert_eq!(sda.rotational, Some(true));
-    assert_eq!(sda.held_by, ["md0".into()]);
+    assert_eq!(sda.upper, ["md0".into()]);
     let md = disk(&disks, "md0");
     assert_eq!(md.raid_level.as_deref(), Some("raid1"));
-    assert_eq!(md.made_of, ["sda1".into(), "sdb1".into()]);
-    assert_eq!(md.held_by, ["dm-0".into()]);
+    assert_eq!(md.lower, ["sda1".into(), "sdb1".into()]);
+    assert_eq!(md.upper, ["dm-0".into()]);
     assert_eq!(md.pci_address, None);
     assert_eq!(
         disk(&disks, "dm-0").mapper_name.as_deref(),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use collector::{
-    collector::{Collector, CollectorSet, add_procfs, add_tiers_1_and_2},
+    collectors::{Collector, CollectorSet, add_procfs, add_tiers_1_and_2},
     metric::Reading,
     source::Sources,
 };

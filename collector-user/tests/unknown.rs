@@ -8,7 +8,7 @@
 use std::{fs, path::Path};
 
 use collector::{
-    collector::{
+    collectors::{
         Collector as _, CpuInfoCollector, DiskInfoCollector, NetworkInfoCollector,
         SystemInfoCollector,
     },
@@ -175,7 +175,7 @@ fn what_a_disk_does_not_know_of_itself_is_null() {
     assert_eq!((found.size_bytes, found.logical_block_bytes), (None, None));
     assert_eq!((found.serial, found.wwid), (None, None));
     assert_eq!((found.model, found.vendor), (None, None));
-    assert_eq!((found.queue_depth, found.rotational), (None, None));
+    assert_eq!((found.nr_requests, found.rotational), (None, None));
 }
 
 #[test]

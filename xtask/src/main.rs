@@ -5,8 +5,10 @@ mod architecture;
 mod bench;
 mod command;
 mod ebpf;
+mod generate;
 mod lint;
 mod noise;
+mod recipe;
 mod retry;
 mod run;
 mod setup;
@@ -39,6 +41,8 @@ enum Task {
     TestVm(vm::TestVm),
     Bench(bench::Bench),
     Lint(lint::Lint),
+    Generate(generate::Generate),
+    Recipe(recipe::Recipe),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +55,8 @@ fn main() -> ExitCode {
         Task::TestVm(task) => task.run(),
         Task::Bench(task) => task.run(),
         Task::Lint(lint::Lint {}) => lint::Lint::run(),
+        Task::Generate(generate::Generate {}) => generate::Generate::run(),
+        Task::Recipe(recipe::Recipe {}) => recipe::Recipe::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

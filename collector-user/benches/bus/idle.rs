@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use collector::{
     bus::{Bus, BusBuilder, every, testing::MockCollector},
-    collector::{add_procfs, add_tiers_1_and_2},
+    collectors::{add_procfs, add_tiers_1_and_2},
 };
 
 use crate::{allocations, cpu, reading::Empty};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use collector::{
     bus::{Bus, Mode, SnapshotRequest, every, testing::TestClock},
-    collector::{add_procfs, add_tiers_1_and_2},
+    collectors::{add_procfs, add_tiers_1_and_2},
     metric::Tier,
 };
 

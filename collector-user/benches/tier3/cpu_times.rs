@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use collector::{
-    collector::{Collector, ebpf, procfs},
+    collectors::{Collector, ebpf, procfs},
     metric::CpuStats,
     source::Sources,
 };

@@ -1,7 +1,7 @@
 use std::marker::PhantomData;
 
 use crate::{
-    collector::{CollectError, Collector},
+    collectors::{CollectError, Collector},
     metric::Reading,
     source::Tick,
 };

@@ -3,7 +3,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use super::{Agent, BackendChoice, StartError};
 use crate::{
     bus::{BusBuilder, Mode},
-    collector::Collector,
+    collectors::Collector,
     metric::{MetricInfo, Reading, UnknownMetric, find},
     source::ebpf::LoadOptions,
 };

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     bus::WeakPublisher,
-    collector::procfs::ProcessPoller,
+    collectors::procfs::ProcessPoller,
     metric::ProcessEvent,
     source::{Sources, ebpf::EventSink},
 };

@@ -1,7 +1,7 @@
 use super::{MetricRow, absent::Absent, backend::Accounting, builder::OwnCollector};
 use crate::{
     bus::{Bus, BusBuilder},
-    collector::{
+    collectors::{
         Collector, CollectorSet, add_procfs, add_tiers_1_and_2,
         ebpf::{CpuStatsCollector, ProcessStatsCollector, SchedLatencyCollector},
         procfs::ProcessPoller,

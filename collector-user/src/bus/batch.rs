@@ -17,7 +17,7 @@ use super::{
     topic::{Recipients, Topic, YieldedBy},
 };
 use crate::{
-    collector::{CollectError, Cost},
+    collectors::{CollectError, Cost},
     metric::AnyReading,
     source::{Tick, Timestamp},
 };

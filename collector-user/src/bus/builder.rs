@@ -6,7 +6,7 @@ use super::{
     budget, core::Core, handle::Bus, modes::Mode, options, scheduler, sync::lock, topic::Topic,
 };
 use crate::{
-    collector::Collector,
+    collectors::Collector,
     metric::{Backend, Reading},
     source::{Clock, Sources, SystemClock},
 };
@@ -212,7 +212,7 @@ fn set_paces(topics: &mut [Topic], paces: Vec<(String, Duration)>) -> Result<(),
     Ok(())
 }
 
-impl crate::collector::CollectorSet for BusBuilder {
+impl crate::collectors::CollectorSet for BusBuilder {
     fn add<C: Collector>(self, collector: C) -> Self {
         self.collector(collector)
     }

@@ -1,6 +1,6 @@
 //! The collection bus: one owner of every collector, many subscribers.
 //!
-//! A [`Bus`] is the only one that calls a [`Collector`](crate::collector::Collector).
+//! A [`Bus`] is the only one that calls a [`Collector`](crate::collectors::Collector).
 //! A metric that nobody wants is not collected; else the fastest live
 //! subscription sets its pace. Due times are multiples of the interval on the
 //! monotonic clock, so metrics that are due together are collected through one
@@ -11,7 +11,7 @@
 //! use std::time::Duration;
 //! use collector::{bus::{Bus, every}, metric::CpuStats, source::Sources};
 //!
-//! # async fn example(collector: impl collector::collector::Collector<Reading = CpuStats>)
+//! # async fn example(collector: impl collector::collectors::Collector<Reading = CpuStats>)
 //! # -> Result<(), Box<dyn std::error::Error>> {
 //! let bus = Bus::builder()
 //!     .sources(Sources::live())

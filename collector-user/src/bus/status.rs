@@ -12,7 +12,7 @@ use super::{
     topic::{Topic, YieldedBy},
 };
 use crate::{
-    collector::Cost,
+    collectors::Cost,
     metric::{Backend, Kind, Tier},
     source::SourceStats,
 };

@@ -39,7 +39,7 @@ use std::{
 
 use super::{Clock, Timestamp, sync::lock};
 use crate::{
-    collector::{CollectError, Collector, Cost},
+    collectors::{CollectError, Collector, Cost},
     metric::Reading,
     source::Tick,
 };

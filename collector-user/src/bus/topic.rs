@@ -18,7 +18,7 @@ use super::{
     taken::Taken,
 };
 use crate::{
-    collector::{CollectError, Collector, Cost},
+    collectors::{CollectError, Collector, Cost},
     metric::{AnyReading, AnySample, Backend, MetricInfo, Missed, Reading, Sample, Status},
     source::{Tick, Timestamp},
 };

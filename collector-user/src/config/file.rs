@@ -7,7 +7,7 @@ use super::{
     error::HOST_NAMES,
 };
 use crate::{
-    collector::FLOOR,
+    collectors::FLOOR,
     metric::{UnknownMetric, nearest},
 };
 

@@ -68,7 +68,7 @@ const TARGETS: &[&str] = &[
     "collector::agent",
     "collector::bus",
     "collector::cli",
-    "collector::collector",
+    "collector::collectors",
     "collector::config",
     "collector::export",
     "collector::hardware",

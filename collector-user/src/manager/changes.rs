@@ -1,15 +1,20 @@
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde_json::Value;
 
-/// A difference between two snapshots of the same data.
+use crate::metric::schema::RecordInfo;
+
+/// A difference between two snapshots of the same metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
-    /// Where: `disk_info.disks[sda].size_bytes`.
+    /// The path of the value: `disk_info.disks[sda].size_bytes`.
     pub path: String,
-    /// What was there; `None` if nothing was.
+    /// The value before; `None` if it was added.
     pub before: Option<Value>,
-    /// What is there; `None` if nothing is.
+    /// The value after; `None` if it was removed.
     pub after: Option<Value>,
 }
 
@@ -26,31 +31,52 @@ impl fmt::Display for Change {
     }
 }
 
-/// What changed from one value to another, in the order of the paths.
+/// The changes from one value to another, in the order of their paths.
 ///
-/// A row of a list is known by its name or its number if it has one, else by
-/// its place, so that a disk that is taken out does not change all the disks
-/// after it.
-pub fn changes(path: &str, before: &Value, after: &Value) -> Vec<Change> {
+/// `record` declares the fields of both. A row of a list is identified by its
+/// keys, so that a disk that is removed does not change all disks after it; by
+/// its index where its keys are not declared, or are not unique.
+pub fn changes(
+    path: &str,
+    record: Option<&'static RecordInfo>,
+    before: &Value,
+    after: &Value,
+) -> Vec<Change> {
     let mut found = Vec::new();
-    compare(path, Some(before), Some(after), &mut found);
+    compare(path, record, Some(before), Some(after), &mut found);
     found
 }
 
-fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<Change>) {
+/// A part of a value: what follows its path, and the declaration of its fields.
+type Child<'v> = (String, Option<&'static RecordInfo>, &'v Value);
+
+fn compare(
+    path: &str,
+    record: Option<&'static RecordInfo>,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    found: &mut Vec<Change>,
+) {
     if before == after {
         return;
     }
-    match (before.map(children), after.map(children)) {
-        (Some(Some(before)), Some(Some(after))) => {
-            let keys: BTreeSet<&String> = before.iter().chain(&after).map(|(key, _)| key).collect();
-            for key in keys {
-                let of = |side: &[(String, &Value)]| -> Option<Value> {
-                    let child = side.iter().find(|(other, _)| other == key);
-                    child.map(|(_, value)| (*value).clone())
+    let before_parts = before.and_then(|value| children(record, value));
+    let after_parts = after.and_then(|value| children(record, value));
+    match (before_parts, after_parts) {
+        (Some(before), Some(after)) => {
+            let keys: BTreeMap<&String, _> = before
+                .iter()
+                .chain(&after)
+                .map(|(key, record, _)| (key, *record))
+                .collect();
+            for (key, record) in keys {
+                let of = |side: &[Child<'_>]| -> Option<Value> {
+                    let child = side.iter().find(|(other, ..)| other == key);
+                    child.map(|(.., value)| (*value).clone())
                 };
                 let path = format!("{path}{key}");
-                compare(&path, of(&before).as_ref(), of(&after).as_ref(), found);
+                let (before, after) = (of(&before), of(&after));
+                compare(&path, record, before.as_ref(), after.as_ref(), found);
             }
         }
         _ => found.push(Change {
@@ -61,41 +87,47 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mu
     }
 }
 
-/// The parts of a value, by what follows its path; `None` if it has none.
-fn children(value: &Value) -> Option<Vec<(String, &Value)>> {
+/// The parts of a value; `None` if it has none.
+fn children<'v>(record: Option<&'static RecordInfo>, value: &'v Value) -> Option<Vec<Child<'v>>> {
     match value {
-        Value::Object(fields) => Some(
-            fields
-                .iter()
-                .map(|(name, value)| (format!(".{name}"), value))
-                .collect(),
-        ),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| {
+                let field = record.and_then(|record| record.field(name));
+                let inner = field.and_then(|(_, field)| field.record());
+                (format!(".{name}"), inner, value)
+            });
+            Some(fields.collect())
+        }
         Value::Array(rows) => {
-            let names: Vec<String> = rows.iter().enumerate().map(name_of).collect();
+            let names: Vec<String> = rows
+                .iter()
+                .enumerate()
+                .map(|(index, row)| key_of(record, row).unwrap_or_else(|| index.to_string()))
+                .collect();
             let unique: BTreeSet<&String> = names.iter().collect();
             let is_unique = unique.len() == names.len();
-            let named = rows.iter().enumerate().zip(names);
-            Some(
-                named
-                    .map(|((index, row), name)| {
-                        let name = if is_unique { name } else { index.to_string() };
-                        (format!("[{name}]"), row)
-                    })
-                    .collect(),
-            )
+            let rows = rows.iter().zip(names).enumerate();
+            let rows = rows.map(|(index, (row, name))| {
+                let name = if is_unique { name } else { index.to_string() };
+                (format!("[{name}]"), record, row)
+            });
+            Some(rows.collect())
         }
         _ => None,
     }
 }
 
-fn name_of((index, row): (usize, &Value)) -> String {
-    const IDENTITIES: [&str; 4] = ["name", "cpu", "node", "id"];
-    let identity = IDENTITIES.iter().find_map(|field| match row.get(field)? {
-        Value::String(name) => Some(name.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    });
-    identity.unwrap_or_else(|| index.to_string())
+/// The keys of a row; `None` if it has none.
+fn key_of(record: Option<&'static RecordInfo>, row: &Value) -> Option<String> {
+    let keys = record?
+        .keys()
+        .filter_map(|(_, key)| match row.get(key.name)? {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            value => Some(value.to_string()),
+        });
+    let keys: Vec<String> = keys.collect();
+    (!keys.is_empty()).then(|| keys.join(" "))
 }
 
 #[cfg(test)]
@@ -103,9 +135,43 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::metric::{Record, schema::Record as _};
+
+    /// What the tests compare.
+    #[derive(Record)]
+    struct Machine {
+        /// Disks.
+        #[field(1)]
+        disks: Vec<Disk>,
+        /// CPUs.
+        #[field(2)]
+        cpus: Vec<Cpu>,
+    }
+
+    /// One of them.
+    #[derive(Record)]
+    struct Disk {
+        /// Its name.
+        #[field(1, key)]
+        name: std::sync::Arc<str>,
+        /// A value.
+        #[field(2)]
+        v: u64,
+    }
+
+    /// One of them.
+    #[derive(Record)]
+    struct Cpu {
+        /// Its number.
+        #[field(1, key)]
+        cpu: u32,
+        /// A value.
+        #[field(2)]
+        mhz: u64,
+    }
 
     fn texts(before: &Value, after: &Value) -> Vec<String> {
-        let changes = changes("m", before, after);
+        let changes = changes("m", Some(&Machine::INFO), before, after);
         changes.iter().map(Change::to_string).collect()
     }
 
@@ -141,8 +207,8 @@ mod tests {
 
     #[test]
     fn rows_that_share_a_name_are_known_by_their_place() {
-        let before = json!([{ "name": "x", "v": 1 }, { "name": "x", "v": 2 }]);
-        let after = json!([{ "name": "x", "v": 1 }, { "name": "x", "v": 3 }]);
-        assert_eq!(texts(&before, &after), ["changed m[1].v: 2 → 3"]);
+        let before = json!({ "disks": [{ "name": "x", "v": 1 }, { "name": "x", "v": 2 }] });
+        let after = json!({ "disks": [{ "name": "x", "v": 1 }, { "name": "x", "v": 3 }] });
+        assert_eq!(texts(&before, &after), ["changed m.disks[1].v: 2 → 3"]);
     }
 }

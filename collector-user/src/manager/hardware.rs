@@ -82,7 +82,8 @@ fn take_in(known: &mut BTreeMap<&'static str, Value>, snapshot: &Snapshot) -> Ve
             }
         };
         if let Some(before) = known.get(name) {
-            found.extend(changes(name, before, &after));
+            let record = data.schema().map(|schema| schema.record);
+            found.extend(changes(name, record, before, &after));
         }
         known.insert(name, after);
     }

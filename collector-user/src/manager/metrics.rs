@@ -235,7 +235,7 @@ async fn keep(
 mod tests {
     use super::*;
     use crate::{
-        collector::{CollectError, Collector},
+        collectors::{CollectError, Collector},
         metric::{CpuStats, LoadAvg, Reading},
         source::Tick,
     };

@@ -1,29 +1,41 @@
-use super::{
-    CpuInfo, CpuStats, DiskInfo, LoadAvg, MemoryInfo, MemoryStats, MetricInfo, NetworkInfo,
-    ProcessEvent, ProcessStats, Reading, SchedLatency, SystemInfo,
-};
+use serde::de::DeserializeOwned;
 
-/// Every metric that this version knows, by tier and name.
-pub const CATALOG: &[&MetricInfo] = &[
-    &CpuInfo::METRIC,
-    &DiskInfo::METRIC,
-    &MemoryInfo::METRIC,
-    &NetworkInfo::METRIC,
-    &SystemInfo::METRIC,
-    &LoadAvg::METRIC,
-    &MemoryStats::METRIC,
-    &CpuStats::METRIC,
-    &ProcessEvent::METRIC,
-    &ProcessStats::METRIC,
-    &SchedLatency::METRIC,
-];
+use super::{CATALOG, MetricInfo, Reading};
+
+/// Declares the readings: exports each, and makes the catalogue of their
+/// metrics.
+macro_rules! readings {
+    ($(pub use $module:ident::$reading:ident;)+) => {
+        $(pub use $module::$reading;)+
+
+        /// Every metric that this build knows, by tier and name.
+        pub const CATALOG: &[&MetricInfo] = &[$(&<$reading as Reading>::METRIC),+];
+
+        /// The declarations of the fields of those metrics.
+        pub const SCHEMAS: &[Option<&'static MetricSchema>] =
+            &[$(<$reading as Reading>::SCHEMA),+];
+
+        /// Visits the type of each reading of the catalogue.
+        pub fn visit_readings(visitor: &mut impl ReadingVisitor) {
+            $(visitor.visit::<$reading>();)+
+        }
+    };
+}
+pub(super) use readings;
+
+/// What is done for the type of each reading: see
+/// [`visit_readings`](super::visit_readings).
+pub trait ReadingVisitor {
+    /// Called once for each type.
+    fn visit<R: Reading + DeserializeOwned>(&mut self);
+}
 
 /// The metric of this name.
 pub fn find(name: &str) -> Option<&'static MetricInfo> {
     CATALOG.iter().copied().find(|metric| metric.name == name)
 }
 
-/// Why a name is not that of a metric, and which was perhaps meant.
+/// There is no metric of this name; the message suggests the nearest one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "there is no metric {name:?}{} the metrics are {}",
@@ -31,7 +43,7 @@ pub fn find(name: &str) -> Option<&'static MetricInfo> {
     names()
 )]
 pub struct UnknownMetric {
-    /// The name that was asked for.
+    /// The unknown name.
     pub name: String,
 }
 
@@ -47,7 +59,7 @@ fn names() -> String {
     names.join(", ")
 }
 
-/// The candidate that is most like `word`, if one is like it at all.
+/// The candidate nearest to `word` by Jaro-Winkler similarity, if one is near.
 pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,

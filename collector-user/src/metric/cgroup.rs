@@ -2,76 +2,51 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Container,
-    heap::{OwnedBytes, owned_bytes},
-};
+use super::{Choice, Container, Record, process_counters};
 
-/// What the processes of one cgroup used while they were in it, those that
-/// ended included.
+/// What the processes of one cgroup used while they were in it, exited ones included.
 ///
-/// A process counts where its leading thread is, and in no other cgroup: not
-/// in those above. Of a process that was there before the collector, all that
-/// it ever used counts where it was found. So the rows of all kinds add up to
-/// the processes and `exited`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A process counts in the cgroup of its thread-group leader only, not in its ancestors. For a
+/// process that ran before the collector started, all that it ever used counts in the cgroup where
+/// it was found. So the rows of all kinds add up to the processes and `exited`.
+#[process_counters]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
 pub struct Cgroup {
     /// What this row stands for.
+    #[field(14, key)]
     pub kind: CgroupKind,
-    /// The kernel's number of the cgroup: the inode of its folder. `None` if
-    /// it is not in the hierarchy of version 2, or that is not known.
+    /// cgroup v2 ID: the inode number of its directory (kernfs). `None` outside of the v2
+    /// hierarchy, or where it is unknown.
+    #[field(15, key)]
     pub id: Option<u64>,
-    /// Its path from the root of the hierarchy. `None` if the cgroup was gone
-    /// before it could be looked up.
+    /// Path from the root of the hierarchy. `None` if the cgroup was removed before its path could
+    /// be read.
+    #[field(16, key)]
     pub path: Option<Arc<str>>,
-    /// What the path tells of its container or service.
+    /// Its container or service, from the path.
+    #[field(17)]
     pub container: Option<Arc<Container>>,
-    /// How many live processes are in it.
+    /// Live processes in it.
+    #[field(18)]
     pub processes: u64,
-    /// Their time on a CPU.
-    pub cpu_ns: Option<u64>,
-    /// The part of it in user mode.
-    pub user_ns: Option<u64>,
-    /// The part of it in kernel mode.
-    pub system_ns: Option<u64>,
-    /// Their wait for a CPU.
-    pub runqueue_ns: Option<u64>,
-    /// Their off-CPU time in sleep: the sum of the two kinds that follow. eBPF
-    /// only.
-    pub blocked_ns: Option<u64>,
-    /// Their time in interruptible sleep. eBPF only.
-    pub interruptible_sleep_ns: Option<u64>,
-    /// Their time in uninterruptible sleep. eBPF only.
-    pub uninterruptible_sleep_ns: Option<u64>,
-    /// Their voluntary switches.
-    pub voluntary_switches: Option<u64>,
-    /// Their involuntary switches.
-    pub involuntary_switches: Option<u64>,
-    /// Their minor page faults.
-    pub minor_faults: Option<u64>,
-    /// Their major page faults.
-    pub major_faults: Option<u64>,
 }
 
-/// What a row of cgroups stands for. There is at most one row of each kind
-/// but the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What a row of cgroups stands for. There is at most one row of each kind but the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Choice)]
 #[serde(rename_all = "snake_case")]
 pub enum CgroupKind {
     /// One cgroup.
     #[default]
+    #[value(1)]
     Cgroup,
-    /// All cgroups that came when there were as many rows as may be.
+    /// All cgroups beyond the limit of rows.
+    #[value(2)]
     Other,
-    /// All cgroups that had rows and have been removed since.
+    /// All cgroups that had a row and have been removed.
+    #[value(3)]
     Removed,
-    /// The processes whose cgroup is not known, or not yet: once it is, what
-    /// they used counts there, so this row alone may shrink.
+    /// Processes whose cgroup is unknown, or not known yet: once it is known, their use counts
+    /// there, so this row alone may shrink.
+    #[value(4)]
     Unknown,
-}
-
-impl OwnedBytes for Arc<Cgroup> {
-    fn owned_bytes(&self) -> usize {
-        size_of::<Cgroup>() + 2 * size_of::<usize>() + owned_bytes!(self; path, container)
-    }
 }

@@ -2,49 +2,59 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::heap::{OwnedBytes, owned_bytes};
+use super::{Choice, Record};
 
-/// What the path of a cgroup tells of the container, or of the service, that
-/// the processes in it belong to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The container or service of a process, from the path of its cgroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Record)]
 pub struct Container {
-    /// The container runtime, where the path names it.
+    /// Container runtime, where the path names it.
+    #[field(1)]
     pub runtime: Option<ContainerRuntime>,
-    /// The identifier of the container, of nested ones the innermost: mostly 64
-    /// hexadecimal digits; of LXC and systemd-nspawn its name.
+    /// Container ID, of the innermost container: mostly 64 hexadecimal digits; the name for LXC and
+    /// systemd-nspawn.
+    #[field(2)]
     pub container_id: Option<Arc<str>>,
-    /// The identifier of the Kubernetes pod, as the API server has it. Of
-    /// nested ones the innermost.
+    /// Kubernetes pod UID, as the API server has it, of the innermost pod.
+    #[field(3)]
     pub pod_uid: Option<Arc<str>>,
-    /// The innermost systemd unit: a service or a scope.
+    /// Innermost systemd unit: a service or a scope.
+    #[field(4)]
     pub unit: Option<Arc<str>>,
 }
 
-/// A container runtime that names its cgroups after itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A container runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Choice)]
 #[serde(rename_all = "kebab-case")]
 pub enum ContainerRuntime {
     /// Docker.
+    #[value(1)]
     Docker,
     /// containerd, by Kubernetes or by nerdctl.
+    #[value(2)]
     Containerd,
     /// CRI-O.
     #[serde(rename = "cri-o")]
+    #[value(3)]
     CriO,
     /// Podman.
+    #[value(4)]
     Podman,
     /// LXC, Incus or LXD.
+    #[value(5)]
     Lxc,
     /// systemd-nspawn.
+    #[value(6)]
     SystemdNspawn,
-    /// BuildKit, for a step of a build.
+    /// BuildKit: a build step.
+    #[value(7)]
     Buildkit,
     /// Garden, of Cloud Foundry.
+    #[value(8)]
     Garden,
 }
 
 impl ContainerRuntime {
-    /// Its name, as JSON has it.
+    /// Its name in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Docker => "docker",
@@ -56,17 +66,5 @@ impl ContainerRuntime {
             Self::Buildkit => "buildkit",
             Self::Garden => "garden",
         }
-    }
-}
-
-impl OwnedBytes for Container {
-    fn owned_bytes(&self) -> usize {
-        owned_bytes!(self; container_id, pod_uid, unit)
-    }
-}
-
-impl OwnedBytes for Arc<Container> {
-    fn owned_bytes(&self) -> usize {
-        size_of::<Container>() + 2 * size_of::<usize>() + Container::owned_bytes(self)
     }
 }

@@ -1,97 +1,139 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, MetricInfo, Reading, Tier};
+use super::{Reading, Record};
 
-/// What each CPU did since the machine started.
+/// Time in each state, context switches and wakeups, per CPU.
 ///
-/// Sources: `/proc/stat`; with the eBPF backend the counters from which the
-/// kernel makes that file, to the nanosecond, and the scheduler's tracepoints.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Source: `/proc/stat`; with the eBPF backend the kernel counters behind that file, in
+/// nanoseconds, and the scheduler tracepoints.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Reading)]
+#[metric(
+    name = "cpu_stats",
+    tier = "fast",
+    prefix = "host",
+    sources("/proc/stat")
+)]
 pub struct CpuStats {
-    /// One row for each CPU that is online, in the order of their numbers.
+    /// One row per online CPU, by number.
+    #[field(1)]
     pub cpus: Vec<CpuTimes>,
-    /// The sum of all CPUs, those included that have gone offline.
+    /// The sum over all CPUs, those included that have gone offline.
+    #[field(2)]
+    #[series(skip)]
     pub total: CpuTimes,
-    /// Processes and threads made since the machine started.
+    /// Processes and threads created since boot.
+    #[field(3, counter)]
     pub forks: Option<u64>,
-    /// Tasks that are running or wait for a CPU.
+    /// Runnable tasks: on a CPU or on a run queue.
+    #[field(4)]
+    #[series("tasks_running")]
     pub procs_running: Option<u64>,
     /// Tasks in uninterruptible sleep.
+    #[field(5)]
+    #[series("tasks_blocked")]
     pub procs_blocked: Option<u64>,
-    /// Records of lifecycle events that the kernel side could not hand over,
-    /// because the ring buffer was full. eBPF only.
+    /// Lifecycle events that found no room in the ring buffer.
+    #[field(6, counter)]
+    #[series("collector_events_dropped_total")]
     pub events_dropped: Option<u64>,
-    /// Threads for which the kernel side had no free record: their time is in
-    /// `unattributed_ns` until the next pass over all tasks finds them. eBPF
-    /// only.
+    /// Threads for which the eBPF programs had no free record: their time is in `unattributed_ns`
+    /// until the next pass over all tasks finds them.
+    #[field(7, counter)]
+    #[series("collector_threads_dropped_total")]
     pub threads_dropped: Option<u64>,
 }
 
-/// The times and switches of one CPU, or of all.
+/// The times and context switches of one CPU, or of all.
 ///
-/// Guest time is inside user time, and guest nice time inside nice time: a sum
-/// of the states leaves both guest fields out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Guest time is part of user time, and guest nice time of nice time: a sum over the states leaves
+/// both guest fields out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
+#[record(prefix = "host_cpu")]
 pub struct CpuTimes {
-    /// The number of the CPU; `None` in the total.
+    /// CPU number; `None` in the total.
+    #[field(1, key)]
     pub cpu: Option<u32>,
-    /// Time in user mode.
+    /// User mode.
+    #[field(2, counter)]
+    #[series(
+        "seconds_total",
+        mode = "user",
+        help = "CPU time by mode since boot. Guest time is part of user and nice."
+    )]
     pub user_ns: Option<u64>,
-    /// Time in user mode of niced processes.
+    /// User mode of niced processes.
+    #[field(3, counter)]
+    #[series("seconds_total", mode = "nice")]
     pub nice_ns: Option<u64>,
-    /// Time in kernel mode.
+    /// Kernel mode.
+    #[field(4, counter)]
+    #[series("seconds_total", mode = "system")]
     pub system_ns: Option<u64>,
-    /// Time with nothing to do and no I/O awaited.
+    /// Idle, without outstanding I/O.
+    #[field(5, counter)]
+    #[series("seconds_total", mode = "idle")]
     pub idle_ns: Option<u64>,
-    /// Time with nothing to do while a task of this CPU awaited I/O.
+    /// Idle, while a task of this CPU waited for I/O.
+    #[field(6, counter)]
+    #[series("seconds_total", mode = "iowait")]
     pub iowait_ns: Option<u64>,
-    /// Time in hardware interrupts.
+    /// Hardware interrupts.
+    #[field(7, counter)]
+    #[series("seconds_total", mode = "irq")]
     pub irq_ns: Option<u64>,
-    /// Time in software interrupts.
+    /// Software interrupts.
+    #[field(8, counter)]
+    #[series("seconds_total", mode = "softirq")]
     pub softirq_ns: Option<u64>,
-    /// Time that the hypervisor gave to others.
+    /// Steal: the hypervisor ran others.
+    #[field(9, counter)]
+    #[series("seconds_total", mode = "steal")]
     pub steal_ns: Option<u64>,
-    /// Time spent running a guest: part of `user_ns`.
+    /// Running a guest: part of `user_ns`.
+    #[field(10, counter)]
+    #[series(
+        "guest_seconds_total",
+        mode = "user",
+        help = "CPU time spent running guests: part of user or nice."
+    )]
     pub guest_ns: Option<u64>,
-    /// Time spent running a niced guest: part of `nice_ns`.
+    /// Running a niced guest: part of `nice_ns`.
+    #[field(11, counter)]
+    #[series("guest_seconds_total", mode = "nice")]
     pub guest_nice_ns: Option<u64>,
-    /// Context switches. `/proc/stat` has the total only; the eBPF backend also
-    /// those of each CPU.
+    /// Context switches. `/proc/stat` has the total only; the eBPF backend also those of each CPU.
+    #[field(12, counter)]
+    #[series(skip)]
     pub context_switches: Option<u64>,
-    /// Time that the scheduler charged to tasks on this CPU, to the
-    /// nanosecond, since the programs were attached. The `cpu_ns` of all
-    /// processes, alive and gone, grows by the same. eBPF only.
+    /// On-CPU time that the scheduler charged to tasks on this CPU since the programs were
+    /// attached. The `cpu_ns` of all processes, live and exited, grows by the same.
+    #[field(13, counter, backend = "ebpf")]
     pub busy_ns: Option<u64>,
-    /// Time in which the idle task had the CPU, since the programs were
-    /// attached. eBPF only.
+    /// Time in which the idle task was on the CPU since the programs were attached.
+    #[field(14, counter, backend = "ebpf")]
     pub idle_task_ns: Option<u64>,
-    /// Part of `busy_ns` that could be charged to no process, because its
-    /// task was not known yet. eBPF only.
+    /// The part of `busy_ns` that could not be charged to a process, because its task was not known
+    /// yet.
+    #[field(15, counter, backend = "ebpf")]
     pub unattributed_ns: Option<u64>,
-    /// Switches away from a task that went to sleep, since the programs were
-    /// attached. eBPF only.
+    /// Voluntary context switches since the programs were attached: the task went to sleep.
+    #[field(16, counter, backend = "ebpf")]
+    #[series(
+        "switches_total",
+        reason = "voluntary",
+        help = "Context switches by type since the programs were attached."
+    )]
     pub voluntary_switches: Option<u64>,
-    /// Switches away from a task that could have gone on, since the programs
-    /// were attached. eBPF only.
+    /// Involuntary context switches since the programs were attached: the task was still runnable.
+    #[field(17, counter, backend = "ebpf")]
+    #[series("switches_total", reason = "involuntary")]
     pub involuntary_switches: Option<u64>,
-    /// Switches away from the idle task, since the programs were attached.
-    /// eBPF only.
+    /// Context switches away from the idle task since the programs were attached.
+    #[field(18, counter, backend = "ebpf")]
+    #[series("switches_total", reason = "idle")]
     pub idle_switches: Option<u64>,
-    /// Tasks woken by code that ran on this CPU, since the programs were
-    /// attached. Only where the kernel does not count the waits of a task
-    /// itself, so that the wakeups have to be watched.
+    /// Wakeups by code that ran on this CPU since the programs were attached. Only where the kernel
+    /// does not count the run-queue wait of a task itself, so that wakeups have to be traced.
+    #[field(19, counter)]
     pub wakeups: Option<u64>,
-}
-
-impl Reading for CpuStats {
-    const METRIC: MetricInfo = MetricInfo {
-        name: "cpu_stats",
-        tier: Tier::Fast,
-        kind: Kind::State,
-        help: "Time in each state, switches and wakeups, per CPU",
-    };
-
-    fn heap_bytes(&self) -> usize {
-        self.cpus.capacity() * size_of::<CpuTimes>()
-    }
 }

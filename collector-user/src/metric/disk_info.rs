@@ -2,137 +2,155 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Kind, MetricInfo, Reading, Tier,
-    heap::{OwnedBytes, owned_bytes},
-};
+use super::{Reading, Record};
 
-/// The block devices and their partitions.
+/// Block devices, their request queues, partitions, slaves and holders.
 ///
-/// Source: `/sys/block`. Loop devices without a backing file, RAM disks that
-/// were never used, and the hidden disks that are paths of native NVMe
-/// multipath are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Loop devices without a backing file, RAM disks that were never used, and the hidden disks that
+/// are paths of native NVMe multipath are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Reading)]
+#[metric(
+    name = "disk_info",
+    tier = "hardware",
+    prefix = "host_disks",
+    sources(
+        "/sys/block/*",
+        "/sys/block/*/*",
+        "/sys/block/*/device/*",
+        "/sys/block/*/queue/*",
+        "/sys/bus/pci/devices/*/driver",
+        "/sys/bus/pci/devices/*/numa_node",
+    )
+)]
 pub struct DiskInfo {
-    /// The devices, by name.
+    /// The block devices, by name.
+    #[field(1)]
     pub disks: Vec<Disk>,
 }
 
 /// One block device.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
+#[record(prefix = "host_disk")]
 pub struct Disk {
-    /// Its name under `/dev`.
+    /// Name under `/dev`.
+    #[field(1, key)]
     pub name: Arc<str>,
-    /// Its major number.
+    /// Major number.
+    #[field(2, label)]
     pub major: Option<u32>,
-    /// Its minor number.
+    /// Minor number.
+    #[field(3, label)]
     pub minor: Option<u32>,
-    /// Its size; `None` without a medium, or before it is set up.
+    /// Size; `None` without a medium, or before the device is configured.
+    #[field(4)]
     pub size_bytes: Option<u64>,
-    /// Its vendor.
+    /// Vendor.
+    #[field(5, label)]
     pub vendor: Option<Arc<str>>,
-    /// Its model; of an SD or eMMC device the name of the product.
+    /// Model; of an SD or eMMC device the product name.
+    #[field(6, label)]
     pub model: Option<Arc<str>>,
-    /// Its serial number.
+    /// Serial number.
+    #[field(7, label)]
     pub serial: Option<Arc<str>>,
-    /// World Wide Identifier (WWID); of an SD or eMMC device the register CID.
+    /// World Wide Identifier (WWID); of an SD or eMMC device the CID register.
+    #[field(8, label)]
     pub wwid: Option<Arc<str>>,
-    /// The version of its firmware.
+    /// Firmware revision.
+    #[field(9, label)]
     pub firmware: Option<Arc<str>>,
     /// Whether the device is rotational (HDD).
+    #[field(10)]
     pub rotational: Option<bool>,
-    /// Whether its medium can be taken out.
+    /// Whether the medium is removable.
+    #[field(11)]
     pub removable: Option<bool>,
-    /// Whether it cannot be written to.
+    /// Whether the device is read-only.
+    #[field(12)]
     pub read_only: Option<bool>,
-    /// Logical block size: the smallest unit that can be addressed.
+    /// Logical block size: the smallest addressable unit.
+    #[field(13)]
     pub logical_block_bytes: Option<u32>,
-    /// Physical block size: the smallest unit that it can write without a
-    /// read-modify-write.
+    /// Physical block size: the smallest unit written without read-modify-write.
+    #[field(14)]
     pub physical_block_bytes: Option<u32>,
-    /// The I/O scheduler in use.
+    /// I/O scheduler in use.
+    #[field(15, label)]
     pub scheduler: Option<Arc<str>>,
     /// Size of the request queue (`nr_requests`).
-    pub queue_depth: Option<u32>,
-    /// The driver of the device; of a virtual one there is none.
+    #[field(16)]
+    pub nr_requests: Option<u32>,
+    /// Driver; `None` for a virtual device.
+    #[field(17, label)]
     pub driver: Option<Arc<str>>,
-    /// The PCI address of it or its controller: `0000:02:00.0`. Of a disk with
-    /// several paths only if they share it.
+    /// PCI address of the device or its controller: `0000:02:00.0`. With several paths, only if
+    /// they share it.
+    #[field(18, label)]
     pub pci_address: Option<Arc<str>>,
-    /// The NUMA node to which its controller is attached.
+    /// NUMA node of its controller.
+    #[field(19, label)]
     pub numa_node: Option<u32>,
-    /// The paths of native NVMe multipath.
+    /// Paths of native NVMe multipath.
+    #[field(20)]
     pub paths: Vec<DiskPath>,
-    /// The backing file of a loop device.
+    /// Backing file of a loop device.
+    #[field(21)]
     pub backing_file: Option<Arc<str>>,
-    /// The name under `/dev/mapper`.
+    /// Device-mapper name, under `/dev/mapper`.
+    #[field(22, label)]
     pub mapper_name: Option<Arc<str>>,
-    /// The level of a software RAID: `raid1`.
+    /// Level of an MD RAID: `raid1`.
+    #[field(23, label)]
     pub raid_level: Option<Arc<str>>,
-    /// Its slaves: the devices that it is made of.
-    pub made_of: Vec<Arc<str>>,
-    /// Its holders, and those of its partitions, each once.
-    pub held_by: Vec<Arc<str>>,
-    /// Its partitions, in the order of their numbers.
+    /// Slaves (sysfs): the devices that it is built on.
+    #[field(24)]
+    #[doc(alias = "slaves")]
+    pub lower: Vec<Arc<str>>,
+    /// Holders (sysfs): the devices built on it or on its partitions, each once.
+    #[field(25)]
+    #[doc(alias = "holders")]
+    pub upper: Vec<Arc<str>>,
+    /// Partitions, by number.
+    #[field(26)]
     pub partitions: Vec<Partition>,
 }
 
-/// A part of a block device.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// One partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
+#[record(prefix = "host_disk_partition")]
 pub struct Partition {
-    /// Its name under `/dev`.
+    /// Name under `/dev`.
+    #[field(1, key)]
     pub name: Arc<str>,
-    /// Its number on the device.
+    /// Partition number.
+    #[field(2, label)]
     pub number: u32,
-    /// Where it begins.
+    /// Start on the device.
+    #[field(3)]
     pub start_bytes: Option<u64>,
-    /// Its size.
+    /// Size.
+    #[field(4)]
     pub size_bytes: Option<u64>,
-    /// Whether it cannot be written to.
+    /// Whether it is read-only.
+    #[field(5)]
     pub read_only: Option<bool>,
-    /// The name that its partition table gives it.
+    /// Name in the partition table (`PARTNAME`).
+    #[field(6, label)]
     pub label: Option<Arc<str>>,
-    /// Its holders.
-    pub held_by: Vec<Arc<str>>,
+    /// Holders (sysfs): the devices built on it.
+    #[field(7)]
+    #[doc(alias = "holders")]
+    pub upper: Vec<Arc<str>>,
 }
 
-/// One path to a disk with native NVMe multipath: a hidden disk.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// One path of native NVMe multipath: a hidden disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
+#[record(prefix = "host_disk_path")]
 pub struct DiskPath {
-    /// Its name in `/sys/block`: `nvme0c1n1`.
+    /// Name in `/sys/block`: `nvme0c1n1`.
+    #[field(1, key)]
     pub name: Arc<str>,
-    /// The PCI address of its controller.
+    /// PCI address of its controller.
+    #[field(2, label)]
     pub pci_address: Option<Arc<str>>,
-}
-
-impl OwnedBytes for Disk {
-    fn owned_bytes(&self) -> usize {
-        owned_bytes!(self; name, vendor, model, serial, wwid, firmware, scheduler, driver,
-            pci_address, paths, backing_file, mapper_name, raid_level, made_of, held_by, partitions)
-    }
-}
-
-impl OwnedBytes for Partition {
-    fn owned_bytes(&self) -> usize {
-        owned_bytes!(self; name, label, held_by)
-    }
-}
-
-impl OwnedBytes for DiskPath {
-    fn owned_bytes(&self) -> usize {
-        owned_bytes!(self; name, pci_address)
-    }
-}
-
-impl Reading for DiskInfo {
-    const METRIC: MetricInfo = MetricInfo {
-        name: "disk_info",
-        tier: Tier::Hardware,
-        kind: Kind::State,
-        help: "Block devices, their queues, their partitions, and what is made of what",
-    };
-
-    fn heap_bytes(&self) -> usize {
-        self.disks.owned_bytes()
-    }
 }

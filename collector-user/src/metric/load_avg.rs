@@ -1,39 +1,37 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, MetricInfo, Reading, Tier};
+use super::Reading;
 
-/// How many tasks wanted to run, on average.
+/// Load averages and uptime.
 ///
-/// On Linux, tasks in uninterruptible sleep count as well as those that run or
-/// wait for a CPU. Sources: `/proc/loadavg`, `/proc/uptime`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// On Linux the load counts runnable tasks and tasks in uninterruptible sleep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, Reading)]
+#[metric(
+    name = "load_avg",
+    tier = "system",
+    prefix = "host",
+    sources("/proc/loadavg", "/proc/uptime")
+)]
 pub struct LoadAvg {
-    /// Over a minute.
+    /// Load average over one minute.
+    #[field(1)]
     pub load_1m: f64,
-    /// Over five minutes.
+    /// Load average over five minutes.
+    #[field(2)]
     pub load_5m: f64,
-    /// Over fifteen minutes.
+    /// Load average over fifteen minutes.
+    #[field(3)]
     pub load_15m: f64,
-    /// Tasks that run or wait for a CPU now.
+    /// Runnable tasks: on a CPU or on a run queue.
+    #[field(4)]
     pub runnable_tasks: u64,
-    /// Tasks that there are: processes and threads.
+    /// Tasks: processes and threads.
+    #[field(5)]
     pub tasks: u64,
-    /// The number that was given to a task last, in the PID namespace of the
-    /// reader.
+    /// The PID that was allocated last, in the PID namespace of the reader.
+    #[field(6)]
     pub last_pid: Option<u64>,
-    /// Time since the machine started, time in suspend included.
+    /// Time since boot, suspend included.
+    #[field(7)]
     pub uptime_ns: Option<u64>,
-}
-
-impl Reading for LoadAvg {
-    const METRIC: MetricInfo = MetricInfo {
-        name: "load_avg",
-        tier: Tier::System,
-        kind: Kind::State,
-        help: "Tasks that want to run, on average, and the time since the start",
-    };
-
-    fn heap_bytes(&self) -> usize {
-        0
-    }
 }

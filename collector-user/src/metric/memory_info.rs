@@ -2,95 +2,94 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Kind, MetricInfo, Reading, Tier,
-    heap::{OwnedBytes, owned_bytes},
-};
+use super::{Reading, Record};
 
-/// How much memory there is, and where.
-///
-/// Sources: `/proc/meminfo`, `/sys/devices/system/node`,
-/// `/sys/kernel/mm/hugepages`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Memory, swap, NUMA nodes with their distances, and huge pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Reading)]
+#[metric(
+    name = "memory_info",
+    tier = "hardware",
+    prefix = "host_memory_config",
+    sources(
+        "/proc/meminfo",
+        "/proc/sys/kernel/numa_balancing",
+        "/sys/devices/system/node/node*/cpulist",
+        "/sys/devices/system/node/node*/distance",
+        "/sys/devices/system/node/node*/hugepages/hugepages-*/*",
+        "/sys/devices/system/node/node*/meminfo",
+        "/sys/kernel/mm/hugepages/hugepages-*/*",
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+    )
+)]
 pub struct MemoryInfo {
-    /// Memory that the kernel can use.
+    /// Usable memory (`MemTotal`).
+    #[field(1)]
     pub total_bytes: u64,
     /// Swap space.
+    #[field(2)]
     pub swap_total_bytes: Option<u64>,
-    /// The NUMA nodes. A kernel without NUMA shows none.
+    /// NUMA nodes; empty on a kernel without NUMA.
+    #[field(3)]
     pub nodes: Vec<MemoryNode>,
-    /// Whether the kernel moves memory to the node that uses it.
+    /// Whether automatic NUMA balancing is on (`kernel.numa_balancing`).
+    #[field(4)]
     pub numa_balancing: Option<bool>,
-    /// The size of the huge pages that are used when none is named.
+    /// Default huge page size.
+    #[field(5)]
     pub default_huge_page_bytes: Option<u64>,
-    /// The pools of huge pages, by size.
+    /// hugetlb pools, by page size.
+    #[field(6)]
     pub huge_pages: Vec<HugePagePool>,
-    /// When huge pages are used unasked: `always`, `madvise`, `never`.
+    /// Transparent huge page mode: `always`, `madvise` or `never`.
+    #[field(7, label)]
     pub transparent_huge_pages: Option<Arc<str>>,
 }
 
-/// One NUMA node. It may have no memory, or no CPU.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// One NUMA node. A memory-only node has no CPU; a node may also have no memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
+#[record(prefix = "host_numa_node")]
 pub struct MemoryNode {
     /// Its number.
+    #[field(1, key)]
     pub node: u32,
     /// Its memory.
+    #[field(2)]
     pub total_bytes: Option<u64>,
     /// Its CPUs.
+    #[field(3)]
     pub cpus: Vec<u32>,
-    /// How far it is to each node that is online, itself included.
+    /// NUMA distance (SLIT) to each node that is online, itself included.
+    #[field(4)]
     pub distances: Vec<NodeDistance>,
-    /// Its share of the pools of huge pages.
+    /// Its share of the hugetlb pools.
+    #[field(5)]
+    #[series("host_numa_node_hugetlb")]
     pub huge_pages: Vec<HugePagePool>,
 }
 
-/// How far it is to a node. To itself it is 10; 20 takes twice as long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The NUMA distance to a node: 10 to itself; with 20, access takes twice as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Record)]
+#[record(prefix = "host_numa_node")]
 pub struct NodeDistance {
     /// The other node.
+    #[field(1, key)]
     pub node: u32,
     /// The distance.
+    #[field(2)]
     pub distance: u32,
 }
 
-/// The huge pages of one size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The hugetlb pool of one page size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Record)]
+#[record(prefix = "host_hugetlb")]
 pub struct HugePagePool {
-    /// The size of one page.
+    /// Page size.
+    #[field(1, key)]
     pub page_bytes: u64,
-    /// How many there are.
+    /// Pages in the pool.
+    #[field(2)]
     pub pages: Option<u64>,
-    /// How many of them are free.
+    /// Free pages in the pool.
+    #[field(3)]
     pub free_pages: Option<u64>,
-}
-
-impl OwnedBytes for NodeDistance {
-    fn owned_bytes(&self) -> usize {
-        0
-    }
-}
-
-impl OwnedBytes for HugePagePool {
-    fn owned_bytes(&self) -> usize {
-        0
-    }
-}
-
-impl OwnedBytes for MemoryNode {
-    fn owned_bytes(&self) -> usize {
-        owned_bytes!(self; cpus, distances, huge_pages)
-    }
-}
-
-impl Reading for MemoryInfo {
-    const METRIC: MetricInfo = MetricInfo {
-        name: "memory_info",
-        tier: Tier::Hardware,
-        kind: Kind::State,
-        help: "Memory, swap, NUMA nodes with their distances, and huge pages",
-    };
-
-    fn heap_bytes(&self) -> usize {
-        owned_bytes!(self; nodes, huge_pages, transparent_huge_pages)
-    }
 }

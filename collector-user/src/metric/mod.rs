@@ -1,13 +1,16 @@
-//! The data: what each metric is, and how a reading of it is delivered.
+//! The data: the readings of each metric, and the samples that deliver them.
 //!
-//! One file a metric. Names of fields carry their unit. Counters are
-//! cumulative; who wants a rate divides by the time between two samples. A
-//! value that is not known is `None`, which JSON shows as `null`, and never a
-//! zero.
+//! One file per metric. The struct of a reading is the only place where its
+//! metric is declared; everything else follows from its [`schema`]. Names of
+//! fields carry their unit. Counters are cumulative: a rate is their growth
+//! divided by [`Sample::since`]. An unknown value is `None` (`null` in JSON),
+//! never zero.
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+use schema::{AnyRecord, MetricSchema};
 
 mod asleep;
 mod catalog;
@@ -16,7 +19,6 @@ mod container;
 mod cpu_info;
 mod cpu_stats;
 mod disk_info;
-mod heap;
 mod load_avg;
 mod memory_info;
 mod memory_stats;
@@ -24,40 +26,60 @@ mod missed;
 mod network_info;
 mod other_processes;
 mod preemption;
+mod process_counters;
 mod process_events;
 mod process_list;
 mod process_stats;
+mod rfc3339;
 mod sample;
 mod sched_latency;
+pub mod schema;
 mod system_info;
+
+// The readings, by tier and name: what stands here is in the catalogue.
+catalog::readings! {
+    pub use cpu_info::CpuInfo;
+    pub use disk_info::DiskInfo;
+    pub use memory_info::MemoryInfo;
+    pub use network_info::NetworkInfo;
+    pub use system_info::SystemInfo;
+
+    pub use load_avg::LoadAvg;
+    pub use memory_stats::MemoryStats;
+
+    pub use cpu_stats::CpuStats;
+    pub use process_events::ProcessEvent;
+    pub use process_stats::ProcessStats;
+    pub use sched_latency::SchedLatency;
+}
 
 pub use asleep::Asleep;
 pub(crate) use asleep::Sleepers;
 pub(crate) use catalog::nearest;
-pub use catalog::{CATALOG, UnknownMetric, find};
+pub use catalog::{ReadingVisitor, UnknownMetric, find};
 pub use cgroup::{Cgroup, CgroupKind};
+pub use collector_derive::{Choice, Reading, Record, process_counters};
 pub use container::{Container, ContainerRuntime};
-pub use cpu_info::{CacheKind, Cpu, CpuCache, CpuInfo};
-pub use cpu_stats::{CpuStats, CpuTimes};
-pub use disk_info::{Disk, DiskInfo, DiskPath, Partition};
-pub use load_avg::LoadAvg;
-pub use memory_info::{HugePagePool, MemoryInfo, MemoryNode, NodeDistance};
-pub use memory_stats::MemoryStats;
+pub use cpu_info::{CacheKind, Cpu, CpuCache};
+pub use cpu_stats::CpuTimes;
+pub use disk_info::{Disk, DiskPath, Partition};
+pub use memory_info::{HugePagePool, MemoryNode, NodeDistance};
 pub use missed::Missed;
-pub use network_info::{InterfaceKind, NetworkInfo, NetworkInterface};
+pub use network_info::{InterfaceKind, NetworkInterface};
 pub use other_processes::OtherProcesses;
 pub use preemption::{Preemption, PreemptionKind};
-pub use process_events::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent};
+pub use process_counters::{HasProcessCounters, ProcessCounters};
+pub use process_events::{ExecEvent, ExitEvent, ForkEvent};
 pub(crate) use process_list::Difference;
 pub use process_list::ProcessList;
 pub(crate) use process_stats::sum;
-pub use process_stats::{ExitedTotals, Process, ProcessState, ProcessStats};
+pub use process_stats::{ExitedTotals, Process, ProcessState};
 pub(crate) use sample::serialize_rfc3339;
 pub use sample::{AnySample, Sample, Status};
-pub use sched_latency::{CpuLatency, LatencyBucket, LatencyHistogram, SchedLatency};
-pub use system_info::{Hardware, OperatingSystem, SystemInfo};
+pub use sched_latency::{CpuLatency, LatencyBucket, LatencyHistogram};
+pub use system_info::{Hardware, OperatingSystem};
 
-/// The default pace of a metric.
+/// The default pace of a metric: how fast its data changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "u8", try_from = "u8")]
 pub enum Tier {
@@ -70,8 +92,7 @@ pub enum Tier {
 }
 
 impl Tier {
-    /// The interval at which the metrics of this tier are collected when
-    /// nobody asks for another.
+    /// The default interval of the metrics of this tier.
     pub const fn default_interval(self) -> Duration {
         match self {
             Self::Hardware => Duration::from_mins(5),
@@ -100,7 +121,7 @@ impl TryFrom<u8> for Tier {
     }
 }
 
-/// What a reading was made from.
+/// The origin of the data of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
@@ -123,17 +144,16 @@ impl fmt::Display for Backend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Each reading is the whole state at one time; a newer one replaces an
-    /// older one.
+    /// Each reading is the whole state at one time, and replaces the one before.
     State,
-    /// Each reading is one event; none replaces another.
+    /// Each reading is one event, and replaces no other.
     Event,
 }
 
-/// What is known of a metric before any of its readings exists.
+/// The declaration of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MetricInfo {
-    /// The name by which it is subscribed to: `cpu_stats`.
+    /// Its name, by which it is subscribed to: `cpu_stats`.
     pub name: &'static str,
     /// Its default pace.
     pub tier: Tier,
@@ -145,15 +165,45 @@ pub struct MetricInfo {
 
 /// The typed data of one metric at one time.
 ///
-/// A reading is immutable once it is published, and shared by all who
-/// received it.
+/// A reading is immutable once it is published, and shared by all its receivers.
+/// Derived by [`derive@Reading`] from a struct:
+///
+/// ```
+/// use collector::metric::{Reading, Tier};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// Entropy available to the kernel's random number generator.
+/// #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, Reading)]
+/// #[metric(
+///     name = "entropy",
+///     tier = "system",
+///     sources("/proc/sys/kernel/random/entropy_avail"),
+/// )]
+/// struct Entropy {
+///     /// Available entropy, in bits.
+///     #[field(1)]
+///     available: u64,
+/// }
+///
+/// assert_eq!(Entropy::METRIC.name, "entropy");
+/// assert_eq!(Entropy::METRIC.tier, Tier::System);
+/// ```
 pub trait Reading: Any + fmt::Debug + Send + Sync + Serialize {
-    /// The metric that this is a reading of.
+    /// The declaration of its metric.
     const METRIC: MetricInfo;
 
-    /// The bytes that this reading owns on the heap. The bus adds the size of
-    /// the reading itself, and holds the sum against the budget of its cache.
+    /// The declaration of its fields; `None` if it is written by hand: then it has
+    /// no Prometheus series and no protobuf message.
+    const SCHEMA: Option<&'static MetricSchema> = None;
+
+    /// The bytes that this reading owns on the heap. The bus adds the size of the
+    /// reading itself, and counts the sum against the budget of its cache.
     fn heap_bytes(&self) -> usize;
+
+    /// Its fields, if they are declared.
+    fn record(&self) -> Option<&dyn AnyRecord> {
+        None
+    }
 
     /// This reading in at most `max_bytes`, itself included, as far as that
     /// can be: its largest list is cut to the most important rows, and the
@@ -170,11 +220,17 @@ pub trait Reading: Any + fmt::Debug + Send + Sync + Serialize {
 
 /// A [`Reading`] whose type is not known at compile time.
 pub trait AnyReading: Any + fmt::Debug + Send + Sync + erased_serde::Serialize {
-    /// The metric that this is a reading of.
+    /// As [`Reading::METRIC`].
     fn metric(&self) -> &'static MetricInfo;
+
+    /// As [`Reading::SCHEMA`].
+    fn schema(&self) -> Option<&'static MetricSchema>;
 
     /// All bytes that this reading takes, itself included.
     fn total_bytes(&self) -> usize;
+
+    /// As [`Reading::record`].
+    fn record(&self) -> Option<&dyn AnyRecord>;
 
     /// As [`Reading::cut_to`].
     fn cut_to_any(&self, max_bytes: usize) -> Option<Arc<dyn AnyReading>>;
@@ -185,8 +241,16 @@ impl<R: Reading> AnyReading for R {
         &R::METRIC
     }
 
+    fn schema(&self) -> Option<&'static MetricSchema> {
+        R::SCHEMA
+    }
+
     fn total_bytes(&self) -> usize {
         size_of::<R>() + self.heap_bytes()
+    }
+
+    fn record(&self) -> Option<&dyn AnyRecord> {
+        Reading::record(self)
     }
 
     fn cut_to_any(&self, max_bytes: usize) -> Option<Arc<dyn AnyReading>> {

@@ -2,116 +2,138 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Kind, MetricInfo, Reading, Tier,
-    heap::{OwnedBytes, owned_bytes},
-};
+use super::{Choice, Reading, Record};
 
-/// The network interfaces.
+/// Network interfaces: kind, driver, link, speed, queues, master and lower devices.
 ///
-/// Source: `/sys/class/net`, which shows the network namespace in which it was
-/// mounted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// `/sys/class/net` shows the network namespace in which it was mounted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Reading)]
+#[metric(
+    name = "network_info",
+    tier = "hardware",
+    prefix = "host_network",
+    sources(
+        "/sys/class/net/*",
+        "/sys/class/net/*/*",
+        "/sys/class/net/*/device/driver",
+        "/sys/class/net/*/device/numa_node",
+        "/sys/class/net/*/queues",
+        "/sys/bus/pci/devices/*/numa_node",
+    )
+)]
 pub struct NetworkInfo {
-    /// The interfaces, in the order of their indexes.
+    /// The interfaces, by index.
+    #[field(1)]
     pub interfaces: Vec<NetworkInterface>,
 }
 
 /// One network interface.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
+#[record(prefix = "host_network_interface")]
 pub struct NetworkInterface {
-    /// Its name.
+    /// Name.
+    #[field(1, key)]
     pub name: Arc<str>,
-    /// Its index.
+    /// Interface index (`ifindex`).
+    #[field(2, label)]
     pub index: Option<u32>,
-    /// What it is.
+    /// Kind.
+    #[field(3, label)]
     pub kind: InterfaceKind,
-    /// Its hardware address.
+    /// Hardware (MAC) address.
+    #[field(4, label)]
     pub mac: Option<Arc<str>>,
     /// MTU.
+    #[field(5)]
     pub mtu_bytes: Option<u32>,
     /// Whether it is administratively up (`IFF_UP`).
+    #[field(6)]
     pub admin_up: Option<bool>,
-    /// `up`, `down`, `lowerlayerdown`, `dormant`, `unknown`, …
+    /// Operational state (RFC 2863): `up`, `down`, `lowerlayerdown`, `dormant`, `unknown`, ….
+    #[field(7, label)]
     pub operstate: Option<Arc<str>>,
     /// Carrier; `None` while it is administratively down.
+    #[field(8)]
     pub carrier: Option<bool>,
-    /// The speed of the link; `None` where there is no link, or the driver does
-    /// not know it.
+    /// Link speed; `None` without a link, or where the driver does not know it.
+    #[field(9)]
     pub speed_bits_per_second: Option<u64>,
     /// Duplex: `full` or `half`; `None` where the driver does not know it.
+    #[field(10, label)]
     pub duplex: Option<Arc<str>>,
-    /// The driver of the device.
+    /// Driver.
+    #[field(11, label)]
     pub driver: Option<Arc<str>>,
-    /// Its PCI address: `0000:01:00.0`.
+    /// PCI address: `0000:01:00.0`.
+    #[field(12, label)]
     pub pci_address: Option<Arc<str>>,
-    /// The NUMA node to which it is attached.
+    /// NUMA node of the device.
+    #[field(13, label)]
     pub numa_node: Option<u32>,
-    /// How many queues it receives with.
+    /// Receive queues.
+    #[field(14)]
     pub rx_queues: Option<u32>,
-    /// How many queues it sends with.
+    /// Transmit queues.
+    #[field(15)]
     pub tx_queues: Option<u32>,
-    /// The index of the interface that it is linked to: of a VLAN the one
-    /// below it, of a veth the other end, which may be in another namespace.
-    /// `None` of one that is linked to none, such as an unbound tunnel.
+    /// Index of the linked interface (`iflink`): of a VLAN its parent, of a veth its peer, which
+    /// may be in another network namespace. `None` without a link, as of an unbound tunnel.
+    #[field(16, label)]
     pub link_index: Option<u32>,
-    /// The bridge or the bond that it belongs to.
+    /// Master device: the bridge, bond, team or VRF that it is enslaved to.
+    #[field(17, label)]
     pub master: Option<Arc<str>>,
-    /// The interfaces below it.
+    /// Lower devices.
+    #[field(18)]
     pub lower: Vec<Arc<str>>,
 }
 
-/// What a network interface is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The kind of a network interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Choice)]
 #[serde(rename_all = "snake_case")]
 pub enum InterfaceKind {
-    /// To the host itself.
+    /// Loopback.
+    #[value(1)]
     Loopback,
-    /// A device, real or of a hypervisor.
+    /// A device, real or emulated by a hypervisor.
+    #[value(2)]
     Physical,
-    /// A device without a cable.
+    /// Wireless.
+    #[value(3)]
     Wireless,
-    /// Joins interfaces, as a switch does.
+    /// Bridge.
+    #[value(4)]
     Bridge,
     /// Link aggregation (bonding).
+    #[value(5)]
     Bond,
-    /// One VLAN of another interface.
+    /// VLAN.
+    #[value(6)]
     Vlan,
-    /// One end of a pair.
+    /// Virtual Ethernet pair (veth).
+    #[value(7)]
     Veth,
-    /// Ethernet to a process.
+    /// TAP.
+    #[value(8)]
     Tap,
-    /// IP to a process.
+    /// TUN.
+    #[value(9)]
     Tun,
-    /// Another address on an interface.
+    /// MACVLAN or IPVLAN.
+    #[value(10)]
     Macvlan,
-    /// Ethernet in UDP.
+    /// VXLAN.
+    #[value(11)]
     Vxlan,
-    /// An encrypted tunnel.
+    /// WireGuard.
+    #[value(12)]
     Wireguard,
     /// Another tunnel.
+    #[value(13)]
     Tunnel,
-    /// Anything else that is not a device, such as an Ethernet tunnel (gretap),
-    /// or a veth that is down and whose other end is elsewhere.
+    /// Another virtual interface, such as an Ethernet tunnel (gretap), or a veth that is down and
+    /// whose peer is in another network namespace.
     #[default]
+    #[value(14)]
     Virtual,
-}
-
-impl OwnedBytes for NetworkInterface {
-    fn owned_bytes(&self) -> usize {
-        owned_bytes!(self; name, mac, operstate, duplex, driver, pci_address, master, lower)
-    }
-}
-
-impl Reading for NetworkInfo {
-    const METRIC: MetricInfo = MetricInfo {
-        name: "network_info",
-        tier: Tier::Hardware,
-        kind: Kind::State,
-        help: "Network interfaces: kind, driver, link, speed, queues, and what is joined to what",
-    };
-
-    fn heap_bytes(&self) -> usize {
-        self.interfaces.owned_bytes()
-    }
 }

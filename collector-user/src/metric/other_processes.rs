@@ -2,69 +2,41 @@ use std::{cmp::Reverse, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Process, ProcessList, ProcessStats, Reading as _, process_stats::sum};
+use super::{
+    HasProcessCounters as _, Process, ProcessList, ProcessStats, Reading as _, Record,
+    process_counters,
+};
 
 /// The sums over live processes that have no row of their own.
 ///
-/// A field is `None` if it is not known of any of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A field is `None` if it is unknown for all of them.
+#[process_counters(io)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
 pub struct OtherProcesses {
-    /// How many they are.
+    /// Number of processes.
+    #[field(14)]
     pub processes: u64,
     /// Their threads.
+    #[field(15)]
     pub threads: Option<u64>,
-    /// Their time on a CPU.
-    pub cpu_ns: Option<u64>,
-    /// The part of it in user mode.
-    pub user_ns: Option<u64>,
-    /// The part of it in kernel mode.
-    pub system_ns: Option<u64>,
-    /// Their wait for a CPU.
-    pub runqueue_ns: Option<u64>,
-    /// Their off-CPU time in sleep: the sum of the two kinds that follow.
-    pub blocked_ns: Option<u64>,
-    /// Their time in interruptible sleep.
-    pub interruptible_sleep_ns: Option<u64>,
-    /// Their time in uninterruptible sleep.
-    pub uninterruptible_sleep_ns: Option<u64>,
-    /// Their voluntary switches.
-    pub voluntary_switches: Option<u64>,
-    /// Their involuntary switches.
-    pub involuntary_switches: Option<u64>,
-    /// Their minor page faults.
-    pub minor_faults: Option<u64>,
-    /// Their major page faults.
-    pub major_faults: Option<u64>,
-    /// Their resident memory; what they share is counted once for each.
+    /// Their resident memory; shared memory counts once per process.
+    #[field(16)]
     pub rss_bytes: Option<u64>,
     /// Their virtual memory.
+    #[field(17)]
     pub vm_bytes: Option<u64>,
-    /// Bytes that they caused to be read from storage.
-    pub read_bytes: Option<u64>,
-    /// Bytes that they caused to be written to storage.
-    pub write_bytes: Option<u64>,
 }
 
 impl OtherProcesses {
     fn add(&mut self, process: &Process, monotonic_ns: u64) {
-        let [interruptible, uninterruptible] = process.slept_ns(monotonic_ns);
         self.processes += 1;
         add(&mut self.threads, process.threads.map(u64::from));
-        add(&mut self.cpu_ns, process.cpu_ns);
-        add(&mut self.user_ns, process.user_ns);
-        add(&mut self.system_ns, process.system_ns);
-        add(&mut self.runqueue_ns, process.runqueue_ns);
-        add(&mut self.blocked_ns, sum(interruptible, uninterruptible));
-        add(&mut self.interruptible_sleep_ns, interruptible);
-        add(&mut self.uninterruptible_sleep_ns, uninterruptible);
-        add(&mut self.voluntary_switches, process.voluntary_switches);
-        add(&mut self.involuntary_switches, process.involuntary_switches);
-        add(&mut self.minor_faults, process.minor_faults);
-        add(&mut self.major_faults, process.major_faults);
         add(&mut self.rss_bytes, process.rss_bytes);
         add(&mut self.vm_bytes, process.vm_bytes);
-        add(&mut self.read_bytes, process.read_bytes);
-        add(&mut self.write_bytes, process.write_bytes);
+        let sum = self
+            .process_counters()
+            .plus(process.counters_at(monotonic_ns));
+        self.set_process_counters(&sum);
     }
 }
 

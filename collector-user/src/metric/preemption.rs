@@ -2,44 +2,44 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::heap::{OwnedBytes, owned_bytes};
+use super::{Choice, Record};
 
-/// How often tasks of one cgroup lost their CPU to tasks of another.
+/// Preemptions of the tasks of one cgroup by tasks of another.
 ///
-/// Counted at each switch away from a task that could have gone on, as
-/// `nonvoluntary_ctxt_switches` of `/proc/PID/status` counts them, that gave
-/// the CPU to a task of another cgroup. A task that yields could have gone on
-/// too. The kernel's own threads are in the root.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Counted at each context switch away from a task that was still runnable
+/// (`nonvoluntary_ctxt_switches` in `/proc/PID/status`) to a task of another cgroup.
+/// `sched_yield(2)` counts too. Kernel threads are in the root cgroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
 pub struct Preemption {
     /// What this row stands for.
+    #[field(1, key)]
     pub kind: PreemptionKind,
-    /// The number of the cgroup that lost its CPU.
+    /// cgroup v2 ID of the preempted cgroup.
+    #[field(2, key)]
     pub victim_id: Option<u64>,
     /// Its path.
+    #[field(3, key)]
     pub victim: Option<Arc<str>>,
-    /// The number of the cgroup that got it.
+    /// cgroup v2 ID of the preempting cgroup.
+    #[field(4, key)]
     pub preemptor_id: Option<u64>,
     /// Its path.
+    #[field(5, key)]
     pub preemptor: Option<Arc<str>>,
-    /// How often.
+    /// Number of preemptions.
+    #[field(6, counter)]
     pub count: u64,
 }
 
 /// What a row of preemptions stands for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, Choice)]
 #[serde(rename_all = "snake_case")]
 pub enum PreemptionKind {
     /// One pair of cgroups.
     #[default]
+    #[value(1)]
     Pair,
-    /// All pairs that came when there were as many rows as may be, or of which
-    /// a cgroup has been removed.
+    /// All pairs beyond the limit of rows, and those of removed cgroups.
+    #[value(2)]
     Other,
-}
-
-impl OwnedBytes for Preemption {
-    fn owned_bytes(&self) -> usize {
-        owned_bytes!(self; victim, preemptor)
-    }
 }

@@ -1,133 +1,173 @@
 use std::{sync::Arc, time::SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Kind, MetricInfo, Reading, Tier};
+use super::{Reading, Record, process_counters, rfc3339};
 
-/// A process that began, became another program, or ended.
+/// Processes that fork, execute a program, or exit.
 ///
-/// Threads are not shown: a process that ends is one event, after its last
-/// thread.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
+/// Threads are not shown: a process exits with its last thread.
+///
+/// In JSON an event is an object with its fields and `kind`: `fork`, `exec` or
+/// `exit`.
+#[derive(Clone, Debug, PartialEq, Reading)]
+#[metric(
+    name = "process_events",
+    tier = "fast",
+    kind = "event",
+    sources("/proc/*")
+)]
 pub enum ProcessEvent {
-    /// A process was made.
+    /// A process was created.
+    #[variant(1)]
     Fork(ForkEvent),
-    /// A process became another program.
+    /// A process executed a program.
+    #[variant(2)]
     Exec(ExecEvent),
-    /// A process ended.
+    /// A process exited.
+    #[variant(3)]
     Exit(ExitEvent),
 }
 
-/// A process was made.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A process was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Record)]
 pub struct ForkEvent {
-    /// When.
-    #[serde(serialize_with = "crate::metric::serialize_rfc3339")]
+    /// Time of the event.
+    #[serde(with = "rfc3339")]
+    #[field(1)]
     pub time: SystemTime,
-    /// The new process.
+    /// PID of the new process.
+    #[field(2)]
     pub pid: u32,
-    /// The process that made it.
+    /// PID of its parent.
+    #[field(3)]
     pub ppid: Option<u32>,
-    /// When the new process began: nanoseconds since boot.
+    /// Start time of the new process: nanoseconds since boot, suspend included.
+    #[field(4)]
     pub start_time_ns: u64,
-    /// The name that it has from its parent.
+    /// Its name, inherited from its parent.
+    #[field(5)]
     pub comm: Arc<str>,
 }
 
-/// A process became another program.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A process executed a program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Record)]
 pub struct ExecEvent {
-    /// When.
-    #[serde(serialize_with = "crate::metric::serialize_rfc3339")]
+    /// Time of the event.
+    #[serde(with = "rfc3339")]
+    #[field(1)]
     pub time: SystemTime,
-    /// The process.
+    /// PID.
+    #[field(2)]
     pub pid: u32,
-    /// Its parent.
+    /// PID of the parent.
+    #[field(3)]
     pub ppid: Option<u32>,
-    /// When the process began: nanoseconds since boot.
+    /// Start time of the process: nanoseconds since boot, suspend included.
+    #[field(4)]
     pub start_time_ns: u64,
     /// Its new name.
+    #[field(5)]
     pub comm: Arc<str>,
-    /// The file that was executed, as it was asked for.
+    /// The executed file, as passed to `execve(2)`.
+    #[field(6)]
     pub filename: Option<Arc<str>>,
-    /// The arguments; `None` where they could not be read.
+    /// Arguments; `None` where they could not be read.
+    #[field(7)]
     pub argv: Option<Vec<Arc<str>>>,
-    /// Whether there were more or longer arguments than are shown.
+    /// Whether arguments were cut or left out.
+    #[field(8)]
     pub argv_truncated: bool,
 }
 
-/// A process ended: its last thread is gone.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A process exited: its last thread is gone. The counters are its final totals.
+#[process_counters]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Record)]
 pub struct ExitEvent {
-    /// When.
-    #[serde(serialize_with = "crate::metric::serialize_rfc3339")]
+    /// Time of the event.
+    #[serde(with = "rfc3339")]
+    #[field(14)]
     pub time: SystemTime,
-    /// The process.
+    /// PID.
+    #[field(15)]
     pub pid: u32,
-    /// Its parent.
+    /// PID of the parent.
+    #[field(16)]
     pub ppid: Option<u32>,
-    /// When the process began: nanoseconds since boot, time in suspend
-    /// included.
+    /// Start time: nanoseconds since boot, suspend included.
+    #[field(17)]
     pub start_time_ns: u64,
-    /// When its last thread left its last CPU, on the same clock. eBPF only;
-    /// `None` if its end was not seen.
+    /// When its last thread left its CPU, on the same clock. eBPF only; `None` if its exit was not
+    /// seen.
+    #[field(18)]
     pub end_time_ns: Option<u64>,
-    /// How long it lived: `end_time_ns` less `start_time_ns`.
+    /// Lifetime: `end_time_ns` less `start_time_ns`.
+    #[field(19)]
     pub lifetime_ns: Option<u64>,
     /// Its name.
+    #[field(20)]
     pub comm: Arc<str>,
-    /// What it returned; `None` if a signal ended it, or if it is not known.
+    /// Exit code; `None` if a signal terminated it, or where it is unknown.
+    #[field(21)]
     pub exit_code: Option<u8>,
-    /// The signal that ended it; `None` if it returned, or if it is not known.
+    /// The signal that terminated it; `None` if it exited by itself, or where it is unknown.
+    #[field(22)]
     pub signal: Option<u8>,
-    /// Whether it left a core dump.
+    /// Whether it dumped core.
+    #[field(23)]
     pub core_dumped: Option<bool>,
-    /// Its time on a CPU.
-    pub cpu_ns: Option<u64>,
-    /// The part of it in user mode.
-    pub user_ns: Option<u64>,
-    /// The part of it in kernel mode.
-    pub system_ns: Option<u64>,
-    /// Its wait for a CPU.
-    pub runqueue_ns: Option<u64>,
-    /// Off-CPU time of its threads in sleep: the sum of the two kinds that
-    /// follow.
-    pub blocked_ns: Option<u64>,
-    /// Their time in interruptible sleep.
-    pub interruptible_sleep_ns: Option<u64>,
-    /// Their time in uninterruptible sleep.
-    pub uninterruptible_sleep_ns: Option<u64>,
-    /// Its voluntary switches.
-    pub voluntary_switches: Option<u64>,
-    /// Its involuntary switches.
-    pub involuntary_switches: Option<u64>,
-    /// Its minor page faults.
-    pub minor_faults: Option<u64>,
-    /// Its major page faults.
-    pub major_faults: Option<u64>,
 }
 
-impl Reading for ProcessEvent {
-    const METRIC: MetricInfo = MetricInfo {
-        name: "process_events",
-        tier: Tier::Fast,
-        kind: Kind::Event,
-        help: "Processes that begin, execute another program, or end",
-    };
+/// An event in formats that describe themselves: its kind stands among its
+/// fields.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Tagged<F, X, E> {
+    Fork(F),
+    Exec(X),
+    Exit(E),
+}
 
-    fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Fork(event) => event.comm.len(),
-            Self::Exit(event) => event.comm.len(),
-            Self::Exec(event) => {
-                event.comm.len()
-                    + event.filename.as_ref().map_or(0, |text| text.len())
-                    + event.argv.as_ref().map_or(0, |argv| {
-                        argv.capacity() * size_of::<Arc<str>>()
-                            + argv.iter().map(|text| text.len()).sum::<usize>()
-                    })
-            }
+/// An event in formats that do not: its kind stands before it.
+#[derive(Serialize, Deserialize)]
+enum Numbered<F, X, E> {
+    Fork(F),
+    Exec(X),
+    Exit(E),
+}
+
+impl Serialize for ProcessEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            let tagged = match self {
+                Self::Fork(event) => Tagged::Fork(event),
+                Self::Exec(event) => Tagged::Exec(event),
+                Self::Exit(event) => Tagged::Exit(event),
+            };
+            return tagged.serialize(serializer);
         }
+        let numbered = match self {
+            Self::Fork(event) => Numbered::Fork(event),
+            Self::Exec(event) => Numbered::Exec(event),
+            Self::Exit(event) => Numbered::Exit(event),
+        };
+        numbered.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProcessEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return Ok(match Tagged::deserialize(deserializer)? {
+                Tagged::Fork(event) => Self::Fork(event),
+                Tagged::Exec(event) => Self::Exec(event),
+                Tagged::Exit(event) => Self::Exit(event),
+            });
+        }
+        Ok(match Numbered::deserialize(deserializer)? {
+            Numbered::Fork(event) => Self::Fork(event),
+            Numbered::Exec(event) => Self::Exec(event),
+            Numbered::Exit(event) => Self::Exit(event),
+        })
     }
 }

@@ -2,7 +2,10 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeSeq as _};
 
-use super::{Process, heap::OwnedBytes as _};
+use super::{
+    Process,
+    schema::{FieldValue, List, Value, ValueType},
+};
 use changes::Changes;
 pub(crate) use differences::Difference;
 use pages::Pages;
@@ -246,6 +249,26 @@ impl<'a> IntoIterator for &'a ProcessList {
 
     fn into_iter(self) -> Self::IntoIter {
         Box::new(self.iter())
+    }
+}
+
+impl FieldValue for ProcessList {
+    const TYPE: ValueType = ValueType::List(&Process::TYPE);
+
+    fn value(&self) -> Value<'_> {
+        Value::List(self)
+    }
+
+    fn owned_bytes(&self) -> usize {
+        self.heap_bytes()
+    }
+}
+
+impl List for ProcessList {
+    fn for_each(&self, visit: &mut dyn FnMut(Value<'_>)) {
+        for row in self.iter() {
+            visit(Value::Record(&*row));
+        }
     }
 }
 

@@ -3,95 +3,80 @@ use std::{borrow::Cow, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Asleep, Cgroup, Container, Kind, MetricInfo, OtherProcesses, ProcessList, Reading, Tier,
-    asleep::Sleepers, heap::OwnedBytes as _, other_processes,
+    Asleep, Cgroup, Choice, Container, HasProcessCounters as _, OtherProcesses, ProcessCounters,
+    ProcessList, Reading, Record, asleep::Sleepers, other_processes, process_counters,
 };
 
-/// What each process used, and what the processes used that are gone.
+/// CPU time, run-queue wait, sleep, context switches, memory and I/O, per process.
 ///
-/// Counters are since the process began where the backend can know it. A
-/// process is told from another with the same number by its start time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Counters are since the start of the process where the backend can know that. A process is
+/// identified by PID and start time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Reading)]
+#[metric(name = "process_stats", tier = "fast", sources("/proc/*"), cut = other_processes::cut)]
 pub struct ProcessStats {
-    /// The processes in the process table, zombies included, in the order of
-    /// their numbers.
+    /// The processes in the process table, zombies included, by PID.
+    #[field(1)]
     pub processes: ProcessList,
-    /// The sums of the processes that were reaped since the collector began: a
-    /// zombie still has its row.
+    /// The sums over the processes that were reaped since the collector started: a zombie still has
+    /// its row.
+    #[field(2)]
     pub exited: ExitedTotals,
-    /// The sums of the live processes that have no row of their own, because
-    /// all rows would have been more than the cache may hold; `None` if every
-    /// process has its row.
+    /// The sums over the live processes without a row of their own, because all rows would exceed
+    /// the budget of the cache; `None` if every process has its row.
+    #[field(3)]
     pub other: Option<OtherProcesses>,
-    /// The sums of the processes of each cgroup, alive and ended.
+    /// The sums over the processes of each cgroup, live and exited.
+    #[field(4)]
     pub cgroups: Vec<Arc<Cgroup>>,
 }
 
-/// One process: all its threads, those that ended included.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// One process: all its threads, exited ones included.
+#[process_counters(io)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
 pub struct Process {
-    /// The number of the process (the kernel's tgid), in the PID namespace of
-    /// the host.
+    /// PID (the kernel's tgid), in the PID namespace of the host.
+    #[field(14, key)]
     pub pid: u32,
-    /// The number of its parent; 0 where it has none.
+    /// PID of the parent; 0 without one.
+    #[field(15)]
     pub ppid: Option<u32>,
-    /// When it began: nanoseconds since boot, time in suspend included.
+    /// Start time: nanoseconds since boot, suspend included.
+    #[field(16, key)]
     pub start_time_ns: u64,
-    /// The name of its leading thread: at most 15 bytes.
+    /// Name of the thread-group leader (`comm`): at most 15 bytes.
+    #[field(17)]
     pub comm: Arc<str>,
-    /// Its arguments, with spaces between them; empty for a kernel thread.
+    /// Command line, joined by spaces; empty for a kernel thread.
+    #[field(18)]
     pub cmdline: Option<Arc<str>>,
-    /// What its leading thread does.
+    /// State of the thread-group leader.
+    #[field(19)]
     pub state: Option<ProcessState>,
-    /// Whether it is a thread of the kernel.
+    /// Whether it is a kernel thread.
+    #[field(20)]
     pub kernel_thread: Option<bool>,
-    /// The effective user.
+    /// Effective UID.
+    #[field(21)]
     pub uid: Option<u32>,
-    /// The path of its cgroup, from the root of the hierarchy.
+    /// Path of its cgroup, from the root of the hierarchy.
+    #[field(22)]
     pub cgroup: Option<Arc<str>>,
-    /// What that path tells of its container or service.
+    /// Its container or service, from the path of its cgroup.
+    #[field(23)]
     pub container: Option<Arc<Container>>,
-    /// How many threads it has.
+    /// Threads.
+    #[field(24)]
     pub threads: Option<u32>,
-    /// Time on a CPU.
-    pub cpu_ns: Option<u64>,
-    /// The part of `cpu_ns` in user mode.
-    pub user_ns: Option<u64>,
-    /// The part of `cpu_ns` in kernel mode.
-    pub system_ns: Option<u64>,
-    /// Time in which a thread of it could run and waited for a CPU.
-    pub runqueue_ns: Option<u64>,
-    /// Off-CPU time of its threads in sleep, since the collector began: the sum
-    /// of the two kinds that follow. That of threads that still sleep is in it.
-    /// eBPF only.
-    pub blocked_ns: Option<u64>,
-    /// The part of `blocked_ns` in interruptible sleep. Threads that are
-    /// stopped, traced or parked count here, and kernel threads with nothing to
-    /// do (`I` in `/proc/PID/stat`). eBPF only.
-    pub interruptible_sleep_ns: Option<u64>,
-    /// The part of `blocked_ns` in uninterruptible sleep: `D` in
-    /// `/proc/PID/stat`. eBPF only.
-    pub uninterruptible_sleep_ns: Option<u64>,
-    /// Switches because a thread went to sleep.
-    pub voluntary_switches: Option<u64>,
-    /// Switches although the thread could have gone on.
-    pub involuntary_switches: Option<u64>,
-    /// Page faults that needed no I/O.
-    pub minor_faults: Option<u64>,
-    /// Page faults that needed I/O.
-    pub major_faults: Option<u64>,
-    /// Resident memory.
+    /// Resident memory (RSS).
+    #[field(25)]
     pub rss_bytes: Option<u64>,
     /// Virtual memory.
+    #[field(26)]
     pub vm_bytes: Option<u64>,
-    /// Bytes that it caused to be read from storage.
-    pub read_bytes: Option<u64>,
-    /// Bytes that it caused to be written to storage.
-    pub write_bytes: Option<u64>,
-    /// The threads that sleep, whose time is not yet in the fields of this row:
-    /// [`at`](Self::at) adds it. Empty in a row of [`ProcessList::iter`], which
-    /// has added it.
+    /// The threads that sleep now, whose current sleep is not in the counters of this row:
+    /// [`at`](Self::at) adds it. Empty in a row of [`ProcessList::iter`], which has added it.
     #[serde(skip)]
+    #[field(skip)]
     pub asleep: Asleep,
 }
 
@@ -110,6 +95,18 @@ impl Process {
             asleep: Asleep::default(),
             ..self.clone()
         })
+    }
+
+    /// The counters with the sleep of its threads up to a time on the monotonic
+    /// clock.
+    pub(crate) fn counters_at(&self, monotonic_ns: u64) -> ProcessCounters {
+        let [interruptible, uninterruptible] = self.slept_ns(monotonic_ns);
+        ProcessCounters {
+            blocked_ns: sum(interruptible, uninterruptible),
+            interruptible_sleep_ns: interruptible,
+            uninterruptible_sleep_ns: uninterruptible,
+            ..self.process_counters()
+        }
     }
 
     /// The interruptible and the uninterruptible sleep of its threads up to a
@@ -131,26 +128,35 @@ pub(crate) fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 }
 
 /// What a task does, by the letters of `/proc/PID/stat`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Choice)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessState {
     /// `R`: running, or waits for a CPU.
+    #[value(1)]
     Running,
     /// `S`: sleeps until something happens or a signal comes.
+    #[value(2)]
     Sleeping,
     /// `D`: sleeps and takes no signal, mostly for I/O.
+    #[value(3)]
     DiskSleep,
     /// `T`: stopped by a signal.
+    #[value(4)]
     Stopped,
     /// `t`: stopped by its tracer.
+    #[value(5)]
     TracingStop,
     /// `Z`: has ended, and its parent has not asked for its status yet.
+    #[value(6)]
     Zombie,
     /// `X`: has ended.
+    #[value(7)]
     Dead,
     /// `I`: a kernel thread with nothing to do.
+    #[value(8)]
     Idle,
     /// `P`: parked.
+    #[value(9)]
     Parked,
 }
 
@@ -188,52 +194,14 @@ impl ProcessState {
     }
 }
 
-/// The sums over all processes that ended since the collector began.
+/// The sums over all processes that were reaped since the collector started.
 ///
-/// Of a process that was there before the collector, what it used before is
-/// in here too once it ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// For a process that ran before the collector started, what it used before is included once it is
+/// reaped.
+#[process_counters]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
 pub struct ExitedTotals {
-    /// How many processes ended.
+    /// Number of processes.
+    #[field(14, counter)]
     pub processes: Option<u64>,
-    /// Their time on a CPU.
-    pub cpu_ns: Option<u64>,
-    /// The part of it in user mode.
-    pub user_ns: Option<u64>,
-    /// The part of it in kernel mode.
-    pub system_ns: Option<u64>,
-    /// Their wait for a CPU.
-    pub runqueue_ns: Option<u64>,
-    /// Their off-CPU time in sleep: the sum of the two kinds that follow.
-    pub blocked_ns: Option<u64>,
-    /// Their time in interruptible sleep.
-    pub interruptible_sleep_ns: Option<u64>,
-    /// Their time in uninterruptible sleep.
-    pub uninterruptible_sleep_ns: Option<u64>,
-    /// Their voluntary switches.
-    pub voluntary_switches: Option<u64>,
-    /// Their involuntary switches.
-    pub involuntary_switches: Option<u64>,
-    /// Their minor page faults.
-    pub minor_faults: Option<u64>,
-    /// Their major page faults.
-    pub major_faults: Option<u64>,
-}
-
-impl Reading for ProcessStats {
-    const METRIC: MetricInfo = MetricInfo {
-        name: "process_stats",
-        tier: Tier::Fast,
-        kind: Kind::State,
-        help: "CPU time, run-queue wait, sleep, switches, memory and I/O, per process",
-    };
-
-    fn heap_bytes(&self) -> usize {
-        self.processes.heap_bytes() + self.cgroups.owned_bytes()
-    }
-
-    /// Keeps the processes that have used the most time on a CPU.
-    fn cut_to(&self, max_bytes: usize) -> Option<Self> {
-        Some(other_processes::cut(self, max_bytes))
-    }
 }

@@ -1,67 +1,79 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, MetricInfo, Preemption, Reading, Tier, heap::OwnedBytes as _};
+use super::{Preemption, Reading, Record};
 
-/// How long tasks waited for a CPU, ran, and slept, as histograms.
+/// Histograms of run-queue wait, on-CPU time and off-CPU time, per CPU.
 ///
-/// Source: the scheduler's tracepoints; eBPF only.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Source: the scheduler tracepoints; eBPF only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Reading)]
+#[metric(name = "sched_latency", tier = "fast", sources())]
 pub struct SchedLatency {
-    /// One row for each CPU that has switched tasks since the programs were
-    /// attached.
+    /// One row per CPU that has switched tasks since the programs were attached.
+    #[field(1)]
     pub cpus: Vec<CpuLatency>,
-    /// The sum of all CPUs.
+    /// The sum over all CPUs.
+    #[field(2)]
     pub total: CpuLatency,
-    /// How often a task of one cgroup lost its CPU to a task of another while
-    /// it could have gone on, since the programs were attached. `None` on a
-    /// host whose processes are in cgroups of version 1 only.
+    /// Preemptions between cgroups since the programs were attached. `None` on a host whose
+    /// processes are in cgroups of version 1 only.
+    #[field(3)]
     pub preemptions: Option<Vec<Preemption>>,
 }
 
 /// The histograms of one CPU, or of all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
 pub struct CpuLatency {
-    /// The number of the CPU; `None` in the total.
+    /// CPU number; `None` in the total.
+    #[field(1, key)]
     pub cpu: Option<u32>,
-    /// From the wakeup, or the preemption, of a task until it got this CPU. Where
-    /// the kernel counts it, a task that takes the CPU from another as it is
-    /// woken has not waited: the few microseconds of the switch are left out.
+    /// Run-queue wait: from the wakeup or preemption of a task until it is on this CPU. Where the
+    /// kernel counts it, a task that preempts another at its wakeup has not waited: the few
+    /// microseconds of the switch are left out.
+    #[field(2)]
     pub runqueue_wait: Option<LatencyHistogram>,
-    /// From getting this CPU until leaving it.
+    /// On-CPU time: from switch-in to switch-out.
+    #[field(3)]
     pub on_cpu: Option<LatencyHistogram>,
-    /// From going to sleep until the wakeup, of tasks that then ran here.
+    /// Off-CPU time in sleep: from switch-out to wakeup, of tasks that then ran on this CPU.
+    #[field(4)]
     pub off_cpu: Option<LatencyHistogram>,
 }
 
 /// A log-linear histogram of durations.
 ///
-/// The buckets are those that have been hit, in rising order. A bucket is at
-/// most an eighth as wide as its lower bound, so a value told by its bucket's
-/// middle is at most 6.25 % wrong, and by its bounds at most 12.5 %.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Only buckets that were hit are listed, in rising order. A bucket is at most an eighth as wide as
+/// its lower bound, so the error is at most 6.25 % for the middle of a bucket, and 12.5 % for its
+/// bounds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
 pub struct LatencyHistogram {
-    /// How many durations were counted.
+    /// Number of durations.
+    #[field(1, counter)]
     pub count: u64,
-    /// Their sum, exact.
+    /// Their exact sum.
+    #[field(2, counter)]
     pub sum_ns: u64,
-    /// The buckets that have been hit.
+    /// The buckets that were hit.
+    #[field(3)]
     pub buckets: Vec<LatencyBucket>,
 }
 
 /// One bucket of a [`LatencyHistogram`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Record)]
 pub struct LatencyBucket {
-    /// The shortest duration in this bucket.
+    /// Lower bound, inclusive.
+    #[field(1, key)]
     pub from_ns: u64,
-    /// The shortest duration that is too long for this bucket.
+    /// Upper bound, exclusive.
+    #[field(2)]
     pub to_ns: u64,
-    /// How many durations were in it.
+    /// Number of durations in it.
+    #[field(3, counter)]
     pub count: u64,
 }
 
 impl LatencyHistogram {
-    /// The duration that the fraction `quantile` of all does not exceed: the
-    /// upper bound of its bucket. `None` if nothing was counted.
+    /// The `quantile` (0 to 1) of the durations: the upper bound of its bucket.
+    /// `None` for an empty histogram.
     pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
         if self.count == 0 {
             return None;
@@ -77,29 +89,5 @@ impl LatencyHistogram {
             }
         }
         self.buckets.last().map(|bucket| bucket.to_ns)
-    }
-}
-
-impl Reading for SchedLatency {
-    const METRIC: MetricInfo = MetricInfo {
-        name: "sched_latency",
-        tier: Tier::Fast,
-        kind: Kind::State,
-        help: "Histograms of run-queue wait, time on CPU and time off CPU, per CPU",
-    };
-
-    fn heap_bytes(&self) -> usize {
-        let of = |cpu: &CpuLatency| {
-            let buckets: usize = [&cpu.runqueue_wait, &cpu.on_cpu, &cpu.off_cpu]
-                .into_iter()
-                .flatten()
-                .map(|histogram| histogram.buckets.capacity())
-                .sum();
-            buckets * size_of::<LatencyBucket>()
-        };
-        self.cpus.capacity() * size_of::<CpuLatency>()
-            + self.cpus.iter().map(of).sum::<usize>()
-            + of(&self.total)
-            + self.preemptions.owned_bytes()
     }
 }

@@ -2,106 +2,116 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Kind, MetricInfo, Reading, Tier,
-    heap::{OwnedBytes, owned_bytes},
-};
+use super::{Reading, Record};
 
-/// What this machine is, and what runs on it.
-///
-/// Sources: `/proc/sys/kernel`, `/proc/stat`, `/etc/os-release`,
-/// `/etc/machine-id`, and what the firmware says: `/sys/class/dmi/id` or the
-/// device tree.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Host, kernel, distribution, firmware and hypervisor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Reading)]
+#[metric(
+    name = "system_info",
+    tier = "hardware",
+    prefix = "host_system",
+    sources(
+        "/etc/machine-id",
+        "/etc/os-release",
+        "/proc/cpuinfo",
+        "/proc/stat",
+        "/proc/sys/kernel/*",
+        "/sys/class/dmi/id/*",
+        "/sys/firmware/devicetree/base/*",
+        "/sys/firmware/devicetree/base/hypervisor/compatible",
+        "/proc/sysinfo",
+        "/proc/xen/capabilities",
+        "/sys/class/misc/*",
+        "/sys/devices/system/clocksource/clocksource0/available_clocksource",
+        "/sys/firmware/dmi/entries/0-0/raw",
+        "/sys/hypervisor/*",
+    )
+)]
 pub struct SystemInfo {
-    /// The name of the host; `None` until one is set.
+    /// Host name; `None` until one is set.
+    #[field(1, label)]
     pub hostname: Option<Arc<str>>,
-    /// The machine ID, which the host was given when it was installed: 32
-    /// hexadecimal digits. `None` where it is not set yet, or is one that no
-    /// host can have.
+    /// Machine ID (`/etc/machine-id`): 32 hexadecimal digits. `None` where it is not set yet, or is
+    /// not a valid one.
+    #[field(2, label)]
     pub machine_id: Option<Arc<str>>,
-    /// The boot ID: new at each boot.
+    /// Boot ID: new at each boot.
+    #[field(3, label)]
     pub boot_id: Option<Arc<str>>,
-    /// When the machine started: seconds since 1970, in UTC.
+    /// Boot time: seconds since 1970, in UTC.
+    #[field(4)]
     pub boot_time_s: Option<u64>,
-    /// `uname -r`.
+    /// Kernel release (`uname -r`).
+    #[field(5, label)]
     pub kernel_release: Option<Arc<str>>,
-    /// `uname -v`: how and when the kernel was built.
+    /// Kernel version (`uname -v`): how and when the kernel was built.
+    #[field(6, label)]
     pub kernel_version: Option<Arc<str>>,
-    /// `uname -m`.
+    /// Architecture (`uname -m`).
+    #[field(7, label)]
     pub architecture: Option<Arc<str>>,
-    /// The size of a page of memory; `None` of a captured tree.
+    /// Page size; `None` for a captured tree.
+    #[field(8)]
     pub page_size_bytes: Option<u64>,
-    /// How many clock ticks there are in a second, in what `/proc` shows.
+    /// Clock ticks per second in `/proc` (`USER_HZ`).
+    #[field(9)]
     pub clock_ticks_per_second: u64,
-    /// The distribution.
+    /// Distribution.
+    #[field(10)]
     pub os: Option<OperatingSystem>,
-    /// What the firmware says of the machine.
+    /// Hardware, as the firmware describes it.
+    #[field(11)]
     pub hardware: Hardware,
-    /// Whether this is a virtual machine; `None` where nothing tells. A control
-    /// domain (dom0 of Xen, the root partition of Hyper-V) is none.
+    /// Whether this is a virtual machine; `None` where it cannot be determined. A control domain
+    /// (dom0 of Xen, the root partition of Hyper-V) is not one.
+    #[field(12)]
     pub virtual_machine: Option<bool>,
-    /// Of a virtual machine: the hypervisor, or the cloud, as far as anything
-    /// names it.
+    /// Hypervisor or cloud of a virtual machine, where it can be determined.
+    #[field(13, label)]
     pub hypervisor: Option<Arc<str>>,
 }
 
-/// The distribution, from its `os-release`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The distribution, from `os-release`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
+#[record(prefix = "host_os")]
 pub struct OperatingSystem {
     /// `ID`: `debian`.
+    #[field(1, label)]
     pub id: Option<Arc<str>>,
     /// `VERSION_ID`: `13`.
+    #[field(2, label)]
     pub version_id: Option<Arc<str>>,
-    /// `PRETTY_NAME`: for people.
+    /// `PRETTY_NAME`: `Debian GNU/Linux 13 (trixie)`.
+    #[field(3, label)]
     pub pretty_name: Option<Arc<str>>,
 }
 
-/// What the firmware says of the machine; `None` where it says nothing, or has
-/// a placeholder.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The hardware, as the firmware describes it (DMI or device tree); a placeholder is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Record)]
+#[record(prefix = "host_hardware")]
 pub struct Hardware {
-    /// Who made the machine.
+    /// Vendor of the machine.
+    #[field(1, label)]
     pub vendor: Option<Arc<str>>,
-    /// The product; on boards with a device tree, its model.
+    /// Product name; with a device tree, its model.
+    #[field(2, label)]
     pub product: Option<Arc<str>>,
-    /// The version of the product.
+    /// Product version.
+    #[field(3, label)]
     pub product_version: Option<Arc<str>>,
-    /// Who made the main board.
+    /// Vendor of the main board.
+    #[field(4, label)]
     pub board_vendor: Option<Arc<str>>,
-    /// The main board.
+    /// Main board.
+    #[field(5, label)]
     pub board: Option<Arc<str>>,
-    /// Who made the firmware.
+    /// Vendor of the firmware.
+    #[field(6, label)]
     pub firmware_vendor: Option<Arc<str>>,
-    /// The version of the firmware.
+    /// Firmware version.
+    #[field(7, label)]
     pub firmware_version: Option<Arc<str>>,
-    /// The release date of the firmware, as it says.
+    /// Firmware release date, as the firmware formats it.
+    #[field(8, label)]
     pub firmware_date: Option<Arc<str>>,
-}
-
-impl OwnedBytes for OperatingSystem {
-    fn owned_bytes(&self) -> usize {
-        owned_bytes!(self; id, version_id, pretty_name)
-    }
-}
-
-impl OwnedBytes for Hardware {
-    fn owned_bytes(&self) -> usize {
-        owned_bytes!(self; vendor, product, product_version, board_vendor, board,
-            firmware_vendor, firmware_version, firmware_date)
-    }
-}
-
-impl Reading for SystemInfo {
-    const METRIC: MetricInfo = MetricInfo {
-        name: "system_info",
-        tier: Tier::Hardware,
-        kind: Kind::State,
-        help: "Host, kernel, distribution, firmware and hypervisor",
-    };
-
-    fn heap_bytes(&self) -> usize {
-        owned_bytes!(self; hostname, machine_id, boot_id, kernel_release, kernel_version,
-            architecture, os, hardware, hypervisor)
-    }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use collector::{
-    collector::{CollectError, Collector, CollectorSet, add_procfs, add_tiers_1_and_2},
+    collectors::{CollectError, Collector, CollectorSet, add_procfs, add_tiers_1_and_2},
     metric::Reading,
     source::Tick,
 };

@@ -7,7 +7,7 @@ use std::{
 
 use collector::{
     bus::{Bus, Publisher, SubscribeOptions},
-    collector::ebpf::ProcessStatsCollector,
+    collectors::ebpf::ProcessStatsCollector,
     metric::{Backend, ProcessEvent},
     source::ebpf::{EventSink, ProgramState},
 };

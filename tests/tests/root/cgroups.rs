@@ -10,7 +10,7 @@ use std::{
 };
 
 use collector::{
-    collector::{Collector as _, procfs::ProcfsProcessStats},
+    collectors::{Collector as _, procfs::ProcfsProcessStats},
     metric::{Cgroup, CgroupKind, Preemption, PreemptionKind, Process, ProcessState, ProcessStats},
     source::{
         Sources,

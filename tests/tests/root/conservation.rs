@@ -13,7 +13,7 @@ use std::{
 
 use collector::{
     bus::{Bus, every},
-    collector::ebpf::{CpuStatsCollector, ProcessStatsCollector, SchedLatencyCollector},
+    collectors::ebpf::{CpuStatsCollector, ProcessStatsCollector, SchedLatencyCollector},
     metric::{CpuStats, CpuTimes, ProcessStats, Sample, SchedLatency},
     source::{ebpf::Scheduler, procfs::proc_stat},
 };

@@ -14,7 +14,7 @@ use std::{
 };
 
 use collector::{
-    collector::{Collector, ebpf::CpuStatsCollector, procfs::ProcfsCpuStats},
+    collectors::{Collector, ebpf::CpuStatsCollector, procfs::ProcfsCpuStats},
     metric::{CpuStats, CpuTimes},
     source::{
         Sources,

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command, thread, time::Duration};
 
-use collector::collector::ebpf::CpuStatsCollector;
+use collector::collectors::ebpf::CpuStatsCollector;
 use collector_tests::{Child, ProcTask, cpu_clock_ns, is_guest};
 
 use crate::cpu_times::{bracketed, cpu_list};

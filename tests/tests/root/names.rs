@@ -8,7 +8,7 @@ use std::{
 };
 
 use collector::{
-    collector::{Collector as _, NetworkInfoCollector, procfs::ProcfsProcessStats},
+    collectors::{Collector as _, NetworkInfoCollector, procfs::ProcfsProcessStats},
     source::Sources,
 };
 use collector_tests::{Child, TestCgroup, helper, wait_until};

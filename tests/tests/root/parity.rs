@@ -1,7 +1,7 @@
 //! The two backends, asked about the same processes at the same time.
 
 use collector::{
-    collector::{
+    collectors::{
         Collector,
         procfs::{ProcfsCpuStats, ProcfsProcessStats},
     },

@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use collector::{
-    collector::{Collector as _, procfs::ProcfsProcessStats},
+    collectors::{Collector as _, procfs::ProcfsProcessStats},
     metric::{ExitEvent, Process, ProcessState, ProcessStats},
     source::Sources,
 };

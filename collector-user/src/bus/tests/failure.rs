@@ -8,7 +8,7 @@ use crate::{
         Health, SnapshotRequest, Subscription, every,
         testing::{Gate, MockCollector},
     },
-    collector::CollectError,
+    collectors::CollectError,
     metric::{Sample, Status},
 };
 

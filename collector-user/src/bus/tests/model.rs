@@ -13,7 +13,7 @@ use crate::{
         Bus, Clock as _, SnapshotRequest, Subscription, every,
         testing::{MockCollector, TestClock},
     },
-    collector::CollectError,
+    collectors::CollectError,
     metric::Status,
 };
 

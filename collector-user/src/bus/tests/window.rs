@@ -5,7 +5,7 @@ use std::fs;
 use super::support::{Quick, Steady, builder, secs};
 use crate::{
     bus::{Bus, every},
-    collector::{CollectError, Collector},
+    collectors::{CollectError, Collector},
     source::{ReadWindow, Sources, Tick},
 };
 

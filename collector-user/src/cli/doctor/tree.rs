@@ -1,7 +1,7 @@
 use std::any::Any;
 
 use collector::{
-    collector::{Collector, CollectorSet, add_procfs, add_tiers_1_and_2},
+    collectors::{Collector, CollectorSet, add_procfs, add_tiers_1_and_2},
     metric::{CpuStats, ProcessStats, Reading},
     source::Tick,
 };

@@ -8,14 +8,17 @@ mod grid;
 mod modes;
 mod preemptions;
 mod process_stats;
+mod rates;
 mod report;
 mod sched_latency;
 mod status;
 mod value;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
-use collector::metric::{AnySample, CpuStats, ProcessEvent, ProcessStats, SchedLatency, Status};
+use collector::metric::{
+    AnyReading, AnySample, CpuStats, ProcessEvent, ProcessStats, SchedLatency, Status,
+};
 
 use super::output::Size;
 
@@ -48,14 +51,33 @@ pub(super) fn sample(sample: &AnySample, before: Option<&AnySample>, size: Size)
         let before = before.and_then(|s| s.downcast()?.data);
         sched_latency::table(&now, before.as_deref(), size)
     } else {
-        match serde_json::to_value(data) {
-            Ok(data) => value(&data, size),
-            Err(error) => format!("cannot be shown: {error}"),
-        }
+        any(
+            data,
+            before.and_then(|before| before.data.as_ref()).zip(seconds),
+            size,
+        )
     };
     text.push('\n');
     text.push_str(&body);
     text
+}
+
+/// Any reading, with the rates of its counters since an earlier one.
+fn any(
+    data: &Arc<dyn AnyReading>,
+    before: Option<(&Arc<dyn AnyReading>, f64)>,
+    size: Size,
+) -> String {
+    let mut shown = match serde_json::to_value(data) {
+        Ok(shown) => shown,
+        Err(error) => return format!("cannot be shown: {error}"),
+    };
+    if let (Some(schema), Some((before, seconds))) = (data.schema(), before)
+        && let Ok(before) = serde_json::to_value(before)
+    {
+        rates::rates(schema.record, &mut shown, &before, seconds);
+    }
+    value(&shown, size)
 }
 
 /// The name of the metric, when it was taken, and what is to be known of it.

@@ -1,67 +1,34 @@
 //! Series of cgroups, and of pairs of them, of which there are at most a fixed
 //! number each.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+};
 
 use super::{
-    rows::Counters,
+    derived::{self, DerivedFamily},
     sticky::Sticky,
     text::{Family, Text, Value, Written},
 };
-use crate::metric::{Cgroup, Preemption};
+use crate::metric::{
+    Cgroup, HasProcessCounters as _, Preemption, ProcessCounters, schema::Record as _,
+};
 
-const CPU: Family = Family::counter(
-    "host_cgroup_cpu_seconds_total",
-    "Time on a CPU of the processes in a cgroup, alive and ended.",
-);
-const MODES: Family = Family::counter(
-    "host_cgroup_cpu_mode_seconds_total",
-    "Time on a CPU of the processes in a cgroup, by the mode that it was in.",
-);
-const WAIT: Family = Family::counter(
-    "host_cgroup_runqueue_wait_seconds_total",
-    "Time in which a thread of a cgroup could run and waited for a CPU.",
-);
-const SWITCHES: Family = Family::counter(
-    "host_cgroup_switches_total",
-    "Context switches of the threads of a cgroup, by why.",
-);
 const PROCESSES: Family = Family::gauge("host_cgroup_processes", "Processes in a cgroup.");
 const PREEMPTIONS: Family = Family::counter(
     "host_cgroup_preemptions_total",
-    "How often a task of a cgroup lost its CPU to one of another while it could have gone on.",
+    "Preemptions of tasks of one cgroup by tasks of another.",
 );
 
 /// A cgroup of a reading: one that is made anew at the same path is another.
 type Key = (Option<u64>, Arc<str>);
-/// Who lost a CPU, and who got it.
+/// The preempted and the preempting cgroup.
 type Pair = (Arc<str>, Arc<str>);
 
-/// A family made of counters: its unit, and for each series its index in
-/// [`Counters`] and the label that tells it from the others.
-type CounterFamily = (
-    Family,
-    fn(u64) -> Value,
-    &'static [(usize, Option<(&'static str, &'static str)>)],
-);
-
-const FAMILIES: &[CounterFamily] = &[
-    (CPU, Value::Nanos, &[(2, None)]),
-    (
-        MODES,
-        Value::Nanos,
-        &[(0, Some(("mode", "user"))), (1, Some(("mode", "system")))],
-    ),
-    (WAIT, Value::Nanos, &[(3, None)]),
-    (
-        SWITCHES,
-        Value::Count,
-        &[
-            (5, Some(("reason", "voluntary"))),
-            (6, Some(("reason", "involuntary"))),
-        ],
-    ),
-];
+/// The families of the counters of a cgroup.
+static FAMILIES: LazyLock<Vec<DerivedFamily>> =
+    LazyLock::new(|| derived::families(&ProcessCounters::INFO, "host_cgroup"));
 
 /// The rows of the readings so far. Only a new reading changes them.
 #[derive(Debug)]
@@ -79,7 +46,7 @@ pub(super) struct CgroupFamilies {
 #[derive(Debug)]
 struct Row {
     labels: Written,
-    counters: Counters,
+    counters: ProcessCounters,
     processes: Option<u64>,
 }
 
@@ -105,8 +72,8 @@ impl CgroupFamilies {
         if is_same && !self.rows.is_empty() {
             return;
         }
-        let counters = cgroups.iter().map(|row| Counters::of_cgroup(row));
-        let total = counters.reduce(Counters::plus).unwrap_or_default();
+        let counters = cgroups.iter().map(|row| row.process_counters());
+        let total = counters.reduce(ProcessCounters::plus).unwrap_or_default();
         let mut named: Vec<(bool, Key, &Cgroup)> = cgroups
             .iter()
             .filter_map(|row| {
@@ -120,7 +87,7 @@ impl CgroupFamilies {
         let mut paths = HashSet::new();
         named.retain(|(_, (_, path), _)| paths.insert(Arc::clone(path)));
         let now = named.iter();
-        let now = now.map(|(_, key, row)| (key.clone(), Counters::of_cgroup(row)));
+        let now = now.map(|(_, key, row)| (key.clone(), row.process_counters()));
         self.cgroups.update(now.collect(), total);
 
         let rows = named.iter().filter_map(|(_, key, row)| {
@@ -154,16 +121,18 @@ impl CgroupFamilies {
             return;
         };
         let count = |count| {
-            let mut counters = Counters::default();
-            counters.0[0] = Some(count);
-            counters
+            // The counter does not matter: it is one number that is counted.
+            ProcessCounters {
+                cpu_ns: Some(count),
+                ..ProcessCounters::default()
+            }
         };
         let total = count(rows.iter().map(|row| row.count).sum());
         let mut rows: Vec<&Preemption> = rows.iter().collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.count));
         // A path that is used again has a new number and maybe a pair twice.
         let mut seen = HashSet::new();
-        let now: Vec<(Pair, Counters)> = rows
+        let now: Vec<(Pair, ProcessCounters)> = rows
             .iter()
             .filter_map(|row| {
                 let pair = (row.victim.clone()?, row.preemptor.clone()?);
@@ -172,9 +141,9 @@ impl CgroupFamilies {
             .collect();
         let pairs: Vec<Pair> = now.iter().map(|(pair, _)| pair.clone()).collect();
         self.pairs.update(now, total);
-        let written = |victim: &str, preemptor: &str, counters: Counters| {
+        let written = |victim: &str, preemptor: &str, counters: ProcessCounters| {
             let labels = Written::new([("victim", victim), ("preemptor", preemptor)]);
-            (labels, counters.0[0])
+            (labels, counters.cpu_ns)
         };
         let rows = pairs.iter().filter_map(|pair| {
             let shown = self.pairs.shown(pair)?;
@@ -187,20 +156,10 @@ impl CgroupFamilies {
 
     /// The series of the cgroups of the last reading.
     pub(super) fn encode(&self, text: &mut Text) {
-        for (family, unit, values) in FAMILIES {
-            let mut begun = false;
-            for row in &self.rows {
-                for (index, label) in *values {
-                    let Some(count) = row.counters.0[*index] else {
-                        continue;
-                    };
-                    if !begun {
-                        text.begin(family.name, family.kind, family.help);
-                        begun = true;
-                    }
-                    text.row(family.name, &row.labels, *label, unit(count));
-                }
-            }
+        let rows = self.rows.iter().map(|row| (&row.labels, row.counters));
+        let rows: Vec<_> = rows.collect();
+        for family in FAMILIES.iter() {
+            family.encode(text, &rows);
         }
         let processes = self.rows.iter().map(|row| (&row.labels, row.processes));
         single_values(text, &PROCESSES, &processes.collect::<Vec<_>>());

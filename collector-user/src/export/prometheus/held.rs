@@ -9,7 +9,10 @@
 //! The readings show what the kernel shows; here the highest value stands until
 //! it is passed.
 
-use crate::metric::{CpuStats, CpuTimes};
+use crate::metric::{
+    CpuStats, CpuTimes,
+    schema::{Record as _, Unit, Value},
+};
 
 /// The last reading of the CPUs, with no counter below what it was before.
 #[derive(Debug, Default)]
@@ -55,49 +58,28 @@ impl HeldCpus {
 }
 
 fn hold(now: &mut CpuTimes, before: &CpuTimes, apart_ns: u64) {
-    type Field = fn(&mut CpuTimes) -> &mut Option<u64>;
-    const TIMES: [Field; 11] = [
-        |cpu| &mut cpu.user_ns,
-        |cpu| &mut cpu.nice_ns,
-        |cpu| &mut cpu.system_ns,
-        |cpu| &mut cpu.irq_ns,
-        |cpu| &mut cpu.softirq_ns,
-        |cpu| &mut cpu.steal_ns,
-        |cpu| &mut cpu.guest_ns,
-        |cpu| &mut cpu.guest_nice_ns,
-        |cpu| &mut cpu.busy_ns,
-        |cpu| &mut cpu.idle_task_ns,
-        |cpu| &mut cpu.unattributed_ns,
-    ];
-    const COUNTS: [Field; 5] = [
-        |cpu| &mut cpu.context_switches,
-        |cpu| &mut cpu.voluntary_switches,
-        |cpu| &mut cpu.involuntary_switches,
-        |cpu| &mut cpu.idle_switches,
-        |cpu| &mut cpu.wakeups,
-    ];
-    let mut before = before.clone();
-    for field in TIMES {
-        let (now, before) = (field(now), *field(&mut before));
-        if !has_restarted(before, *now, apart_ns) {
-            *now = at_least(*now, before);
-        }
-    }
-    for field in COUNTS {
-        let now = field(now);
-        *now = at_least(*now, *field(&mut before));
-    }
     // What one of them loses, the other gains, so their sum tells a restart:
     // before Linux 6.8 both are 0 when a CPU comes back.
     // <https://git.kernel.org/torvalds/c/71fee48fb772>
-    let sum = |cpu: &CpuTimes| match (cpu.idle_ns, cpu.iowait_ns) {
+    let idle = |cpu: &CpuTimes| match (cpu.idle_ns, cpu.iowait_ns) {
         (Some(idle), Some(iowait)) => Some(idle.saturating_add(iowait)),
         (idle, iowait) => idle.or(iowait),
     };
-    if !has_restarted(sum(&before), sum(now), apart_ns) {
-        now.idle_ns = at_least(now.idle_ns, before.idle_ns);
-        now.iowait_ns = at_least(now.iowait_ns, before.iowait_ns);
-    }
+    let is_idle_restarted = has_restarted(idle(before), idle(now), apart_ns);
+    now.visit_counters_mut(&mut |index, now| {
+        let before = match before.value(index) {
+            Value::Unsigned(before) => Some(before),
+            _ => None,
+        };
+        let is_restarted = match &CpuTimes::INFO.fields[index] {
+            field if ["idle_ns", "iowait_ns"].contains(&field.name) => is_idle_restarted,
+            field if field.unit == Unit::Nanoseconds => has_restarted(before, *now, apart_ns),
+            _ => false,
+        };
+        if !is_restarted {
+            *now = at_least(*now, before);
+        }
+    });
 }
 
 /// What is known now, but not less than before.

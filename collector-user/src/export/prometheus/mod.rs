@@ -1,18 +1,18 @@
 //! Readings as Prometheus text.
 //!
-//! What a family is called, what it means and where its values come from
-//! stands in tables, one file a metric, so that a family can be found by its
-//! name. Base units are seconds and bytes, counters end in `_total`, and a
-//! value that is not known has no series. The number of series does not grow
-//! with the number of processes.
+//! The families follow from the declaration of a metric ([`derived`]). Three
+//! metrics have code of their own: rows of processes and cgroups are bounded,
+//! so that the number of series does not grow with the host, and the histograms
+//! of `sched_latency` are cumulative. Base units are seconds and bytes, counters
+//! end in `_total`, and an unknown value has no series.
 //!
 //! The format: <https://prometheus.io/docs/instrumenting/exposition_formats/>
 
 mod agent;
 mod cgroups;
 mod cpu_stats;
+mod derived;
 mod exporter;
-mod gauges;
 mod held;
 mod process_stats;
 mod rows;
@@ -31,6 +31,7 @@ use crate::{
 };
 
 use cgroups::CgroupFamilies;
+use derived::AllFamilies;
 pub use exporter::{Exporter, ExporterEnded};
 use held::HeldCpus;
 use process_stats::ProcessFamilies;
@@ -49,6 +50,7 @@ struct Families {
     processes: ProcessFamilies,
     cgroups: CgroupFamilies,
     cpus: HeldCpus,
+    derived: AllFamilies,
 }
 
 /// What a text is made of.
@@ -74,6 +76,7 @@ impl Families {
             processes: ProcessFamilies::new(processes),
             cgroups: CgroupFamilies::new(processes),
             cpus: HeldCpus::default(),
+            derived: AllFamilies::default(),
         }
     }
 
@@ -91,11 +94,12 @@ impl Families {
     }
 
     /// The text of the samples, of which those that have to be were observed.
-    fn encode(&self, text: &mut Text, scrape: &Scrape<'_>) {
+    fn encode(&mut self, text: &mut Text, scrape: &Scrape<'_>) {
         agent::encode(text, scrape);
         for Held { sample, .. } in scrape.samples.values() {
             if let Some(data) = sample.downcast::<CpuStats>().and_then(|s| s.data) {
-                cpu_stats::encode(text, self.cpus.stats().unwrap_or(&data));
+                let held = self.cpus.stats().unwrap_or(&data);
+                cpu_stats::encode(text, &mut self.derived, held);
             } else if sample.metric == &ProcessStats::METRIC {
                 if sample.data.is_some() {
                     self.processes.encode(text);
@@ -104,8 +108,8 @@ impl Families {
             } else if let Some(data) = sample.downcast::<SchedLatency>().and_then(|s| s.data) {
                 sched_latency::encode(text, &data);
                 self.cgroups.encode_preemptions(text);
-            } else {
-                gauges::encode(text, sample);
+            } else if let Some(data) = &sample.data {
+                self.derived.encode(text, &**data);
             }
         }
     }

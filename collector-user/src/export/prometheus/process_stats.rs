@@ -7,101 +7,26 @@
 //! and no row ever goes back. A rate over `gone` means nothing: leave it out
 //! of sums of rates.
 
-use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use super::{
-    rows::{Counters, Key, key},
+    derived::{self, DerivedFamily},
+    rows::{Key, key},
     sums::{GAUGES, Sums, gauges_of, gauges_of_others},
     text::{Family, Text, Value, Written},
 };
-use crate::metric::{Difference, Process, ProcessList, ProcessStats};
+use crate::metric::{
+    Difference, HasProcessCounters, Process, ProcessCounters, ProcessList, ProcessStats,
+    schema::Record as _,
+};
 
-/// A family made of one counter, or of several with a label that tells which.
-struct CounterFamily {
-    family: Family,
-    unit: fn(u64) -> Value,
-    label: Option<&'static str>,
-    /// The index in [`Counters`], and the value of the label.
-    values: &'static [(usize, &'static str)],
-}
-
-const FAMILIES: &[CounterFamily] = &[
-    CounterFamily {
-        family: Family::counter("host_process_cpu_seconds_total", "Time on a CPU."),
-        unit: Value::Nanos,
-        label: None,
-        values: &[(2, "")],
-    },
-    CounterFamily {
-        family: Family::counter(
-            "host_process_cpu_mode_seconds_total",
-            "Time on a CPU, by the mode that it was in.",
-        ),
-        unit: Value::Nanos,
-        label: Some("mode"),
-        values: &[(0, "user"), (1, "system")],
-    },
-    CounterFamily {
-        family: Family::counter(
-            "host_process_runqueue_wait_seconds_total",
-            "Time in which a thread could run and waited for a CPU.",
-        ),
-        unit: Value::Nanos,
-        label: None,
-        values: &[(3, "")],
-    },
-    CounterFamily {
-        family: Family::counter(
-            "host_process_blocked_seconds_total",
-            "Off-CPU time of threads in sleep.",
-        ),
-        unit: Value::Nanos,
-        label: None,
-        values: &[(4, "")],
-    },
-    CounterFamily {
-        family: Family::counter(
-            "host_process_sleep_seconds_total",
-            "Off-CPU time of threads in sleep, by type.",
-        ),
-        unit: Value::Nanos,
-        label: Some("type"),
-        values: &[(11, "interruptible"), (12, "uninterruptible")],
-    },
-    CounterFamily {
-        family: Family::counter("host_process_switches_total", "Context switches, by why."),
-        unit: Value::Count,
-        label: Some("reason"),
-        values: &[(5, "voluntary"), (6, "involuntary")],
-    },
-    CounterFamily {
-        family: Family::counter(
-            "host_process_faults_total",
-            "Page faults: major ones needed I/O.",
-        ),
-        unit: Value::Count,
-        label: Some("kind"),
-        values: &[(7, "minor"), (8, "major")],
-    },
-    CounterFamily {
-        family: Family::counter(
-            "host_process_read_bytes_total",
-            "Bytes that were read from storage. What ended processes read is left out.",
-        ),
-        unit: Value::Count,
-        label: None,
-        values: &[(9, "")],
-    },
-    CounterFamily {
-        family: Family::counter(
-            "host_process_written_bytes_total",
-            "Bytes that were written to storage. What ended processes wrote is left out.",
-        ),
-        unit: Value::Count,
-        label: None,
-        values: &[(10, "")],
-    },
-];
+/// The families of the counters of a process.
+static FAMILIES: LazyLock<Vec<DerivedFamily>> =
+    LazyLock::new(|| derived::families(&ProcessCounters::INFO, "host_process"));
 
 /// In the order of [`gauges_of`].
 const GAUGE_FAMILIES: [Family; GAUGES] = [
@@ -110,14 +35,14 @@ const GAUGE_FAMILIES: [Family; GAUGES] = [
     Family::gauge("host_process_threads", "Threads."),
 ];
 
-const ALIVE: Family = Family::gauge("host_processes", "Processes that are alive.");
+const ALIVE: Family = Family::gauge("host_processes", "Live processes.");
 const ENDED: Family = Family::counter(
     "host_processes_ended_total",
-    "Processes that ended since the collector began.",
+    "Processes reaped since the collector started.",
 );
 const ALL_CPU: Family = Family::counter(
     "host_processes_cpu_seconds_total",
-    "Time on a CPU of all processes, alive and ended.",
+    "On-CPU time of all processes, live and exited.",
 );
 
 /// Who has a row is chosen anew once in so long, on the monotonic clock.
@@ -134,11 +59,11 @@ pub(super) struct ProcessFamilies {
     listed: Sums,
     /// By their keys.
     rows: Vec<Row>,
-    other: Counters,
-    gone: Counters,
+    other: ProcessCounters,
+    gone: ProcessCounters,
     /// What ended processes used, where the reading does not tell it.
-    vanished: Counters,
-    total: Counters,
+    vanished: ProcessCounters,
+    total: ProcessCounters,
     choice: Choice,
 }
 
@@ -148,8 +73,8 @@ struct Row {
     process: Arc<Process>,
     labels: Written,
     /// What it had used before it had a row: that is counted in `other`.
-    before: Counters,
-    shown: Counters,
+    before: ProcessCounters,
+    shown: ProcessCounters,
 }
 
 /// Who used how much of late.
@@ -168,11 +93,11 @@ impl Row {
         key(&self.process)
     }
 
-    fn new(process: &Arc<Process>, before: Counters) -> Self {
+    fn new(process: &Arc<Process>, before: ProcessCounters) -> Self {
         Self {
             labels: labels(process),
             before,
-            shown: Counters::of_process(process, 0).minus(before),
+            shown: process.counters_at(0).minus(before),
             process: Arc::clone(process),
         }
     }
@@ -186,8 +111,8 @@ impl Row {
 
     /// Brings what is shown up to a time.
     fn advance_to(&mut self, at_ns: u64) {
-        let shown = Counters::of_process(&self.process, at_ns).minus(self.before);
-        self.shown = shown.at_least(self.shown);
+        let shown = self.process.counters_at(at_ns).minus(self.before);
+        self.shown = shown.max(self.shown);
     }
 }
 
@@ -198,10 +123,10 @@ impl ProcessFamilies {
             reading: None,
             listed: Sums::default(),
             rows: Vec::new(),
-            other: Counters::default(),
-            gone: Counters::default(),
-            vanished: Counters::default(),
-            total: Counters::default(),
+            other: ProcessCounters::default(),
+            gone: ProcessCounters::default(),
+            vanished: ProcessCounters::default(),
+            total: ProcessCounters::default(),
             choice: Choice::default(),
         }
     }
@@ -209,7 +134,7 @@ impl ProcessFamilies {
     /// Takes in a reading of this time on the monotonic clock.
     pub(super) fn observe(&mut self, stats: &Arc<ProcessStats>, monotonic_ns: u64) {
         let previous = self.reading.replace(Arc::clone(stats));
-        let exited = Counters::of_exited(&stats.exited);
+        let exited = stats.exited.process_counters();
         let at_ns = stats.processes.as_of_ns();
         let nothing = ProcessList::default();
         let before = previous.as_ref().map_or(&nothing, |stats| &stats.processes);
@@ -231,7 +156,7 @@ impl ProcessFamilies {
                     self.listed.remove(process);
                     // Who is not listed any more may be among the others.
                     if stats.other.is_none() {
-                        let used = Counters::of_process(process, at_ns).where_unknown(exited);
+                        let used = process.counters_at(at_ns).where_unknown(exited);
                         self.vanished = self.vanished.plus(used);
                     }
                     self.remove_row(key(process));
@@ -249,7 +174,10 @@ impl ProcessFamilies {
             self.choice.at = Some(now);
             self.choose(stats, previous.as_deref());
         }
-        let others = stats.other.as_ref().map(Counters::of_others);
+        let others = stats
+            .other
+            .as_ref()
+            .map(HasProcessCounters::process_counters);
         let listed = self.listed.counters(at_ns);
         for row in &mut self.rows {
             row.advance_to(at_ns);
@@ -258,10 +186,10 @@ impl ProcessFamilies {
         // A process that is read while it ends may be missing from both sums
         // for one tick: then the total and `other` wait for it.
         let total = alive.plus(exited).plus(self.vanished);
-        self.total = total.at_least(self.total);
+        self.total = total.max(self.total);
         let shown = self.rows.iter().map(|row| row.shown);
-        let in_rows = shown.fold(self.gone, Counters::plus);
-        self.other = self.total.minus(in_rows).at_least(self.other);
+        let in_rows = shown.fold(self.gone, ProcessCounters::plus);
+        self.other = self.total.minus(in_rows).max(self.other);
     }
 
     fn find(&self, key: Key) -> Result<usize, usize> {
@@ -272,14 +200,14 @@ impl ProcessFamilies {
     /// had used until then is counted already.
     fn add_row(&mut self, process: &Arc<Process>, previous: Option<&ProcessStats>, at_ns: u64) {
         let before = match previous {
-            None => Counters::default(),
+            None => ProcessCounters::default(),
             Some(previous) => {
                 let row = previous.processes.get(process.pid);
                 match row.filter(|row| key(row) == key(process)) {
-                    Some(row) => Counters::of_process(&row, 0),
+                    Some(row) => row.counters_at(0),
                     // It was among those that had no row there.
-                    None if previous.other.is_some() => Counters::of_process(process, at_ns),
-                    None => Counters::default(),
+                    None if previous.other.is_some() => process.counters_at(at_ns),
+                    None => ProcessCounters::default(),
                 }
             }
         };
@@ -354,31 +282,18 @@ impl ProcessFamilies {
         let Some(stats) = &self.reading else { return };
         let sum = |name| Written::new([("pid", name), ("comm", name)]);
         let (other, gone) = (sum("other"), sum("gone"));
-        for family in FAMILIES {
-            let rows = self.rows.iter().map(|row| (&row.labels, row.shown));
-            let rows = rows.chain([(&other, self.other), (&gone, self.gone)]);
-            let mut begun = false;
-            for (labels, counters) in rows {
-                for (index, value) in family.values {
-                    let Some(count) = counters.0[*index] else {
-                        continue;
-                    };
-                    if !begun {
-                        let Family { name, kind, help } = family.family;
-                        text.begin(name, kind, help);
-                        begun = true;
-                    }
-                    let more = family.label.map(|label| (label, *value));
-                    text.row(family.family.name, labels, more, (family.unit)(count));
-                }
-            }
+        let rows = self.rows.iter().map(|row| (&row.labels, row.shown));
+        let rows = rows.chain([(&other, self.other), (&gone, self.gone)]);
+        let rows: Vec<_> = rows.collect();
+        for family in FAMILIES.iter() {
+            family.encode(text, &rows);
         }
         self.encode_gauges(text, stats, &other);
         let unlisted = stats.other.as_ref().map_or(0, |other| other.processes);
         let alive = stats.processes.len() as u64 + unlisted;
         text.single(&ALIVE, Some(Value::Count(alive)));
         text.single(&ENDED, stats.exited.processes.map(Value::Count));
-        text.single(&ALL_CPU, self.total.0[2].map(Value::Nanos));
+        text.single(&ALL_CPU, self.total.cpu_ns.map(Value::Nanos));
     }
 
     fn encode_gauges(&self, text: &mut Text, stats: &ProcessStats, other: &Written) {

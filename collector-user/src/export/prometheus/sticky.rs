@@ -8,7 +8,7 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use super::rows::Counters;
+use crate::metric::ProcessCounters;
 
 /// The rows, from reading to reading.
 #[derive(Debug)]
@@ -16,16 +16,16 @@ pub(super) struct Sticky<K> {
     limit: usize,
     rows: HashMap<K, Row>,
     /// What was counted in the last reading, of those with a row and without.
-    previous: Option<Vec<(K, Counters)>>,
-    pub(super) other: Counters,
-    pub(super) gone: Counters,
+    previous: Option<Vec<(K, ProcessCounters)>>,
+    pub(super) other: ProcessCounters,
+    pub(super) gone: ProcessCounters,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Row {
     /// What was counted before it had a row: that is in `other`.
-    before: Counters,
-    shown: Counters,
+    before: ProcessCounters,
+    shown: ProcessCounters,
 }
 
 impl<K: Clone + Eq + Hash> Sticky<K> {
@@ -34,19 +34,19 @@ impl<K: Clone + Eq + Hash> Sticky<K> {
             limit,
             rows: HashMap::new(),
             previous: None,
-            other: Counters::default(),
-            gone: Counters::default(),
+            other: ProcessCounters::default(),
+            gone: ProcessCounters::default(),
         }
     }
 
     /// Takes in what is counted now; `total` is that of all, those included
     /// that have no key. Free places go to those that come first.
-    pub(super) fn update(&mut self, now: Vec<(K, Counters)>, total: Counters) {
+    pub(super) fn update(&mut self, now: Vec<(K, ProcessCounters)>, total: ProcessCounters) {
         let mut rows = HashMap::with_capacity(self.limit);
         let mut free = self.limit;
         for (key, counters) in &now {
             if let Some(row) = self.rows.remove(key) {
-                let shown = counters.minus(row.before).at_least(row.shown);
+                let shown = counters.minus(row.before).max(row.shown);
                 rows.insert(key.clone(), Row { shown, ..row });
                 free = free.saturating_sub(1);
             }
@@ -57,14 +57,14 @@ impl<K: Clone + Eq + Hash> Sticky<K> {
         let begun = now.iter().filter(|(key, _)| !rows.contains_key(key));
         let begun: Vec<_> = begun.take(free).collect();
         if !begun.is_empty() {
-            let known: Option<HashMap<&K, Counters>> = self
+            let known: Option<HashMap<&K, ProcessCounters>> = self
                 .previous
                 .as_ref()
                 .map(|rows| rows.iter().map(|(key, row)| (key, *row)).collect());
             for (key, counters) in begun {
                 // What came since the last reading may have been counted
                 // elsewhere before, so it begins now.
-                let before = known.as_ref().map_or(Counters::default(), |known| {
+                let before = known.as_ref().map_or(ProcessCounters::default(), |known| {
                     known.get(key).copied().unwrap_or(*counters)
                 });
                 let shown = counters.minus(before);
@@ -72,14 +72,14 @@ impl<K: Clone + Eq + Hash> Sticky<K> {
             }
         }
         let in_rows = rows.values().map(|row| row.shown);
-        let in_rows = in_rows.fold(self.gone, Counters::plus);
-        self.other = total.minus(in_rows).at_least(self.other);
+        let in_rows = in_rows.fold(self.gone, ProcessCounters::plus);
+        self.other = total.minus(in_rows).max(self.other);
         self.rows = rows;
         self.previous = Some(now);
     }
 
     /// What the row of this key has counted; `None` if it has none.
-    pub(super) fn shown(&self, key: &K) -> Option<Counters> {
+    pub(super) fn shown(&self, key: &K) -> Option<ProcessCounters> {
         self.rows.get(key).map(|row| row.shown)
     }
 }
@@ -90,14 +90,15 @@ mod tests {
 
     use super::*;
 
-    fn counters(value: u64) -> Counters {
-        let mut counters = Counters::default();
-        counters.0[0] = Some(value);
-        counters
+    fn counters(value: u64) -> ProcessCounters {
+        ProcessCounters {
+            cpu_ns: Some(value),
+            ..ProcessCounters::default()
+        }
     }
 
-    fn value(counters: Counters) -> u64 {
-        counters.0[0].unwrap_or(0)
+    fn value(counters: ProcessCounters) -> u64 {
+        counters.cpu_ns.unwrap_or(0)
     }
 
     proptest! {

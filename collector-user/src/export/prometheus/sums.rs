@@ -1,5 +1,7 @@
-use super::rows::{COUNTERS, Counters, SLEEP, SLEEP_KINDS};
-use crate::metric::{Asleep, OtherProcesses, Process};
+use crate::metric::{Asleep, OtherProcesses, Process, ProcessCounters};
+
+/// How many counters a process has.
+const COUNTERS: usize = ProcessCounters::COUNT;
 
 /// How many gauges a process has.
 pub(super) const GAUGES: usize = 3;
@@ -55,17 +57,20 @@ impl Sums {
     }
 
     /// The counters, with the sleep of threads up to a time.
-    pub(super) fn counters(&self, at_ns: u64) -> Counters {
-        let mut counters = Counters(std::array::from_fn(|index| self.value(index)));
-        for ((threads, since_ns), kind) in self.asleep.into_iter().zip(SLEEP_KINDS) {
+    pub(super) fn counters(&self, at_ns: u64) -> ProcessCounters {
+        let values = std::array::from_fn(|index| self.value(index));
+        let mut counters = ProcessCounters::from_values(values);
+        let [interruptible, uninterruptible] = self.asleep.map(|(threads, since_ns)| {
             let slept = (u128::from(threads) * u128::from(at_ns)).saturating_sub(since_ns);
-            let slept = u64::try_from(slept).unwrap_or(u64::MAX);
-            for index in [SLEEP, kind] {
-                if let Some(ns) = &mut counters.0[index] {
-                    *ns = ns.saturating_add(slept);
-                }
-            }
-        }
+            u64::try_from(slept).unwrap_or(u64::MAX)
+        });
+        let grow = |counter: &mut Option<u64>, ns: u64| {
+            *counter = counter.map(|value| value.saturating_add(ns));
+        };
+        grow(&mut counters.interruptible_sleep_ns, interruptible);
+        grow(&mut counters.uninterruptible_sleep_ns, uninterruptible);
+        grow(&mut counters.blocked_ns, interruptible);
+        grow(&mut counters.blocked_ns, uninterruptible);
         counters
     }
 
@@ -88,6 +93,6 @@ fn asleep(process: &Process) -> [(u64, u128); 2] {
 }
 
 fn values(process: &Process) -> impl Iterator<Item = Option<u64>> {
-    let counters = Counters::of_process(process, 0).0;
+    let counters = process.counters_at(0).values();
     counters.into_iter().chain(gauges_of(process))
 }

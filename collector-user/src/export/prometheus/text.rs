@@ -169,12 +169,14 @@ impl Text {
         value: Value,
     ) {
         self.text.push_str(name);
-        self.text.push('{');
-        self.text.push_str(&labels.0);
-        if let Some((name, value)) = more {
-            label(&mut self.text, name, value);
+        if !labels.0.is_empty() || more.is_some() {
+            self.text.push('{');
+            self.text.push_str(&labels.0);
+            if let Some((name, value)) = more {
+                label(&mut self.text, name, value);
+            }
+            self.text.push('}');
         }
-        self.text.push('}');
         self.value(value);
     }
 

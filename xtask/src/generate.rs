@@ -1,0 +1,42 @@
+//! The files that are made from the code.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::{command, workspace};
+
+/// Writes the files that are made from the declarations of the metrics.
+///
+/// docs/metrics.md and collector-user/proto/collector/v1/metrics.proto. Refuses
+/// to rename a field or to reuse its number.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Generate {}
+
+impl Generate {
+    /// # Errors
+    /// When the code does not build, or a field changed its meaning.
+    pub(crate) fn run() -> Result<()> {
+        generate(workspace::root())
+    }
+}
+
+/// The same in a copy of the workspace.
+pub(crate) fn generate(workspace: &Path) -> Result<()> {
+    command::run(
+        command::cargo()
+            .current_dir(workspace)
+            .args([
+                "test",
+                "--workspace",
+                "--exclude",
+                "xtask",
+                "--profile",
+                "checked",
+            ])
+            .args(["--quiet", "--test", "generated"])
+            .env_remove("CARGO_TARGET_DIR")
+            .env("COLLECTOR_WRITE_GENERATED", "1"),
+    )
+}
