@@ -26,7 +26,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// A metric of the embedding program.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Sessions(u64);
 
 impl Reading for Sessions {

@@ -3,10 +3,10 @@
 
 #![expect(
     dead_code,
-    reason = "the file is a module of the bus, which uses all of it"
+    reason = "the file is a module of the feed, which uses all of it"
 )]
 
-#[path = "../src/bus/mailbox.rs"]
+#[path = "../src/feed/mailbox.rs"]
 mod mailbox;
 
 use collector::metric;

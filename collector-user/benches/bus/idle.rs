@@ -43,7 +43,7 @@ async fn row(name: &str, time: Duration, builder: BusBuilder, interval: Option<D
     let mut subscriptions = Vec::new();
     if let Some(interval) = interval {
         for metric in bus.metrics() {
-            subscriptions.push(bus.subscribe_any(metric.name, every(interval)).unwrap());
+            subscriptions.push(bus.subscribe_any(metric.name(), every(interval)).unwrap());
         }
     }
     tokio::time::sleep(Duration::from_millis(500)).await;

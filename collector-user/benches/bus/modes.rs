@@ -9,7 +9,7 @@ use std::time::Duration;
 use collector::{
     bus::{Bus, Mode, SnapshotRequest, every, testing::TestClock},
     collectors::{add_procfs, add_tiers_1_and_2},
-    metric::Tier,
+    metric::{Metric, Tier},
 };
 
 use crate::cpu;
@@ -81,8 +81,8 @@ async fn measure(consumers: Consumers, mode: Mode) {
     let mut tasks = Vec::new();
     if consumers.metrics_manager {
         for metric in bus.metrics() {
-            if metric.tier != Tier::Hardware {
-                tasks.push(tokio::spawn(stream(bus.clone(), metric.name, None)));
+            if metric.tier() != Tier::Hardware {
+                tasks.push(tokio::spawn(stream(bus.clone(), metric, None)));
             }
         }
     }
@@ -93,13 +93,13 @@ async fn measure(consumers: Consumers, mode: Mode) {
         // They come one after the other, as consumers do.
         tokio::time::sleep(Duration::from_millis(137)).await;
         for metric in bus.metrics() {
-            let seconds = match metric.tier {
+            let seconds = match metric.tier() {
                 Tier::Fast => 1 + number % 5,
                 Tier::System => 10,
                 Tier::Hardware => 60,
             };
             let interval = Some(Duration::from_secs(seconds as u64));
-            tasks.push(tokio::spawn(stream(bus.clone(), metric.name, interval)));
+            tasks.push(tokio::spawn(stream(bus.clone(), metric, interval)));
         }
     }
     tokio::time::sleep(Duration::from_mins(u64::from(MINUTES))).await;
@@ -129,9 +129,9 @@ async fn measure(consumers: Consumers, mode: Mode) {
 }
 
 /// Follows one metric, as the metrics manager does.
-async fn stream(bus: Bus, metric: &'static str, interval: Option<Duration>) {
+async fn stream(bus: Bus, metric: Metric, interval: Option<Duration>) {
     let options = interval.map(every).unwrap_or_default();
-    let mut subscription = bus.subscribe_any(metric, options).unwrap();
+    let mut subscription = bus.subscribe_any(metric.name(), options).unwrap();
     while subscription.recv().await.is_ok() {}
 }
 

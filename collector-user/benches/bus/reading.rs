@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use collector::metric::{Kind, MetricInfo, Reading, Tier};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// When it was sent, with the weight of a reading of a hundred rows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Sent {
-    #[serde(skip)]
+    #[serde(skip, default = "Instant::now")]
     pub(crate) at: Instant,
     pub(crate) rows: Vec<u64>,
 }
@@ -36,7 +36,7 @@ impl Reading for Sent {
 }
 
 /// A reading that costs nothing to make.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Empty;
 
 impl Reading for Empty {

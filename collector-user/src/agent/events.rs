@@ -94,7 +94,7 @@ pub(super) async fn poll(
         };
         failures = if failure.is_some() { failures + 1 } else { 0 };
         if let Some(reason) = failure {
-            bus.unavailable(&reason);
+            bus.unavailable(reason);
         }
         drop(bus);
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

@@ -38,6 +38,8 @@ pub(super) struct Batch {
     tick: Option<Tick>,
     now: u64,
     queue: Mutex<Queue>,
+    /// In which its collections are, at the level of debug.
+    span: tracing::Span,
     /// The clock of a test stands still as long as this batch lives.
     _held: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -73,7 +75,8 @@ pub(super) struct Concluded {
 pub(super) enum Outcome {
     Reading(Arc<dyn AnyReading>),
     Error(CollectError),
-    Panic(String),
+    /// With its message, which may be empty.
+    Panic(Arc<str>),
 }
 
 impl Batch {
@@ -96,10 +99,13 @@ impl Batch {
         let batch = Arc::new(Self {
             core: Arc::clone(core),
             tick: (core.mode == Mode::Bus).then(|| {
-                let names = jobs.iter().map(|job| core.topics[job.topic].info.name);
+                let names = jobs
+                    .iter()
+                    .filter_map(|job| core.topics[job.topic].declared());
                 core.sources.tick_for(&core.clock, at, names.collect())
             }),
             now,
+            span: tracing::debug_span!("tick", collections = jobs.len()),
             queue: Mutex::new(Queue {
                 jobs: jobs.into(),
                 moved: now,
@@ -201,14 +207,17 @@ impl Batch {
         let YieldedBy::Collector(collected) = &topic.yielded_by else {
             return None;
         };
+        let metric = topic.metric.name();
+        let _span = tracing::trace_span!(parent: &self.span, "collect", metric).entered();
         let clock = &self.core.clock;
         let began = clock.now();
         let tick = match &self.tick {
             Some(tick) => tick.for_collection(),
-            None => self
-                .core
-                .sources
-                .tick_for(clock, began, vec![topic.info.name]),
+            None => {
+                self.core
+                    .sources
+                    .tick_for(clock, began, topic.declared().into_iter().collect())
+            }
         };
         // A panic may leave the collector's own state half-changed, but nothing
         // of the bus; the collector is asked again, as after an error.
@@ -219,7 +228,7 @@ impl Batch {
         let outcome = match result {
             Ok(Ok(reading)) => Outcome::Reading(self.core.fit(place, reading)),
             Ok(Err(error)) => Outcome::Error(error),
-            Err(panic) => Outcome::Panic(panic_message(panic.as_ref())),
+            Err(panic) => Outcome::Panic(panic_text(panic.as_ref()).unwrap_or_default().into()),
         };
         Some((outcome, taken))
     }
@@ -231,13 +240,6 @@ impl Topic {
             YieldedBy::Collector(collected) => collected.cost == Cost::Heavy,
             YieldedBy::Producer => false,
         }
-    }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    match panic_text(panic) {
-        Some(text) => format!("the collector panicked: {text}"),
-        None => "the collector panicked".to_owned(),
     }
 }
 

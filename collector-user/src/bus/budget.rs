@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::{core::Core, sync::lock};
-use crate::metric::AnyReading;
+use crate::{feed::QueuedBytes, metric::AnyReading};
 
 /// The budget of the cache unless another was set: room for the rows of some
 /// ten thousand processes, several times over.
@@ -27,19 +27,6 @@ pub(super) struct Budget {
     /// The bytes of the readings that wait in queues, each counted once.
     queued: Arc<AtomicUsize>,
     cuts: AtomicU64,
-}
-
-/// The bytes that a reading takes while it waits in a queue.
-#[derive(Debug)]
-pub(super) struct Held {
-    bytes: usize,
-    queued: Arc<AtomicUsize>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.queued.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
 }
 
 impl Budget {
@@ -65,12 +52,8 @@ impl Budget {
 
     /// Counts a reading of so many bytes, which waits in queues until the last
     /// of them drops this.
-    pub(super) fn hold(&self, bytes: usize) -> Arc<Held> {
-        self.queued.fetch_add(bytes, Ordering::Relaxed);
-        Arc::new(Held {
-            bytes,
-            queued: Arc::clone(&self.queued),
-        })
+    pub(super) fn hold(&self, bytes: usize) -> Arc<QueuedBytes> {
+        Arc::new(QueuedBytes::count(bytes, &self.queued))
     }
 
     /// How many bytes may wait in one queue: little, when the budget is used up.
@@ -153,7 +136,7 @@ impl Core {
         let cut = reading.cut_to_any(limit)?;
         self.budget.cuts.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(
-            metric = cut.metric().name,
+            metric = cut.metric().name(),
             limit,
             "a reading was cut to fit the cache"
         );

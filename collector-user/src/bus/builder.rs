@@ -2,12 +2,11 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 
-use super::{
-    budget, core::Core, handle::Bus, modes::Mode, options, scheduler, sync::lock, topic::Topic,
-};
+use super::{budget, core::Core, handle::Bus, modes::Mode, scheduler, sync::lock, topic::Topic};
 use crate::{
     collectors::Collector,
-    metric::{Backend, Reading},
+    feed::VALID_INTERVALS,
+    metric::{Backend, Metric, Origin, Reading},
     source::{Clock, Sources, SystemClock},
 };
 
@@ -69,7 +68,8 @@ impl BusBuilder {
         }
     }
 
-    /// The name of the host in snapshots, instead of what the tree says.
+    /// The host name in snapshots and in the origin of samples; that of the
+    /// tree unless set.
     #[must_use]
     pub fn host(self, host: impl Into<Arc<str>>) -> Self {
         Self {
@@ -88,6 +88,13 @@ impl BusBuilder {
     #[must_use]
     pub fn producer<R: Reading>(self, backend: Backend) -> Self {
         self.topic(Topic::published::<R>(backend))
+    }
+
+    /// Adds a metric that is known by name only, whose samples a producer
+    /// publishes with an [`AnyPublisher`](super::AnyPublisher).
+    #[must_use]
+    pub fn producer_any(self, metric: impl Into<Metric>, backend: Backend) -> Self {
+        self.topic(Topic::published_any(metric.into(), backend))
     }
 
     /// The pace of a metric: the interval of subscriptions that give none, and
@@ -119,13 +126,18 @@ impl BusBuilder {
             return Err(BuildError::NoTimer);
         }
         self.topics
-            .sort_by_key(|topic| (topic.info.tier, topic.info.name));
+            .sort_by_cached_key(|topic| (topic.metric.tier(), topic.metric.clone()));
         check_names(&self.topics)?;
         set_paces(&mut self.topics, self.paces)?;
         let host = match self.host {
             Some(host) => host,
             None => self.sources.host_name().unwrap_or_else(|| "unknown".into()),
         };
+        let (machine_id, boot_id) = (self.sources.machine_id(), self.sources.boot_id());
+        let origin = Arc::new(Origin::new(host, machine_id, boot_id));
+        for topic in &mut self.topics {
+            topic.origin = Arc::clone(&origin);
+        }
         let core = Arc::new(Core::new(
             self.topics.into(),
             self.mode,
@@ -133,7 +145,7 @@ impl BusBuilder {
             self.sources,
             self.clock,
             runtime,
-            host,
+            origin,
         ));
         scheduler::start(&core);
         Ok(Bus::new(core))
@@ -155,20 +167,20 @@ pub enum BuildError {
     NoName,
     /// Two collectors or producers yield the same metric.
     #[error("the metric {0:?} has more than one collector or producer")]
-    Doubled(&'static str),
+    Doubled(String),
     /// A pace was set for a metric that is not on the bus.
     #[error("a pace is set for {name:?}, which is not on the bus; there are {}", known.join(", "))]
     UnknownMetric {
         /// The name.
         name: String,
         /// The names that there are.
-        known: Vec<&'static str>,
+        known: Vec<String>,
     },
     /// A pace is out of the valid range of intervals.
     #[error("the pace {pace:?} of {metric} is not between 1 ms and 1 day")]
     BadPace {
         /// The metric.
-        metric: &'static str,
+        metric: String,
         /// The interval.
         pace: Duration,
     },
@@ -182,11 +194,11 @@ fn has_timer() -> bool {
 fn check_names(topics: &[Topic]) -> Result<(), BuildError> {
     let mut names = BTreeSet::new();
     for topic in topics {
-        if topic.info.name.is_empty() {
+        if topic.metric.name().is_empty() {
             return Err(BuildError::NoName);
         }
-        if !names.insert(topic.info.name) {
-            return Err(BuildError::Doubled(topic.info.name));
+        if !names.insert(topic.metric.name()) {
+            return Err(BuildError::Doubled(topic.metric.name().to_owned()));
         }
     }
     Ok(())
@@ -194,16 +206,19 @@ fn check_names(topics: &[Topic]) -> Result<(), BuildError> {
 
 fn set_paces(topics: &mut [Topic], paces: Vec<(String, Duration)>) -> Result<(), BuildError> {
     for (name, pace) in paces {
-        let Some(at) = topics.iter().position(|topic| topic.info.name == name) else {
+        let Some(at) = topics.iter().position(|topic| topic.metric.name() == name) else {
             return Err(BuildError::UnknownMetric {
                 name,
-                known: topics.iter().map(|topic| topic.info.name).collect(),
+                known: topics
+                    .iter()
+                    .map(|topic| topic.metric.name().to_owned())
+                    .collect(),
             });
         };
         let topic = &mut topics[at];
-        if !options::VALID_INTERVALS.contains(&pace) {
+        if !VALID_INTERVALS.contains(&pace) {
             return Err(BuildError::BadPace {
-                metric: topic.info.name,
+                metric: topic.metric.name().to_owned(),
                 pace,
             });
         }

@@ -12,17 +12,20 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    Ended,
     batch::{Batch, Concluded, Job, Outcome},
     budget::Budget,
     modes::Mode,
-    options::SubscribeError,
     sync::lock,
     timeline::Timeline,
     topic::{Flight, Recipients, State, Topic, YieldedBy},
     workers::Workers,
 };
-use crate::source::{Clock, Sources, Timestamp};
+use crate::{
+    collectors::CollectError,
+    feed::{Ended, SubscribeError},
+    metric::{Origin, Reason},
+    source::{Clock, SourceError, Sources, Timestamp},
+};
 
 /// What all handles of one bus share. It ends with the last of them.
 pub(super) struct Core {
@@ -35,7 +38,7 @@ pub(super) struct Core {
     pub(super) timeline: Timeline,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) workers: Workers,
-    pub(super) host: Arc<str>,
+    pub(super) origin: Arc<Origin>,
     /// Tells the scheduler to look again.
     pub(super) changed: Arc<Notify>,
     /// No collection begins any more.
@@ -62,7 +65,7 @@ impl Core {
         sources: Sources,
         clock: Arc<dyn Clock>,
         runtime: tokio::runtime::Handle,
-        host: Arc<str>,
+        origin: Arc<Origin>,
     ) -> Self {
         Self {
             budget: Budget::new(cache_bytes, topics.len()),
@@ -73,7 +76,7 @@ impl Core {
             clock,
             runtime,
             workers: Workers::new(),
-            host,
+            origin,
             changed: Arc::new(Notify::new()),
             closing: AtomicBool::new(false),
             ticks: AtomicU64::new(0),
@@ -90,11 +93,17 @@ impl Core {
     pub(super) fn find(&self, name: &str) -> Result<usize, SubscribeError> {
         self.topics
             .iter()
-            .position(|topic| topic.info.name == name)
+            .position(|topic| topic.metric.name() == name)
             .ok_or_else(|| SubscribeError::UnknownMetric {
                 name: name.to_owned(),
-                known: self.topics.iter().map(|topic| topic.info.name).collect(),
+                known: self.names(),
             })
+    }
+
+    /// The names of the metrics.
+    pub(super) fn names(&self) -> Vec<String> {
+        let names = self.topics.iter().map(|topic| topic.metric.name());
+        names.map(str::to_owned).collect()
     }
 
     /// Marks a metric as in flight, if it is collected and may be now. The
@@ -156,7 +165,7 @@ impl Core {
             // Its subscribers were told long ago. What it read then is old by
             // now, so it is collected anew.
             tracing::info!(
-                metric = topic.info.name,
+                metric = topic.metric.name(),
                 ?took,
                 "a hung collection returned"
             );
@@ -272,12 +281,13 @@ impl State {
             Outcome::Reading(reading) => self.succeed(topic, reading, ended.taken, to, budget),
             Outcome::Error(error) => {
                 self.counters.failures += 1;
-                self.fail(topic, &error.to_string(), ended.taken.at, to, budget);
+                self.fail(topic, reason_of(&error), ended.taken.at, to, budget);
             }
-            Outcome::Panic(reason) => {
+            Outcome::Panic(message) => {
                 self.counters.failures += 1;
                 self.counters.panics += 1;
-                self.fail(topic, &reason, ended.taken.at, to, budget);
+                let reason = Reason::Panicked(message);
+                self.fail(topic, reason, ended.taken.at, to, budget);
             }
         }
     }
@@ -321,19 +331,13 @@ impl State {
         flight.hung = true;
         let reason = if flight.began.is_some() {
             self.counters.hung += 1;
-            format!(
-                "the collection has not ended after {:?}",
-                collected.deadline
-            )
+            Reason::Hung(collected.deadline)
         } else {
             self.counters.not_started += 1;
-            format!(
-                "the collection has not begun after {:?}: no thread could be made for it",
-                collected.deadline
-            )
+            Reason::NotStarted(collected.deadline)
         };
         let at = flight.asked_at;
-        self.fail(topic, &reason, at, Recipients::DueAt(now), budget);
+        self.fail(topic, reason, at, Recipients::DueAt(now), budget);
         topic.ended.notify_waiters();
     }
 
@@ -349,6 +353,18 @@ impl State {
     /// Whether a collection is under way that may still end in time.
     pub(super) fn in_flight(&self) -> bool {
         self.flight.is_some_and(|flight| !flight.hung)
+    }
+}
+
+/// The reason that subscribers get for an error of a collector.
+fn reason_of(error: &CollectError) -> Reason {
+    let text = error.to_string().into();
+    match error {
+        CollectError::Source(error) if error.is_permission_denied() => Reason::NoPermission(text),
+        CollectError::Unsupported(_) | CollectError::Source(SourceError::NoOpenat2 { .. }) => {
+            Reason::Unsupported(text)
+        }
+        CollectError::Source(_) | CollectError::Other(_) => Reason::Failed(text),
     }
 }
 
@@ -386,7 +402,7 @@ impl Drop for Core {
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core")
-            .field("host", &self.host)
+            .field("host", &self.origin.host)
             .field("topics", &self.topics.len())
             .finish_non_exhaustive()
     }

@@ -4,17 +4,21 @@ use std::{
 };
 
 use super::{
-    Ended,
     builder::BusBuilder,
     core::Core,
-    options::{SubscribeError, SubscribeOptions},
-    publisher::Publisher,
-    snapshot::{self, Snapshot, SnapshotRequest},
+    publisher::{AnyPublisher, Publisher},
+    snapshot,
     status::{self, BusStatus},
-    subscription::{AnySubscription, Subscription},
+    subscribe::subscribe,
     topic::YieldedBy,
 };
-use crate::metric::{MetricInfo, Reading};
+use crate::{
+    feed::{
+        AnySubscription, Ended, Feed, Snapshot, SnapshotFuture, SnapshotRequest, SubscribeError,
+        SubscribeOptions, Subscription,
+    },
+    metric::{Metric, Reading},
+};
 
 /// Owns the collectors. Cheap to clone: clones are the same bus.
 ///
@@ -54,8 +58,12 @@ impl Bus {
     }
 
     /// The metrics that can be subscribed to, by tier and name.
-    pub fn metrics(&self) -> Vec<&'static MetricInfo> {
-        self.core.topics.iter().map(|topic| topic.info).collect()
+    pub fn metrics(&self) -> Vec<Metric> {
+        self.core
+            .topics
+            .iter()
+            .map(|topic| topic.metric.clone())
+            .collect()
     }
 
     /// Subscribes to a metric.
@@ -73,7 +81,7 @@ impl Bus {
         options: SubscribeOptions,
     ) -> Result<Subscription<R>, SubscribeError> {
         let place = self.find::<R>()?;
-        AnySubscription::new(&self.core, place, options).map(Subscription::new)
+        subscribe(&self.core, place, options).map(Subscription::of)
     }
 
     /// Subscribes to a metric by its name.
@@ -86,7 +94,7 @@ impl Bus {
         metric: &str,
         options: SubscribeOptions,
     ) -> Result<AnySubscription, SubscribeError> {
-        AnySubscription::new(&self.core, self.core.find(metric)?, options)
+        subscribe(&self.core, self.core.find(metric)?, options)
     }
 
     /// Everything that was asked for, as far as it is there. Never fails as a whole.
@@ -109,10 +117,26 @@ impl Bus {
     ///
     /// When the metric is not on this bus, or is collected by it.
     pub fn publisher<R: Reading>(&self) -> Result<Publisher<R>, SubscribeError> {
-        let place = self.find::<R>()?;
-        match self.core.topics[place].yielded_by {
-            YieldedBy::Producer => Ok(Publisher::new(Arc::clone(&self.core), place)),
-            YieldedBy::Collector(_) => Err(SubscribeError::NotPublished(R::METRIC.name)),
+        self.publisher_at(self.find::<R>()?).map(Publisher::of)
+    }
+
+    /// The handle with which a producer in this process publishes a metric
+    /// that is known by name only.
+    ///
+    /// # Errors
+    ///
+    /// As [`publisher`](Self::publisher).
+    pub fn publisher_any(&self, metric: &str) -> Result<AnyPublisher, SubscribeError> {
+        self.publisher_at(self.core.find(metric)?)
+    }
+
+    fn publisher_at(&self, place: usize) -> Result<AnyPublisher, SubscribeError> {
+        let topic = &self.core.topics[place];
+        match topic.yielded_by {
+            YieldedBy::Producer => Ok(AnyPublisher::new(Arc::clone(&self.core), place)),
+            YieldedBy::Collector(_) => {
+                Err(SubscribeError::NotPublished(topic.metric.name().to_owned()))
+            }
         }
     }
 
@@ -154,13 +178,39 @@ impl Bus {
     /// has the same name is another metric.
     fn find<R: Reading>(&self) -> Result<usize, SubscribeError> {
         let place = self.core.find(R::METRIC.name)?;
-        if self.core.topics[place].reading == TypeId::of::<R>() {
+        let reading = self.core.topics[place].reading;
+        if reading.is_none_or(|reading| reading == TypeId::of::<R>()) {
             Ok(place)
         } else {
             Err(SubscribeError::UnknownMetric {
                 name: std::any::type_name::<R>().to_owned(),
-                known: self.metrics().iter().map(|info| info.name).collect(),
+                known: self.core.names(),
             })
         }
+    }
+}
+
+impl Feed for Bus {
+    fn metrics(&self) -> Vec<Metric> {
+        Self::metrics(self)
+    }
+
+    fn subscribe_any(
+        &self,
+        metric: &str,
+        options: SubscribeOptions,
+    ) -> Result<AnySubscription, SubscribeError> {
+        Self::subscribe_any(self, metric, options)
+    }
+
+    fn snapshot(&self, request: SnapshotRequest) -> SnapshotFuture<'_> {
+        Box::pin(Self::snapshot(self, request))
+    }
+
+    fn subscribe<R: Reading>(
+        &self,
+        options: SubscribeOptions,
+    ) -> Result<Subscription<R>, SubscribeError> {
+        Self::subscribe(self, options)
     }
 }

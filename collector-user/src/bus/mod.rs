@@ -29,19 +29,15 @@ mod batch;
 mod budget;
 mod builder;
 mod core;
-mod end;
 mod handle;
-mod mailbox;
 mod modes;
-mod options;
 mod publisher;
 mod schedule;
 mod scheduler;
 mod snapshot;
 mod status;
+mod subscribe;
 mod subscribers;
-mod subscription;
-mod sync;
 mod taken;
 pub mod testing;
 mod timeline;
@@ -51,15 +47,14 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+use crate::feed::sync;
+pub use crate::feed::{
+    AnySubscription, Delivery, Ended, RecvError, Snapshot, SnapshotRequest, SubscribeError,
+    SubscribeOptions, Subscription, every,
+};
 pub use crate::source::{Clock, SystemClock, Timestamp};
-// The file of the mailbox is also compiled into the test that runs it under loom.
-use crate::metric;
 pub use builder::{BuildError, BusBuilder};
-pub use end::{Ended, RecvError};
 pub use handle::Bus;
 pub use modes::Mode;
-pub use options::{Delivery, SubscribeError, SubscribeOptions, every};
-pub use publisher::{Publisher, WeakPublisher};
-pub use snapshot::{Snapshot, SnapshotRequest};
-pub use status::{BusStatus, Counters, Health, MetricStatus, Origin};
-pub use subscription::{AnySubscription, Subscription};
+pub use publisher::{AnyPublisher, Publisher, WeakPublisher, WrongMetric};
+pub use status::{BusStatus, Counters, Health, MetricStatus, Provider};

@@ -9,7 +9,7 @@ use super::{
 use crate::source::Timestamp;
 
 /// Who begins a collection, and who shares it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// The bus begins it; all subscribers share it, and metrics that are due

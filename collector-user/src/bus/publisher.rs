@@ -11,7 +11,7 @@ use super::{
     topic::{Recipients, Topic},
     workers::Work,
 };
-use crate::metric::{AnyReading, Missed, Reading};
+use crate::metric::{AnyReading, AnySample, Metric, Missed, Reading, Reason, Sample};
 
 /// Publishes readings that were made elsewhere in this process.
 ///
@@ -19,15 +19,21 @@ use crate::metric::{AnyReading, Missed, Reading};
 /// does nothing. It keeps the bus alive; see [`downgrade`](Self::downgrade).
 #[derive(Debug)]
 pub struct Publisher<R: Reading> {
+    untyped: AnyPublisher,
+    reading: PhantomData<fn() -> R>,
+}
+
+/// A [`Publisher`] of a metric that is known by name only.
+#[derive(Debug)]
+pub struct AnyPublisher {
     core: Arc<Core>,
     topic: usize,
-    reading: PhantomData<fn() -> R>,
 }
 
 /// A [`Publisher`] that does not keep its bus alive: for what the bus itself
 /// keeps, such as [attached](super::Bus::attach) event sources.
 ///
-/// While it is there, the subscriptions to its metric do not end for want of a
+/// While it exists, the subscriptions to its metric do not end for want of a
 /// producer.
 #[derive(Debug)]
 pub struct WeakPublisher<R: Reading> {
@@ -36,24 +42,155 @@ pub struct WeakPublisher<R: Reading> {
     reading: PhantomData<fn() -> R>,
 }
 
+/// What was to be published is of another metric than the publisher.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{found} cannot be published as {expected}")]
+pub struct WrongMetric {
+    /// The metric of the publisher.
+    pub expected: Metric,
+    /// The metric of what was to be published.
+    pub found: Metric,
+}
+
 impl<R: Reading> Publisher<R> {
-    pub(super) fn new(core: Arc<Core>, topic: usize) -> Self {
-        core.topics[topic].publishers.fetch_add(1, Ordering::SeqCst);
+    /// For a topic of this type.
+    pub(super) fn of(untyped: AnyPublisher) -> Self {
         Self {
-            core,
-            topic,
+            untyped,
             reading: PhantomData,
         }
     }
 
-    /// Publishes a reading.
+    /// Publishes a reading, as of now.
     pub fn publish(&self, reading: R) {
         self.publish_shared(Arc::new(reading));
     }
 
-    /// Publishes a reading that is shared already.
+    /// Publishes a reading that is shared already, as of now.
     pub fn publish_shared(&self, reading: Arc<R>) {
-        let reading: Arc<dyn AnyReading> = reading;
+        self.untyped.publish_now(reading);
+    }
+
+    /// Publishes a sample as it is: see [`AnyPublisher::publish_sample`].
+    pub fn publish_sample(&self, sample: Sample<R>) {
+        self.untyped.publish_as_is(sample.into_any());
+    }
+
+    /// Says that so many readings were lost before they could be published.
+    /// The sequence jumps by as many, and every subscriber is told that it
+    /// missed them: at once, or with the next sample.
+    pub fn lost(&self, count: u64) {
+        self.untyped.lost(count);
+    }
+
+    /// Says that there is no reading, and why.
+    pub fn unavailable(&self, reason: impl Into<Reason>) {
+        self.untyped.unavailable(reason);
+    }
+
+    /// Whether anybody is subscribed.
+    pub fn is_wanted(&self) -> bool {
+        self.untyped.is_wanted()
+    }
+
+    /// Has a thread of the bus do this: what may block before it publishes.
+    pub(crate) fn run(&self, work: Work) -> io::Result<()> {
+        self.untyped.core.workers.run(work)
+    }
+
+    /// This publisher without keeping the bus alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakPublisher<R> {
+        let AnyPublisher { core, topic } = &self.untyped;
+        core.topics[*topic]
+            .publishers
+            .fetch_add(1, Ordering::SeqCst);
+        WeakPublisher {
+            core: Arc::downgrade(core),
+            topic: *topic,
+            reading: PhantomData,
+        }
+    }
+
+    /// This publisher without its type.
+    #[must_use]
+    pub fn into_any(self) -> AnyPublisher {
+        self.untyped
+    }
+}
+
+impl AnyPublisher {
+    pub(super) fn new(core: Arc<Core>, topic: usize) -> Self {
+        core.topics[topic].publishers.fetch_add(1, Ordering::SeqCst);
+        Self { core, topic }
+    }
+
+    /// The metric.
+    pub fn metric(&self) -> &Metric {
+        &self.topic().metric
+    }
+
+    /// Publishes a reading, as of now. A metric that this build does not
+    /// declare has [untyped](crate::metric::UntypedReading) readings.
+    ///
+    /// # Errors
+    ///
+    /// When it is a reading of another metric.
+    pub fn publish(&self, reading: Arc<dyn AnyReading>) -> Result<(), WrongMetric> {
+        self.check(&reading.metric())?;
+        self.publish_now(reading);
+        Ok(())
+    }
+
+    /// Publishes a sample as it is: its times, window, sequence, origin,
+    /// backend and status are kept, and what it says was missed is added to
+    /// what each subscriber misses. For the replay of a recording, and for
+    /// samples of other hosts.
+    ///
+    /// For the pace of subscriptions and the age of the cached reading it
+    /// counts as new now.
+    ///
+    /// # Errors
+    ///
+    /// When it is a sample of another metric.
+    pub fn publish_sample(&self, sample: AnySample) -> Result<(), WrongMetric> {
+        self.check(&sample.metric)?;
+        self.publish_as_is(sample);
+        Ok(())
+    }
+
+    /// As [`Publisher::lost`].
+    pub fn lost(&self, count: u64) {
+        let mut state = lock(&self.topic().state);
+        state.sequence += count;
+        state.counters.lost += count;
+        state.subscribers.miss(Missed::at_source(count));
+    }
+
+    /// As [`Publisher::unavailable`].
+    pub fn unavailable(&self, reason: impl Into<Reason>) {
+        let now = self.core.timeline.now_ns();
+        let at = self.core.clock.now();
+        let topic = self.topic();
+        let mut state = lock(&topic.state);
+        if state.end.is_some() {
+            return;
+        }
+        state.prune(topic, now);
+        state.counters.failures += 1;
+        let to = Recipients::DueAt(now);
+        state.fail(topic, reason.into(), at, to, &self.core.budget);
+    }
+
+    /// As [`Publisher::is_wanted`].
+    pub fn is_wanted(&self) -> bool {
+        let topic = self.topic();
+        let mut state = lock(&topic.state);
+        state.prune(topic, self.core.timeline.now_ns());
+        state.subscribers.len() > 0
+    }
+
+    fn publish_now(&self, reading: Arc<dyn AnyReading>) {
         let reading = self.core.fit(self.topic, reading);
         let now = self.core.timeline.now_ns();
         let taken = Taken::at(self.core.clock.now());
@@ -68,52 +205,32 @@ impl<R: Reading> Publisher<R> {
         state.succeed(topic, reading, taken, to, &self.core.budget);
     }
 
-    /// Says that so many readings were lost before they could be published.
-    /// The sequence jumps by as many, and every subscriber is told that it
-    /// missed them: at once, or with the next sample.
-    pub fn lost(&self, count: u64) {
-        let mut state = lock(&self.topic().state);
-        state.sequence += count;
-        state.counters.lost += count;
-        state.subscribers.miss(Missed::at_source(count));
-    }
-
-    /// Says that there is no reading, and why.
-    pub fn unavailable(&self, reason: &str) {
+    fn publish_as_is(&self, mut sample: AnySample) {
+        sample.data = sample.data.map(|data| self.core.fit(self.topic, data));
         let now = self.core.timeline.now_ns();
         let at = self.core.clock.now();
         let topic = self.topic();
+        // The one handle of the metric that all samples of the topic share.
+        sample.metric = topic.metric.clone();
         let mut state = lock(&topic.state);
         if state.end.is_some() {
             return;
         }
         state.prune(topic, now);
-        state.counters.failures += 1;
+        state.counters.published += 1;
         let to = Recipients::DueAt(now);
-        state.fail(topic, reason, at, to, &self.core.budget);
+        state.publish(sample, at, to, &self.core.budget);
     }
 
-    /// Whether anybody is subscribed.
-    pub fn is_wanted(&self) -> bool {
-        let topic = self.topic();
-        let mut state = lock(&topic.state);
-        state.prune(topic, self.core.timeline.now_ns());
-        state.subscribers.len() > 0
-    }
-
-    /// Has a thread of the bus do this: what may block before it publishes.
-    pub(crate) fn run(&self, work: Work) -> io::Result<()> {
-        self.core.workers.run(work)
-    }
-
-    /// This publisher without keeping the bus alive.
-    #[must_use]
-    pub fn downgrade(&self) -> WeakPublisher<R> {
-        self.topic().publishers.fetch_add(1, Ordering::SeqCst);
-        WeakPublisher {
-            core: Arc::downgrade(&self.core),
-            topic: self.topic,
-            reading: PhantomData,
+    fn check(&self, found: &Metric) -> Result<(), WrongMetric> {
+        let expected = self.metric();
+        if found == expected {
+            Ok(())
+        } else {
+            Err(WrongMetric {
+                expected: expected.clone(),
+                found: found.clone(),
+            })
         }
     }
 
@@ -126,7 +243,7 @@ impl<R: Reading> WeakPublisher<R> {
     /// The publisher, for a moment; `None` if the bus has gone.
     pub fn upgrade(&self) -> Option<Publisher<R>> {
         let core = self.core.upgrade()?;
-        Some(Publisher::new(core, self.topic))
+        Some(Publisher::of(AnyPublisher::new(core, self.topic)))
     }
 
     /// Waits until somebody is subscribed. The answer is `false` if the bus has
@@ -157,11 +274,17 @@ impl<R: Reading> WeakPublisher<R> {
 
 impl<R: Reading> Clone for Publisher<R> {
     fn clone(&self) -> Self {
+        Self::of(self.untyped.clone())
+    }
+}
+
+impl Clone for AnyPublisher {
+    fn clone(&self) -> Self {
         Self::new(Arc::clone(&self.core), self.topic)
     }
 }
 
-impl<R: Reading> Drop for Publisher<R> {
+impl Drop for AnyPublisher {
     fn drop(&mut self) {
         let topic = self.topic();
         topic.publishers.fetch_sub(1, Ordering::SeqCst);

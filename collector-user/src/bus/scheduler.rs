@@ -5,14 +5,13 @@ use std::sync::{Arc, Weak, atomic::Ordering};
 use tokio::sync::Notify;
 
 use super::{
-    Ended,
     batch::{Batch, Job, panic_text},
     core::{Core, earlier},
     modes::{self, Mode},
     sync::lock,
     topic::State,
 };
-use crate::source::Timestamp;
+use crate::{feed::Ended, source::Timestamp};
 
 /// Starts the scheduler on a runtime, and what tells the subscribers of its
 /// end, however it ends.

@@ -1,76 +1,20 @@
 use std::{
-    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use super::{
-    Ended,
     batch::{Batch, Job},
     core::Core,
     modes::Mode,
-    options::SubscribeError,
     sync::lock,
     topic::{Cached, State, Topic, YieldedBy},
 };
 use crate::{
-    metric::{AnySample, Kind, Missed, Sample, Status},
+    feed::{Ended, Snapshot, SnapshotRequest, SubscribeError},
+    metric::{AnySample, Kind, Reason, Sample, Status},
     source::Timestamp,
 };
-
-/// What a snapshot shall hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SnapshotRequest {
-    /// The metrics; `None` is all whose kind is state.
-    pub metrics: Option<Vec<String>>,
-    /// How old a reading may be; `None` is the pace that was configured for the
-    /// metric, by default that of its tier. Zero is a new reading, see
-    /// [`fresh`](Self::fresh). A metric is not collected below its floor,
-    /// however young it shall be: a reading of that age is new.
-    pub max_age: Option<Duration>,
-}
-
-impl SnapshotRequest {
-    /// All metrics whose kind is state.
-    pub fn all() -> Self {
-        Self::default()
-    }
-
-    /// These metrics.
-    pub fn of<S: Into<String>>(metrics: impl IntoIterator<Item = S>) -> Self {
-        Self {
-            metrics: Some(metrics.into_iter().map(Into::into).collect()),
-            max_age: None,
-        }
-    }
-
-    /// Readings that are made for this snapshot.
-    #[must_use]
-    pub fn fresh(self) -> Self {
-        self.max_age(Duration::ZERO)
-    }
-
-    /// Readings that are no older than this.
-    #[must_use]
-    pub fn max_age(self, max_age: Duration) -> Self {
-        Self {
-            max_age: Some(max_age),
-            ..self
-        }
-    }
-}
-
-/// Many metrics at once, each with its own time and status.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Snapshot {
-    /// The name of this host.
-    pub host: Arc<str>,
-    /// When the snapshot was asked for.
-    #[serde(serialize_with = "crate::metric::serialize_rfc3339")]
-    pub taken_at: SystemTime,
-    /// The samples, by the name of the metric.
-    pub metrics: BTreeMap<&'static str, AnySample>,
-}
 
 /// What one metric of a snapshot waits for.
 enum Wanted {
@@ -109,7 +53,7 @@ pub(super) async fn take(
     // The scheduler looks after the deadlines.
     core.changed.notify_one();
 
-    let mut metrics = BTreeMap::new();
+    let mut snapshot = Snapshot::new(Arc::clone(&core.origin.host), at.wall);
     for (topic, how) in wanted {
         let sample = match how {
             Wanted::Ready(sample) => sample,
@@ -126,13 +70,9 @@ pub(super) async fn take(
                 topic.answer(&lock(&topic.state), core.clock.now(), u64::MAX)
             }
         };
-        metrics.insert(topic.info.name, sample);
+        snapshot.metrics.insert(topic.metric.clone(), sample);
     }
-    Ok(Snapshot {
-        host: Arc::clone(&core.host),
-        taken_at: at.wall,
-        metrics,
-    })
+    Ok(snapshot)
 }
 
 /// Finds out where one metric will come from, and begins its collection if
@@ -168,7 +108,7 @@ fn places(core: &Core, names: Option<&[String]>) -> Result<Vec<usize>, Subscribe
     match names {
         Some(names) => names.iter().map(|name| core.find(name)).collect(),
         None => Ok((0..core.topics.len())
-            .filter(|&place| core.topics[place].info.kind == Kind::State)
+            .filter(|&place| core.topics[place].metric.kind() == Kind::State)
             .collect()),
     }
 }
@@ -180,7 +120,7 @@ impl Topic {
             (Some(cached), failing) => {
                 let age = cached.age_ns(now);
                 let reason = match failing {
-                    Some(failing) => Arc::clone(&failing.reason),
+                    Some(failing) => failing.reason.clone(),
                     None if age > max_age => self.why_none(),
                     None => return cached.sample.clone(),
                 };
@@ -194,27 +134,21 @@ impl Topic {
             }
             (None, Some(failing)) => self.unavailable(failing),
             (None, None) => Sample {
-                metric: self.info,
-                backend: None,
                 status: Status::Unavailable {
                     reason: self.why_none(),
                     since: now.wall,
                 },
-                taken_at: now.wall,
-                monotonic_ns: now.monotonic_ns,
-                window: Duration::ZERO,
                 sequence: state.sequence,
-                missed: Missed::NONE,
-                data: None,
+                ..self.empty(now)
             },
         }
     }
 
     /// Why there is no newer reading although none has failed.
-    fn why_none(&self) -> Arc<str> {
+    fn why_none(&self) -> Reason {
         match self.yielded_by {
-            YieldedBy::Collector(_) => "it was not collected since".into(),
-            YieldedBy::Producer => "nothing was published since".into(),
+            YieldedBy::Collector(_) => Reason::NotCollected,
+            YieldedBy::Producer => Reason::NotPublished,
         }
     }
 }

@@ -1,9 +1,10 @@
 use std::{
+    borrow::Cow,
     sync::atomic::Ordering,
     time::{Duration, SystemTime},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     core::Core,
@@ -18,7 +19,8 @@ use crate::{
 };
 
 /// What the bus says of itself. Each part can be serialized.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BusStatus {
     /// Who begins a collection, and who shares it.
     pub mode: Mode,
@@ -53,66 +55,119 @@ pub struct BusStatus {
     pub metrics: Vec<MetricStatus>,
 }
 
-/// What the bus says of one metric.
-#[derive(Clone, Debug, Serialize)]
-pub struct MetricStatus {
-    /// The metric.
-    pub name: &'static str,
-    /// Its default pace.
-    pub tier: Tier,
-    /// State or events.
-    pub kind: Kind,
-    /// What its readings are made from.
-    pub backend: Backend,
-    /// Whether the bus collects it, or a producer publishes it.
-    pub origin: Origin,
-    /// What its collector reads.
-    pub sources: &'static [&'static str],
-    /// What one collection costs; `None` if it is published.
-    pub cost: Option<Cost>,
-    /// How it is.
-    pub health: Health,
-    /// Why there is no reading; `None` if there is.
-    pub reason: Option<String>,
-    /// Since when there has been none.
-    #[serde(serialize_with = "serialize_time")]
-    pub since: Option<SystemTime>,
-    /// Failures since the last reading.
-    pub failures_in_a_row: u32,
-    /// The subscriptions to it.
-    pub subscriptions: usize,
-    /// The interval at which it is collected; `None` if nobody wants it.
-    pub pace_ns: Option<u64>,
-    /// The interval of who gives none, and the greatest age in a snapshot.
-    pub default_interval_ns: u64,
-    /// The shortest interval at which it is collected.
-    pub floor_ns: u64,
-    /// How long ago the last sample was made, also if it says that there is no
-    /// reading; `None` if there was none yet.
-    pub sample_age_ns: Option<u64>,
-    /// The age of the cached reading.
-    pub cache_age_ns: Option<u64>,
-    /// The bytes of the cached reading.
-    pub cache_bytes: usize,
-    /// The number of its last sample.
-    pub sequence: u64,
-    /// What was counted since the start.
-    #[serde(flatten)]
-    pub counters: Counters,
+/// Declares [`MetricStatus`], and the same fields for formats that do not
+/// describe themselves, in which a struct cannot be flattened.
+macro_rules! metric_status {
+    ($($(#[$meta:meta])* $field:ident: $type:ty,)*) => {
+        /// What the bus says of one metric.
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(remote = "Self")]
+        #[non_exhaustive]
+        pub struct MetricStatus {
+            $($(#[$meta])* pub $field: $type,)*
+            /// What was counted since the start.
+            #[serde(flatten)]
+            pub counters: Counters,
+        }
+
+        #[derive(Serialize, Deserialize)]
+        #[serde(rename = "MetricStatus")]
+        struct Ordered {
+            $($(#[$meta])* $field: $type,)*
+            counters: Counters,
+        }
+
+        impl From<MetricStatus> for Ordered {
+            fn from(status: MetricStatus) -> Self {
+                Self { $($field: status.$field,)* counters: status.counters }
+            }
+        }
+
+        impl From<Ordered> for MetricStatus {
+            fn from(status: Ordered) -> Self {
+                Self { $($field: status.$field,)* counters: status.counters }
+            }
+        }
+    };
 }
 
-/// Whether a metric is collected or published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
+metric_status! {
+    /// The metric.
+    name: String,
+    /// Its default pace.
+    tier: Tier,
+    /// State or events.
+    kind: Kind,
+    /// What its readings are made from.
+    backend: Backend,
+    /// Whether the bus collects it, or a producer publishes it.
+    #[serde(rename = "origin")]
+    provider: Provider,
+    /// What its collector reads.
+    sources: Vec<Cow<'static, str>>,
+    /// What one collection costs; `None` if it is published.
+    cost: Option<Cost>,
+    /// How it is.
+    health: Health,
+    /// Why there is no reading; `None` if there is.
+    reason: Option<String>,
+    /// Since when there has been none.
+    #[serde(with = "crate::metric::rfc3339::option")]
+    since: Option<SystemTime>,
+    /// Failures since the last reading.
+    failures_in_a_row: u32,
+    /// The subscriptions to it.
+    subscriptions: usize,
+    /// The interval at which it is collected; `None` if nobody wants it.
+    pace_ns: Option<u64>,
+    /// The interval of who gives none, and the greatest age in a snapshot.
+    default_interval_ns: u64,
+    /// The shortest interval at which it is collected.
+    floor_ns: u64,
+    /// How long ago the last sample was made, also if it says that there is no
+    /// reading; `None` if there was none yet.
+    sample_age_ns: Option<u64>,
+    /// The age of the cached reading.
+    cache_age_ns: Option<u64>,
+    /// The bytes of the cached reading.
+    cache_bytes: usize,
+    /// The number of its last sample.
+    sequence: u64,
+}
+
+impl Serialize for MetricStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            Self::serialize(self, serializer)
+        } else {
+            Ordered::from(self.clone()).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MetricStatus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            Self::deserialize(deserializer)
+        } else {
+            Ok(Ordered::deserialize(deserializer)?.into())
+        }
+    }
+}
+
+/// What provides the readings of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Provider {
     /// The bus calls a collector.
-    Collected,
+    #[serde(rename = "collected")]
+    Collector,
     /// A producer in this process publishes readings.
-    Published,
+    #[serde(rename = "published")]
+    Producer,
 }
 
 /// How a metric is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// There was no reading yet, and no failure.
@@ -129,7 +184,7 @@ pub enum Health {
 }
 
 /// What is counted of one metric since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Collections begun.
     pub collections: u64,
@@ -217,12 +272,12 @@ fn metric(core: &Core, topic: &Topic) -> MetricStatus {
     let failing = state.failing.as_ref();
     let cached = state.cached.as_ref();
     MetricStatus {
-        name: topic.info.name,
-        tier: topic.info.tier,
-        kind: topic.info.kind,
+        name: topic.metric.name().to_owned(),
+        tier: topic.metric.tier(),
+        kind: topic.metric.kind(),
         backend: topic.backend,
-        origin: topic.origin(),
-        sources,
+        provider: topic.provider(),
+        sources: sources.iter().map(|&source| source.into()).collect(),
         cost,
         health: state.health(),
         reason: failing.map(|failing| failing.reason.to_string()),
@@ -239,16 +294,5 @@ fn metric(core: &Core, topic: &Topic) -> MetricStatus {
         cache_bytes: cached.map_or(0, |cached| cached.bytes),
         sequence: state.sequence,
         counters: state.counters,
-    }
-}
-
-#[expect(clippy::ref_option, reason = "serde gives a field by reference")]
-fn serialize_time<S: serde::Serializer>(
-    time: &Option<SystemTime>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => crate::metric::serialize_rfc3339(time, serializer),
-        None => serializer.serialize_none(),
     }
 }

@@ -2,24 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{
-    Ended,
-    budget::{Budget, Held},
-    mailbox::Mailbox,
-    schedule::multiple_after,
+use super::{budget::Budget, schedule::multiple_after};
+use crate::{
+    feed::{Ended, Inbox, Queued, QueuedBytes},
+    metric::{AnySample, Missed},
 };
-use crate::metric::{AnySample, Missed};
-
-/// The samples of one subscriber that wait.
-pub(super) type Inbox = Mailbox<Queued, Ended>;
-
-/// A sample that waits.
-#[derive(Clone, Debug)]
-pub(super) struct Queued {
-    pub(super) sample: AnySample,
-    /// What its reading takes of the budget while it waits in a queue.
-    pub(super) _held: Option<Arc<Held>>,
-}
 
 /// The subscribers of one metric.
 #[derive(Debug, Default)]
@@ -69,7 +56,7 @@ pub(super) struct Delivery<'a> {
     pub(super) bytes: usize,
     pub(super) budget: &'a Budget,
     /// Made for the first queue that the sample waits in.
-    held: Option<Arc<Held>>,
+    held: Option<Arc<QueuedBytes>>,
 }
 
 impl<'a> Delivery<'a> {
@@ -93,7 +80,7 @@ impl<'a> Delivery<'a> {
         });
         let queued = Queued {
             sample: self.sample.clone(),
-            _held: held,
+            _counted: held,
         };
         mailbox.put(queued, self.bytes, missed, self.budget.queue_bytes())
     }
@@ -159,6 +146,8 @@ impl Subscribers {
         for entry in self.entries.iter_mut().flatten() {
             if entry.claim.due <= now {
                 entry.deliver(&mut delivery, now, &mut delivered);
+            } else {
+                entry.mailbox.miss(delivery.sample.missed);
             }
         }
         delivered
@@ -198,7 +187,9 @@ impl Entry {
     fn deliver(&mut self, delivery: &mut Delivery<'_>, now: u64, delivered: &mut Delivered) {
         let skipped = self.claim.skipped_at(now);
         self.claim.advance(now);
-        delivered.lost += delivery.put_into(&self.mailbox, Missed::skipped(skipped));
+        let mut missed = delivery.sample.missed;
+        missed += Missed::skipped(skipped);
+        delivered.lost += delivery.put_into(&self.mailbox, missed);
         delivered.samples += 1;
     }
 }

@@ -10,24 +10,29 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    Ended,
     budget::Budget,
     schedule::Schedule,
-    status::{Counters, Health, Origin},
+    status::{Counters, Health, Provider},
     subscribers::{Delivery, Subscribers},
     taken::Taken,
 };
 use crate::{
     collectors::{CollectError, Collector, Cost},
-    metric::{AnyReading, AnySample, Backend, MetricInfo, Missed, Reading, Sample, Status},
+    feed::Ended,
+    metric::{
+        AnyReading, AnySample, Backend, Metric, Missed, Origin, Reading, Reason, Sample, Status,
+    },
     source::{Tick, Timestamp},
 };
 
 /// One metric on the bus.
 #[derive(Debug)]
 pub(super) struct Topic {
-    pub(super) info: &'static MetricInfo,
-    pub(super) reading: TypeId,
+    pub(super) metric: Metric,
+    /// That of the bus, once it is built.
+    pub(super) origin: Arc<Origin>,
+    /// The type of its readings; `None` if this build does not declare it.
+    pub(super) reading: Option<TypeId>,
     pub(super) backend: Backend,
     pub(super) yielded_by: YieldedBy,
     pub(super) state: Mutex<State>,
@@ -104,11 +109,12 @@ pub(super) struct Cached {
 /// Why there is no newer reading.
 #[derive(Clone, Debug)]
 pub(super) struct Failing {
-    pub(super) reason: Arc<str>,
+    pub(super) reason: Reason,
     pub(super) since: SystemTime,
     /// The sequence and the time of the last attempt.
     pub(super) sequence: u64,
     pub(super) tried: Timestamp,
+    pub(super) origin: Arc<Origin>,
 }
 
 /// Who gets a sample.
@@ -160,17 +166,34 @@ impl Topic {
             collector: Mutex::new(Box::new(collector)),
         };
         let yielded_by = YieldedBy::Collector(Box::new(collected));
-        Self::new::<C::Reading>(backend, yielded_by, floor)
+        let reading = TypeId::of::<C::Reading>();
+        let metric = Metric::of::<C::Reading>();
+        Self::new(metric, Some(reading), backend, yielded_by, floor)
     }
 
     pub(super) fn published<R: Reading>(backend: Backend) -> Self {
-        Self::new::<R>(backend, YieldedBy::Producer, Duration::ZERO)
+        Self {
+            reading: Some(TypeId::of::<R>()),
+            ..Self::published_any(Metric::of::<R>(), backend)
+        }
     }
 
-    fn new<R: Reading>(backend: Backend, yielded_by: YieldedBy, floor: Duration) -> Self {
+    pub(super) fn published_any(metric: Metric, backend: Backend) -> Self {
+        Self::new(metric, None, backend, YieldedBy::Producer, Duration::ZERO)
+    }
+
+    fn new(
+        metric: Metric,
+        reading: Option<TypeId>,
+        backend: Backend,
+        yielded_by: YieldedBy,
+        floor: Duration,
+    ) -> Self {
         Self {
-            info: &R::METRIC,
-            reading: TypeId::of::<R>(),
+            pace: metric.tier().default_interval().as_nanos() as u64,
+            metric,
+            origin: Origin::unknown(),
+            reading,
             backend,
             yielded_by,
             state: Mutex::new(State {
@@ -189,14 +212,27 @@ impl Topic {
             ended: Notify::new(),
             wanted: Arc::default(),
             publishers: AtomicUsize::new(0),
-            pace: R::METRIC.tier.default_interval().as_nanos() as u64,
         }
     }
 
-    pub(super) fn origin(&self) -> Origin {
+    /// The name of the metric, if this build declares it, as it does of each
+    /// that a collector yields.
+    pub(super) fn declared(&self) -> Option<&'static str> {
+        self.metric.info().map(|info| info.name)
+    }
+
+    pub(super) fn provider(&self) -> Provider {
         match self.yielded_by {
-            YieldedBy::Collector(_) => Origin::Collected,
-            YieldedBy::Producer => Origin::Published,
+            YieldedBy::Collector(_) => Provider::Collector,
+            YieldedBy::Producer => Provider::Producer,
+        }
+    }
+
+    /// A sample of this metric without anything.
+    pub(super) fn empty(&self, at: Timestamp) -> AnySample {
+        Sample {
+            origin: Arc::clone(&self.origin),
+            ..Sample::empty(self.metric.clone(), at.wall, at.monotonic_ns)
         }
     }
 
@@ -208,48 +244,34 @@ impl Topic {
         sequence: u64,
     ) -> AnySample {
         Sample {
-            metric: self.info,
             backend: Some(self.backend),
-            status: Status::Ok,
-            taken_at: taken.at.wall,
-            monotonic_ns: taken.at.monotonic_ns,
             window: taken.window,
             sequence,
-            missed: Missed::NONE,
             data: Some(reading),
+            ..self.empty(taken.at)
         }
     }
 
     /// A sample that only tells what was missed.
     pub(super) fn gap(&self, state: &State, missed: Missed, at: Timestamp) -> AnySample {
         Sample {
-            metric: self.info,
             backend: Some(self.backend),
-            status: Status::Ok,
-            taken_at: at.wall,
-            monotonic_ns: at.monotonic_ns,
-            window: Duration::ZERO,
             sequence: state.sequence,
             missed,
-            data: None,
+            ..self.empty(at)
         }
     }
 
     /// A sample that says why there is no reading.
     pub(super) fn unavailable(&self, failing: &Failing) -> AnySample {
         Sample {
-            metric: self.info,
-            backend: None,
             status: Status::Unavailable {
-                reason: Arc::clone(&failing.reason),
+                reason: failing.reason.clone(),
                 since: failing.since,
             },
-            taken_at: failing.tried.wall,
-            monotonic_ns: failing.tried.monotonic_ns,
-            window: Duration::ZERO,
             sequence: failing.sequence,
-            missed: Missed::NONE,
-            data: None,
+            origin: Arc::clone(&failing.origin),
+            ..self.empty(failing.tried)
         }
     }
 }
@@ -267,7 +289,7 @@ impl State {
         self.sequence += 1;
         self.schedule.succeeded();
         if self.failing.take().is_some() {
-            tracing::info!(metric = topic.info.name, "the metric is back");
+            tracing::info!(metric = topic.metric.name(), "the metric is back");
         }
         let bytes = reading.total_bytes();
         let sample = topic.sample(reading, taken, self.sequence);
@@ -280,11 +302,49 @@ impl State {
         });
     }
 
+    /// Caches and delivers a sample as it is, which was made at another time or
+    /// by another bus. It counts as new now, at `at`.
+    pub(super) fn publish(
+        &mut self,
+        mut sample: AnySample,
+        at: Timestamp,
+        to: Recipients,
+        budget: &Budget,
+    ) {
+        self.sequence = sample.sequence;
+        self.last_sample_ns = Some(at.boottime_ns);
+        let bytes = sample.data.as_ref().map_or(0, |data| data.total_bytes());
+        if let Status::Unavailable { reason, since } = &sample.status {
+            self.failing = Some(Failing {
+                reason: reason.clone(),
+                since: *since,
+                sequence: sample.sequence,
+                origin: Arc::clone(&sample.origin),
+                tried: Timestamp {
+                    wall: sample.taken_at,
+                    monotonic_ns: sample.monotonic_ns,
+                    boottime_ns: at.boottime_ns,
+                },
+            });
+        } else {
+            self.failing = None;
+        }
+        self.deliver(Delivery::new(&sample, bytes, budget), to);
+        sample.missed = Missed::NONE;
+        if sample.data.is_some() {
+            self.cached = Some(Cached {
+                sample,
+                boottime_ns: at.boottime_ns,
+                bytes,
+            });
+        }
+    }
+
     /// Notes and delivers that there is no reading.
     pub(super) fn fail(
         &mut self,
         topic: &Topic,
-        reason: &str,
+        reason: Reason,
         at: Timestamp,
         to: Recipients,
         budget: &Budget,
@@ -295,16 +355,17 @@ impl State {
             failing.since
         } else {
             tracing::warn!(
-                metric = topic.info.name,
-                reason,
+                metric = topic.metric.name(),
+                %reason,
                 "the metric is unavailable"
             );
             at.wall
         };
         let failing = Failing {
-            reason: reason.into(),
+            reason,
             since,
             sequence: self.sequence,
+            origin: Arc::clone(&topic.origin),
             tried: at,
         };
         let sample = topic.unavailable(&failing);

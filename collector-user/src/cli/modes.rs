@@ -4,7 +4,7 @@ use collector::{
     agent::Agent,
     bus::{Bus, BusStatus, Mode, every},
     manager::{HardwareManager, MetricsManager},
-    metric::Tier,
+    metric::{Metric, Tier},
 };
 use serde::Serialize;
 use tokio::{task::JoinSet, time::Instant};
@@ -76,17 +76,17 @@ async fn measure(
     let bus = agent.bus();
     let begun = Instant::now();
     let (before, cpu_before) = (bus.status(), cpu_ms());
-    let _metrics = MetricsManager::start(bus, |metric| metric.tier.default_interval())?;
+    let _metrics = MetricsManager::start(bus, |metric| metric.tier().default_interval())?;
     let _hardware = HardwareManager::start(bus);
     let mut subscribers = JoinSet::new();
     for number in 0..SUBSCRIBERS {
         for metric in bus.metrics() {
-            let interval = Duration::from_secs(match metric.tier {
+            let interval = Duration::from_secs(match metric.tier() {
                 Tier::Fast => 1 + number % 5,
                 Tier::System => 10,
                 Tier::Hardware => 60,
             });
-            subscribers.spawn(follow(bus.clone(), metric.name, interval));
+            subscribers.spawn(follow(bus.clone(), metric, interval));
         }
         // Staggered, as independent consumers are.
         tokio::time::sleep(Duration::from_millis(37)).await;
@@ -114,9 +114,9 @@ async fn measure(
 }
 
 /// Receives one metric until it is aborted.
-async fn follow(bus: Bus, metric: &'static str, interval: Duration) {
+async fn follow(bus: Bus, metric: Metric, interval: Duration) {
     // A metric that is not collected has no samples.
-    if let Ok(mut subscription) = bus.subscribe_any(metric, every(interval)) {
+    if let Ok(mut subscription) = bus.subscribe_any(metric.name(), every(interval)) {
         while subscription.recv().await.is_ok() {}
     }
 }

@@ -10,7 +10,7 @@ use collector::{
     agent::Agent,
     export::{HttpOptions, OwnCounters, Server, prometheus::Exporter},
     manager::{HardwareManager, MetricsManager},
-    metric::MetricInfo,
+    metric::Metric,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::watch;
@@ -52,7 +52,7 @@ async fn agent(start: &Start) -> Result<ExitCode, Failure> {
     if let Some(reason) = &agent.report().fallback {
         warn!("fell back to procfs: {reason}");
     }
-    let pace = |metric: &MetricInfo| config.pace(metric).duration();
+    let pace = |metric: &Metric| config.pace(metric).duration();
     let observer = exporter.clone();
     let metrics = MetricsManager::start_with(agent.bus(), pace, move |sample| {
         observer.observe(sample);
@@ -61,7 +61,7 @@ async fn agent(start: &Start) -> Result<ExitCode, Failure> {
         let asked = config.pace(metric).duration();
         if interval != asked {
             warn!(
-                metric = metric.name,
+                metric = metric.name(),
                 ?asked,
                 ?interval,
                 "collected at another interval"

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, io::Write as _, process::ExitCode};
 
 use collector::{
     bus::{Bus, every},
-    metric::{AnySample, Kind, MetricInfo},
+    metric::{AnySample, Kind, Metric, MetricInfo},
 };
 use tokio::sync::mpsc;
 
@@ -90,9 +90,9 @@ struct Screen {
     scrolls: bool,
     /// The number of metrics that share the terminal.
     metrics: u16,
-    before: BTreeMap<&'static str, AnySample>,
+    before: BTreeMap<Metric, AnySample>,
     /// The last block of each metric, for a redraw of the terminal.
-    blocks: BTreeMap<&'static str, String>,
+    blocks: BTreeMap<Metric, String>,
 }
 
 impl Screen {
@@ -121,19 +121,19 @@ impl Screen {
         if self.format == Format::Json {
             return self.out.json_line(&sample);
         }
-        let name = sample.metric.name;
+        let metric = sample.metric.clone();
         let size = self.out.size();
         let share = Size {
             height: size.height.map(|height| height / self.metrics.max(1)),
             ..size
         };
-        let before = self.before.get(name);
+        let before = self.before.get(&metric);
         let block = table::sample(&sample, before, share);
         if sample.data.is_some() {
-            self.before.insert(name, sample);
+            self.before.insert(metric.clone(), sample);
         }
         if self.redraws() {
-            self.blocks.insert(name, block);
+            self.blocks.insert(metric, block);
             let blocks: Vec<&str> = self.blocks.values().map(String::as_str).collect();
             return self.out.redraw(&blocks.join("\n"));
         }

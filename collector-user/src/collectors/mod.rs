@@ -80,7 +80,7 @@ pub trait Collector: Send + 'static {
 }
 
 /// The cost of one collection, as an order of magnitude.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cost {
     /// A few files: below a millisecond.

@@ -71,6 +71,7 @@ const TARGETS: &[&str] = &[
     "collector::collectors",
     "collector::config",
     "collector::export",
+    "collector::feed",
     "collector::hardware",
     "collector::log",
     "collector::manager",

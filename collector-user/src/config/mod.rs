@@ -23,7 +23,7 @@ pub use setting::{LogFormat, Origin, Setting, UnknownLogFormat};
 
 use crate::{
     agent::{Agent, AgentBuilder, BackendChoice},
-    metric::{CATALOG, MetricInfo, Tier},
+    metric::{CATALOG, Metric, MetricInfo, Tier},
 };
 
 /// The default path of the configuration file, which need not exist.
@@ -121,17 +121,20 @@ impl Config {
     }
 
     /// The interval at which the managers subscribe to a metric.
-    pub fn pace(&self, metric: &MetricInfo) -> Interval {
-        let own = self.metrics.get(metric.name).and_then(|m| m.interval.value);
-        own.unwrap_or(self.tiers.of(metric.tier).value)
+    pub fn pace(&self, metric: &Metric) -> Interval {
+        let own = self
+            .metrics
+            .get(metric.name())
+            .and_then(|m| m.interval.value);
+        own.unwrap_or(self.tiers.of(metric.tier()).value)
     }
 
     /// An agent with this configuration.
     pub fn agent(&self) -> AgentBuilder {
         let mut agent = Agent::builder().backend(self.backend.value);
-        for metric in CATALOG {
+        for &metric in CATALOG {
             agent = if self.is_enabled(metric) {
-                agent.pace(metric.name, self.pace(metric).duration())
+                agent.pace(metric.name, self.pace(&metric.into()).duration())
             } else {
                 agent.disable(metric.name)
             };

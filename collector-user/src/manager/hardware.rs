@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::{Change, changes};
 use crate::{
     bus::{Bus, Snapshot, SnapshotRequest},
-    metric::Tier,
+    metric::{Metric, Tier},
 };
 
 /// Holds the last snapshot of the hardware, and logs what changed in it.
@@ -47,17 +47,17 @@ impl HardwareManager {
         let metrics: Vec<_> = metrics
             .filter(|metric| metric.tier == Tier::Hardware)
             .collect();
-        let names: Vec<_> = metrics.iter().map(|metric| metric.name).collect();
+        let names: Vec<_> = metrics.iter().map(|metric| metric.name.clone()).collect();
         let paces = metrics.iter().map(|metric| metric.default_interval_ns);
         let Some(pace) = paces.min().map(Duration::from_nanos) else {
             return;
         };
         let mut ticks = tokio::time::interval(pace);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut known: BTreeMap<&'static str, Value> = BTreeMap::new();
+        let mut known: BTreeMap<Metric, Value> = BTreeMap::new();
         loop {
             ticks.tick().await;
-            let request = SnapshotRequest::of(names.iter().copied());
+            let request = SnapshotRequest::of(names.iter().cloned());
             let Ok(snapshot) = bus.snapshot(request).await else {
                 return;
             };
@@ -70,22 +70,22 @@ impl HardwareManager {
 }
 
 /// What is new in a snapshot. A metric without a reading has not changed.
-fn take_in(known: &mut BTreeMap<&'static str, Value>, snapshot: &Snapshot) -> Vec<Change> {
+fn take_in(known: &mut BTreeMap<Metric, Value>, snapshot: &Snapshot) -> Vec<Change> {
     let mut found = Vec::new();
-    for (name, sample) in &snapshot.metrics {
+    for (metric, sample) in &snapshot.metrics {
         let Some(data) = &sample.data else { continue };
         let after = match serde_json::to_value(data) {
             Ok(after) => after,
             Err(error) => {
-                warn!("the reading of {name} cannot be compared: {error}");
+                warn!("the reading of {metric} cannot be compared: {error}");
                 continue;
             }
         };
-        if let Some(before) = known.get(name) {
+        if let Some(before) = known.get(metric) {
             let record = data.schema().map(|schema| schema.record);
-            found.extend(changes(name, record, before, &after));
+            found.extend(changes(metric.name(), record, before, &after));
         }
-        known.insert(name, after);
+        known.insert(metric.clone(), after);
     }
     found
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     bus::{AnySubscription, Bus, Clock as _, Ended, SubscribeError, SystemClock, every},
-    metric::{AnySample, Kind, MetricInfo, Status, Tier},
+    metric::{AnySample, Kind, Metric, Status, Tier},
 };
 
 /// Holds the latest sample of every metric whose kind is state, for whoever
@@ -29,14 +29,14 @@ pub struct MetricsManager {
 
 #[derive(Debug, Default)]
 struct Latest {
-    samples: RwLock<BTreeMap<&'static str, Held>>,
+    samples: RwLock<BTreeMap<Metric, Held>>,
     version: AtomicU64,
 }
 
 /// A metric that is subscribed to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Wanted {
-    metric: &'static MetricInfo,
+    metric: Metric,
     /// The interval in force.
     interval: Duration,
 }
@@ -70,10 +70,7 @@ impl MetricsManager {
     /// # Errors
     ///
     /// When the bus has been shut down, or a pace is out of bounds.
-    pub fn start(
-        bus: &Bus,
-        pace: impl Fn(&MetricInfo) -> Duration,
-    ) -> Result<Self, SubscribeError> {
+    pub fn start(bus: &Bus, pace: impl Fn(&Metric) -> Duration) -> Result<Self, SubscribeError> {
         Self::start_with(bus, pace, |_sample| {})
     }
 
@@ -86,16 +83,16 @@ impl MetricsManager {
     /// As [`start`](Self::start).
     pub fn start_with(
         bus: &Bus,
-        pace: impl Fn(&MetricInfo) -> Duration,
+        pace: impl Fn(&Metric) -> Duration,
         observe: impl Fn(&AnySample) + Clone + Send + Sync + 'static,
     ) -> Result<Self, SubscribeError> {
         let latest = Arc::<Latest>::default();
         let mut wanted = Vec::new();
         for metric in bus.metrics() {
-            if metric.kind != Kind::State {
+            if metric.kind() != Kind::State {
                 continue;
             }
-            let subscription = bus.subscribe_any(metric.name, every(pace(metric)))?;
+            let subscription = bus.subscribe_any(metric.name(), every(pace(&metric)))?;
             wanted.push(Wanted {
                 metric,
                 interval: subscription.interval(),
@@ -117,18 +114,18 @@ impl MetricsManager {
 
     /// The interval at which each metric comes: the one that was asked for, but
     /// not below the shortest one of its collector.
-    pub fn intervals(&self) -> impl Iterator<Item = (&'static MetricInfo, Duration)> {
-        self.wanted.iter().map(|one| (one.metric, one.interval))
+    pub fn intervals(&self) -> impl Iterator<Item = (&Metric, Duration)> {
+        self.wanted.iter().map(|one| (&one.metric, one.interval))
     }
 
     /// The latest samples. The readings are shared, not copied.
-    pub fn latest(&self) -> BTreeMap<&'static str, AnySample> {
+    pub fn latest(&self) -> BTreeMap<Metric, AnySample> {
         let held = self.held().into_iter();
         held.map(|(name, held)| (name, held.sample)).collect()
     }
 
     /// The latest samples, with their times.
-    pub(crate) fn held(&self) -> BTreeMap<&'static str, Held> {
+    pub(crate) fn held(&self) -> BTreeMap<Metric, Held> {
         self.latest.samples().clone()
     }
 
@@ -140,16 +137,16 @@ impl MetricsManager {
     /// The metrics of tiers 2 and 3 of which there is neither a reading nor a
     /// reason why there is none, be it that none came yet, or none for several
     /// intervals.
-    pub fn awaited(&self) -> Vec<&'static str> {
+    pub fn awaited(&self) -> Vec<String> {
         let samples = self.latest.samples();
         let now = Instant::now();
         let awaited = self.wanted.iter().filter(|one| {
-            one.metric.tier != Tier::Hardware
-                && samples.get(one.metric.name).is_none_or(|held| {
+            one.metric.tier() != Tier::Hardware
+                && samples.get(&one.metric).is_none_or(|held| {
                     held.sample.status == Status::Ok && one.is_overdue(held.came, now)
                 })
         });
-        awaited.map(|one| one.metric.name).collect()
+        awaited.map(|one| one.metric.name().to_owned()).collect()
     }
 
     /// Whether samples come: it is enough that those of one metric do, since
@@ -167,11 +164,11 @@ impl MetricsManager {
         let now = Instant::now();
         let came = |one: &Wanted| {
             samples
-                .get(one.metric.name)
+                .get(&one.metric)
                 .map_or(self.start, |held| held.came)
         };
         let mut comes = self.wanted.iter().map(|one| {
-            let held = samples.get(one.metric.name);
+            let held = samples.get(&one.metric);
             // After failures the attempts become rare.
             let fails = held.is_some_and(|held| held.sample.status != Status::Ok);
             let quiet = if fails {
@@ -201,7 +198,7 @@ impl Wanted {
 }
 
 impl Latest {
-    fn samples(&self) -> RwLockReadGuard<'_, BTreeMap<&'static str, Held>> {
+    fn samples(&self) -> RwLockReadGuard<'_, BTreeMap<Metric, Held>> {
         self.samples.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -214,7 +211,7 @@ impl Latest {
         };
         let samples = self.samples.write();
         let mut samples = samples.unwrap_or_else(PoisonError::into_inner);
-        samples.insert(held.sample.metric.name, held);
+        samples.insert(held.sample.metric.clone(), held);
         drop(samples);
         self.version.fetch_add(1, Ordering::Release);
     }
@@ -297,7 +294,7 @@ mod tests {
     /// A manager of two metrics at 1 s, to which samples are given by hand.
     fn by_hand(bus: &Bus) -> MetricsManager {
         let wanted = [&LoadAvg::METRIC, &CpuStats::METRIC].map(|metric| Wanted {
-            metric,
+            metric: metric.into(),
             interval: Duration::from_secs(1),
         });
         MetricsManager {
@@ -309,16 +306,9 @@ mod tests {
     }
 
     fn sample<R: Reading>(status: Status) -> AnySample {
-        crate::metric::Sample {
-            metric: &R::METRIC,
-            backend: None,
+        AnySample {
             status,
-            taken_at: std::time::SystemTime::now(),
-            monotonic_ns: 1,
-            window: Duration::ZERO,
-            sequence: 1,
-            missed: crate::metric::Missed::default(),
-            data: None,
+            ..AnySample::empty(Metric::of::<R>(), std::time::SystemTime::now(), 1)
         }
     }
 

@@ -1,5 +1,3 @@
-use serde::de::DeserializeOwned;
-
 use super::{CATALOG, MetricInfo, Reading};
 
 /// Declares the readings: exports each, and makes the catalogue of their
@@ -27,7 +25,7 @@ pub(super) use readings;
 /// [`visit_readings`](super::visit_readings).
 pub trait ReadingVisitor {
     /// Called once for each type.
-    fn visit<R: Reading + DeserializeOwned>(&mut self);
+    fn visit<R: Reading>(&mut self);
 }
 
 /// The metric of this name.

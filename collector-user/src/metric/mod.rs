@@ -8,33 +8,39 @@
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use schema::{AnyRecord, MetricSchema};
 
 mod asleep;
+mod backend;
 mod catalog;
 mod cgroup;
 mod container;
 mod cpu_info;
 mod cpu_stats;
 mod disk_info;
+mod handle;
 mod load_avg;
 mod memory_info;
 mod memory_stats;
 mod missed;
 mod network_info;
+mod origin;
 mod other_processes;
 mod preemption;
 mod process_counters;
 mod process_events;
 mod process_list;
 mod process_stats;
-mod rfc3339;
+mod reason;
+pub(crate) mod rfc3339;
 mod sample;
 mod sched_latency;
 pub mod schema;
 mod system_info;
+mod untyped;
+mod wire;
 
 // The readings, by tier and name: what stands here is in the catalogue.
 catalog::readings! {
@@ -55,6 +61,7 @@ catalog::readings! {
 
 pub use asleep::Asleep;
 pub(crate) use asleep::Sleepers;
+pub use backend::{Backend, BackendName};
 pub(crate) use catalog::nearest;
 pub use catalog::{ReadingVisitor, UnknownMetric, find};
 pub use cgroup::{Cgroup, CgroupKind};
@@ -63,9 +70,11 @@ pub use container::{Container, ContainerRuntime};
 pub use cpu_info::{CacheKind, Cpu, CpuCache};
 pub use cpu_stats::CpuTimes;
 pub use disk_info::{Disk, DiskPath, Partition};
+pub use handle::Metric;
 pub use memory_info::{HugePagePool, MemoryNode, NodeDistance};
 pub use missed::Missed;
 pub use network_info::{InterfaceKind, NetworkInterface};
+pub use origin::Origin;
 pub use other_processes::OtherProcesses;
 pub use preemption::{Preemption, PreemptionKind};
 pub use process_counters::{HasProcessCounters, ProcessCounters};
@@ -74,10 +83,12 @@ pub(crate) use process_list::Difference;
 pub use process_list::ProcessList;
 pub(crate) use process_stats::sum;
 pub use process_stats::{ExitedTotals, Process, ProcessState};
-pub(crate) use sample::serialize_rfc3339;
+pub use reason::Reason;
 pub use sample::{AnySample, Sample, Status};
 pub use sched_latency::{CpuLatency, LatencyBucket, LatencyHistogram};
 pub use system_info::{Hardware, OperatingSystem};
+pub use untyped::UntypedReading;
+pub use wire::Decoders;
 
 /// The default pace of a metric: how fast its data changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -118,25 +129,6 @@ impl TryFrom<u8> for Tier {
             3 => Ok(Self::Fast),
             other => Err(format!("there is no tier {other}: tiers are 1, 2 and 3")),
         }
-    }
-}
-
-/// The origin of the data of a reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    /// Accounted in the kernel by eBPF programs.
-    Ebpf,
-    /// Read from `/proc` and `/sys`.
-    Procfs,
-}
-
-impl fmt::Display for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ebpf => "ebpf",
-            Self::Procfs => "procfs",
-        })
     }
 }
 
@@ -188,7 +180,7 @@ pub struct MetricInfo {
 /// assert_eq!(Entropy::METRIC.name, "entropy");
 /// assert_eq!(Entropy::METRIC.tier, Tier::System);
 /// ```
-pub trait Reading: Any + fmt::Debug + Send + Sync + Serialize {
+pub trait Reading: Any + fmt::Debug + Send + Sync + Serialize + DeserializeOwned {
     /// The declaration of its metric.
     const METRIC: MetricInfo;
 
@@ -220,8 +212,8 @@ pub trait Reading: Any + fmt::Debug + Send + Sync + Serialize {
 
 /// A [`Reading`] whose type is not known at compile time.
 pub trait AnyReading: Any + fmt::Debug + Send + Sync + erased_serde::Serialize {
-    /// As [`Reading::METRIC`].
-    fn metric(&self) -> &'static MetricInfo;
+    /// The metric that this is a reading of: see [`Reading::METRIC`].
+    fn metric(&self) -> Metric;
 
     /// As [`Reading::SCHEMA`].
     fn schema(&self) -> Option<&'static MetricSchema>;
@@ -237,8 +229,8 @@ pub trait AnyReading: Any + fmt::Debug + Send + Sync + erased_serde::Serialize {
 }
 
 impl<R: Reading> AnyReading for R {
-    fn metric(&self) -> &'static MetricInfo {
-        &R::METRIC
+    fn metric(&self) -> Metric {
+        Metric::of::<R>()
     }
 
     fn schema(&self) -> Option<&'static MetricSchema> {

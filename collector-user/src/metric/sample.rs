@@ -1,8 +1,6 @@
 use std::{any::Any, sync::Arc, time::Duration, time::SystemTime};
 
-use serde::{Serialize, Serializer, ser::SerializeStruct as _};
-
-use super::{AnyReading, Backend, MetricInfo, Missed, Reading};
+use super::{AnyReading, Backend, Metric, Missed, Origin, Reading, Reason, UntypedReading};
 
 /// Whether the reading of a sample can be relied on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,25 +13,43 @@ pub enum Status {
         /// How old the reading is.
         age: Duration,
         /// Why there is no newer one.
-        reason: Arc<str>,
+        reason: Reason,
     },
     /// There is no reading.
     Unavailable {
         /// Why there is none.
-        reason: Arc<str>,
+        reason: Reason,
         /// Since when there has been none.
         since: SystemTime,
     },
+}
+
+impl Status {
+    /// Why there is no reading, or no newer one; `None` if it is [`Ok`](Self::Ok).
+    pub const fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Ok => None,
+            Self::Stale { reason, .. } | Self::Unavailable { reason, .. } => Some(reason),
+        }
+    }
 }
 
 /// A reading as it is delivered.
 ///
 /// `R` is a [`Reading`], or `dyn AnyReading` when the type is not known: see
 /// [`AnySample`].
+///
+/// It is serialized and deserialized in self-describing formats (JSON) by the
+/// names of its fields, and in binary ones (postcard) by their order. An
+/// [`AnySample`] is deserialized by the name of its metric: see
+/// [`Decoders`](super::Decoders).
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Sample<R: ?Sized> {
     /// The metric that was sampled.
-    pub metric: &'static MetricInfo,
+    pub metric: Metric,
+    /// Where it was sampled.
+    pub origin: Arc<Origin>,
     /// What the reading was made from; `None` where there is no reading.
     pub backend: Option<Backend>,
     /// Whether the reading can be relied on.
@@ -43,11 +59,12 @@ pub struct Sample<R: ?Sized> {
     /// When the last source of the reading was read: nanoseconds on
     /// `CLOCK_MONOTONIC`.
     pub monotonic_ns: u64,
-    /// How long before that the read of the first source began: each value was
-    /// read between `monotonic_ns - window` and `monotonic_ns`.
+    /// The length of the read window: each value was read between
+    /// `monotonic_ns - window` and `monotonic_ns`.
     pub window: Duration,
-    /// The number of this sample among those of its metric. It grows by one
-    /// with each collection, also those that failed.
+    /// The number of this sample among those of its metric and its
+    /// [instance](Origin::instance). It grows by one with each collection, also
+    /// those that failed, and by one with each reading that was lost.
     pub sequence: u64,
     /// The samples that this subscriber should have had between the one before
     /// and this one, but did not get.
@@ -62,9 +79,27 @@ pub struct Sample<R: ?Sized> {
 pub type AnySample = Sample<dyn AnyReading>;
 
 impl<R: ?Sized> Sample<R> {
+    /// A sample of a metric that has no reading yet: status
+    /// [`Ok`](Status::Ok), of an unknown origin and backend, taken at these
+    /// times, the first of its sequence.
+    pub fn empty(metric: Metric, taken_at: SystemTime, monotonic_ns: u64) -> Self {
+        Self {
+            metric,
+            origin: Origin::unknown(),
+            backend: None,
+            status: Status::Ok,
+            taken_at,
+            monotonic_ns,
+            window: Duration::ZERO,
+            sequence: 1,
+            missed: Missed::NONE,
+            data: None,
+        }
+    }
+
     /// The time between the reads of an earlier sample and those of this one,
     /// by which the growth of a counter is divided for its rate; `None` if the
-    /// other is not earlier.
+    /// other is not earlier, or was taken in another boot.
     ///
     /// It is measured from the middle of one window to the middle of the
     /// other, where a value is read on average.
@@ -73,15 +108,45 @@ impl<R: ?Sized> Sample<R> {
             let half = sample.window.as_nanos() as u64 / 2;
             sample.monotonic_ns.saturating_sub(half)
         };
+        let shared = Arc::ptr_eq(&self.origin, &earlier.origin);
+        if !shared && !self.origin.is_same_boot(&earlier.origin) {
+            return None;
+        }
         let ns = middle(self).checked_sub(middle(earlier))?;
         (ns > 0).then(|| Duration::from_nanos(ns))
+    }
+
+    /// Whether this sample continues the sequence of an earlier one: both are
+    /// of the same instance of the agent. Where it does not, the sequence and
+    /// the counters that the agent itself keeps have started again.
+    pub fn continues(&self, earlier: &Self) -> bool {
+        self.metric == earlier.metric
+            && (Arc::ptr_eq(&self.origin, &earlier.origin)
+                || self.origin.instance == earlier.origin.instance)
+    }
+
+    /// This sample with other data.
+    pub(super) fn with_data<T: ?Sized>(self, data: Option<Arc<T>>) -> Sample<T> {
+        Sample {
+            metric: self.metric,
+            origin: self.origin,
+            backend: self.backend,
+            status: self.status,
+            taken_at: self.taken_at,
+            monotonic_ns: self.monotonic_ns,
+            window: self.window,
+            sequence: self.sequence,
+            missed: self.missed,
+            data,
+        }
     }
 }
 
 impl<R: ?Sized> Clone for Sample<R> {
     fn clone(&self) -> Self {
         Self {
-            metric: self.metric,
+            metric: self.metric.clone(),
+            origin: Arc::clone(&self.origin),
             backend: self.backend,
             status: self.status.clone(),
             taken_at: self.taken_at,
@@ -100,106 +165,45 @@ impl AnySample {
     pub fn downcast<R: Reading>(&self) -> Option<Sample<R>> {
         self.clone().into_typed()
     }
-}
 
-impl AnySample {
     /// This sample with its type, as [`downcast`](Self::downcast), but without
-    /// another use of the reading.
-    pub fn into_typed<R: Reading>(self) -> Option<Sample<R>> {
-        if self.metric.name != R::METRIC.name {
+    /// another use of the reading. An [untyped reading](UntypedReading) of the
+    /// same metric is decoded.
+    pub fn into_typed<R: Reading>(mut self) -> Option<Sample<R>> {
+        if self.metric.name() != R::METRIC.name {
             return None;
         }
-        let data = match self.data {
+        let data = match self.data.take() {
             None => None,
             Some(data) => {
                 let data: Arc<dyn Any + Send + Sync> = data;
-                Some(data.downcast::<R>().ok()?)
+                Some(match data.downcast::<R>() {
+                    Ok(reading) => reading,
+                    Err(other) => {
+                        let untyped = other.downcast::<UntypedReading>().ok()?;
+                        Arc::new(R::deserialize(&untyped.value).ok()?)
+                    }
+                })
             }
         };
-        Some(Sample {
-            metric: self.metric,
-            backend: self.backend,
-            status: self.status,
-            taken_at: self.taken_at,
-            monotonic_ns: self.monotonic_ns,
-            window: self.window,
-            sequence: self.sequence,
-            missed: self.missed,
-            data,
-        })
+        Some(self.with_data(data))
     }
 }
 
 impl<R: Reading> Sample<R> {
+    /// A sample with this reading, taken at these times: the wall clock, and
+    /// nanoseconds on `CLOCK_MONOTONIC`. The other fields are as in
+    /// [`empty`](Self::empty), and can be set.
+    pub fn new(reading: R, taken_at: SystemTime, monotonic_ns: u64) -> Self {
+        Self {
+            data: Some(Arc::new(reading)),
+            ..Self::empty(Metric::of::<R>(), taken_at, monotonic_ns)
+        }
+    }
+
     /// This sample without its type.
-    pub fn into_any(self) -> AnySample {
-        Sample {
-            metric: self.metric,
-            backend: self.backend,
-            status: self.status,
-            taken_at: self.taken_at,
-            monotonic_ns: self.monotonic_ns,
-            window: self.window,
-            sequence: self.sequence,
-            missed: self.missed,
-            data: self.data.map(|data| data as Arc<dyn AnyReading>),
-        }
+    pub fn into_any(mut self) -> AnySample {
+        let data = self.data.take();
+        self.with_data(data.map(|data| data as Arc<dyn AnyReading>))
     }
-}
-
-impl Serialize for AnySample {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let extra = match &self.status {
-            Status::Ok => 0,
-            Status::Stale { .. } | Status::Unavailable { .. } => 2,
-        };
-        let mut out = serializer.serialize_struct("Sample", 11 + extra)?;
-        out.serialize_field("metric", self.metric.name)?;
-        out.serialize_field("tier", &self.metric.tier)?;
-        out.serialize_field("backend", &self.backend)?;
-        match &self.status {
-            Status::Ok => out.serialize_field("status", "ok")?,
-            Status::Stale { age, reason } => {
-                out.serialize_field("status", "stale")?;
-                out.serialize_field("age_ns", &(age.as_nanos() as u64))?;
-                out.serialize_field("reason", reason)?;
-            }
-            Status::Unavailable { reason, since } => {
-                out.serialize_field("status", "unavailable")?;
-                out.serialize_field("reason", reason)?;
-                out.serialize_field("since", &rfc3339(*since))?;
-            }
-        }
-        out.serialize_field("taken_at", &rfc3339(self.taken_at))?;
-        out.serialize_field("monotonic_ns", &self.monotonic_ns)?;
-        out.serialize_field("window_ns", &(self.window.as_nanos() as u64))?;
-        out.serialize_field("sequence", &self.sequence)?;
-        out.serialize_field("missed", &self.missed.total())?;
-        out.serialize_field("missed_by", &self.missed)?;
-        out.serialize_field("data", &self.data)?;
-        out.end()
-    }
-}
-
-impl<R: Reading> Serialize for Sample<R> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.clone().into_any().serialize(serializer)
-    }
-}
-
-/// Serializes a wall-clock time as RFC 3339 writes it.
-///
-/// # Errors
-///
-/// Those of the serializer.
-pub(crate) fn serialize_rfc3339<S: Serializer>(
-    time: &SystemTime,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_rfc3339_nanos(*time))
-}
-
-/// A wall-clock time as RFC 3339 writes it, in UTC, to the nanosecond.
-fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_nanos(time).to_string()
 }

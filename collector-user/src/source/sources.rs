@@ -127,6 +127,19 @@ impl Sources {
         (!name.is_empty()).then(|| name.into())
     }
 
+    /// The machine ID (`/etc/machine-id`), if there is one.
+    pub fn machine_id(&self) -> Option<Arc<str>> {
+        let bytes = self.read_file("/etc/machine-id", 0).ok()?;
+        super::sysfs::parse_machine_id(&bytes).map(Into::into)
+    }
+
+    /// The boot ID (`/proc/sys/kernel/random/boot_id`), if there is one.
+    pub fn boot_id(&self) -> Option<Arc<str>> {
+        let bytes = self.read_file("/proc/sys/kernel/random/boot_id", 0).ok()?;
+        let id = super::name_text(bytes.trim_ascii());
+        (!id.is_empty()).then(|| id.into())
+    }
+
     /// The number of threads that are blocked in a read of a process' file, which only
     /// that process can unblock.
     pub fn blocked_reads(&self) -> usize {

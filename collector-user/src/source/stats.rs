@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 /// The cost of reads since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SourceStats {
     /// Files and directories opened.
     pub opens: u64,

@@ -1,5 +1,6 @@
 use std::{
     any::Any,
+    borrow::Cow,
     collections::HashMap,
     path::PathBuf,
     sync::{
@@ -40,7 +41,7 @@ struct Inner {
     links: Once<Arc<PathBuf>>,
     /// Bytes of what was read and is kept for others.
     held_bytes: AtomicUsize,
-    shared: Mutex<HashMap<&'static str, SharedCell>>,
+    shared: Mutex<HashMap<Cow<'static, str>, SharedCell>>,
 }
 
 /// How much of what was read a tick holds at most, for whoever wants the same
@@ -236,20 +237,38 @@ impl Tick {
     }
 
     /// What is read under a key, once in this tick: the dump of a netlink
-    /// family, the maps of the programs. Who asks for the key while it is read
-    /// waits. The window of the read is that of what `read` reads through the
-    /// tick that it is given, or that it notes there; else that of the call.
+    /// family, the `statvfs` of a mount point, the maps of the programs. A
+    /// thread that asks for the key while it is read waits. The window of the
+    /// read is that of what `read` reads through the tick that it is given, or
+    /// that it notes there; else that of the call.
     ///
-    /// `None` if the key was used for another type.
+    /// An error is shared as well if `T` is a `Result`. `None` if the key was
+    /// used for another type.
+    ///
+    /// ```
+    /// use collector::source::{Sources, Tick};
+    /// use rustix::{fs::StatVfs, io::Errno};
+    ///
+    /// /// The first collector that asks makes the call, the others share it.
+    /// fn statvfs(tick: &Tick, mount_point: &str) -> Option<Result<u64, Errno>> {
+    ///     let read = |_tick: &Tick| rustix::fs::statvfs(mount_point);
+    ///     let shared = tick.shared(format!("statvfs {mount_point}"), read)?;
+    ///     let available = |file_system: &StatVfs| file_system.f_bavail * file_system.f_frsize;
+    ///     Some(shared.as_ref().as_ref().map(available).map_err(|errno| *errno))
+    /// }
+    ///
+    /// let tick = Sources::live().tick();
+    /// assert_eq!(statvfs(&tick, "/"), statvfs(&tick, "/"));
+    /// ```
     pub fn shared<T: Any + Send + Sync>(
         &self,
-        key: &'static str,
+        key: impl Into<Cow<'static, str>>,
         read: impl FnOnce(&Self) -> T,
     ) -> Option<Arc<T>> {
         let cell = {
             let shared = self.inner.shared.lock();
             let mut shared = shared.unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(shared.entry(key).or_default())
+            Arc::clone(shared.entry(key.into()).or_default())
         };
         let (value, window) = cell.get_or_init(|| {
             let inside = self.for_collection();

@@ -167,8 +167,12 @@ fn agent_with_ten_subscribers() {
         let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
         for number in 0..10 {
             let interval = Duration::from_secs([1, 2, 5][number % 3]);
-            for metric in bus.metrics().iter().filter(|metric| is_wanted(metric.name)) {
-                let subscription = bus.subscribe_any(metric.name, every(interval));
+            for metric in bus
+                .metrics()
+                .iter()
+                .filter(|metric| is_wanted(metric.name()))
+            {
+                let subscription = bus.subscribe_any(metric.name(), every(interval));
                 let mut subscription = subscription.expect("the interval is allowed");
                 tokio::spawn(async move { while subscription.recv().await.is_ok() {} });
             }

@@ -132,7 +132,7 @@ async fn a_producer_can_say_that_there_is_nothing() {
     let mut late = bus.subscribe::<Happening>(every(secs(1))).unwrap();
     let sample = late.recv().await.unwrap();
     assert!(
-        matches!(sample.status, Status::Unavailable { reason, .. } if &*reason == "no such tracepoint")
+        matches!(sample.status, Status::Unavailable { reason, .. } if reason.to_string() == "no such tracepoint")
     );
 }
 
@@ -177,7 +177,7 @@ async fn what_cannot_be_subscribed_to_is_an_error() {
     }
     assert_eq!(
         bus.publisher::<Quick>().unwrap_err(),
-        SubscribeError::NotPublished("quick")
+        SubscribeError::NotPublished("quick".to_owned())
     );
 }
 

@@ -150,7 +150,7 @@ async fn names_that_are_doubled_and_paces_of_nothing_are_errors() {
         .producer::<Quick>(Backend::Procfs)
         .build()
         .unwrap_err();
-    assert_eq!(error, BuildError::Doubled("quick"));
+    assert_eq!(error, BuildError::Doubled("quick".to_owned()));
     let error = builder().collector(quick()).pace("quik", secs(1)).build();
     assert_eq!(
         error.unwrap_err().to_string(),
@@ -356,7 +356,7 @@ async fn a_queue_is_bounded_by_the_bytes_of_its_readings() {
 
 #[tokio::test(start_paused = true)]
 async fn queues_shrink_when_the_budget_of_the_bus_is_used_up() {
-    #[derive(Clone, Debug, Default, serde::Serialize)]
+    #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
     struct Large(usize);
 
     impl crate::metric::Reading for Large {

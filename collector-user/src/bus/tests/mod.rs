@@ -6,6 +6,7 @@ mod end;
 mod failure;
 mod model;
 mod modes;
+mod replay;
 mod schedule;
 mod snapshot;
 mod stress;

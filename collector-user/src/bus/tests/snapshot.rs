@@ -6,7 +6,7 @@ use crate::{
         SnapshotRequest, SubscribeError, every,
         testing::{MockCollector, TestClock},
     },
-    metric::{Backend, Status},
+    metric::{Backend, Metric, Status},
 };
 
 fn of(metric: &str) -> SnapshotRequest {
@@ -27,7 +27,11 @@ async fn a_snapshot_holds_all_state_and_no_events() {
     let snapshot = bus.snapshot(SnapshotRequest::default()).await.unwrap();
     assert_eq!(&*snapshot.host, "test");
     assert_eq!(
-        snapshot.metrics.keys().copied().collect::<Vec<_>>(),
+        snapshot
+            .metrics
+            .keys()
+            .map(Metric::name)
+            .collect::<Vec<_>>(),
         ["quick", "steady"]
     );
     assert_eq!(bus.status().ticks, 1);
@@ -110,7 +114,7 @@ async fn an_unknown_name_is_an_error_that_names_those_there_are() {
         error,
         SubscribeError::UnknownMetric {
             name: "quack".to_owned(),
-            known: vec!["quick"]
+            known: vec!["quick".to_owned()]
         }
     );
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     bus::{
@@ -15,7 +15,7 @@ use crate::{
 macro_rules! metric {
     ($type:ident, $name:literal, $tier:ident, $kind:ident) => {
         /// The number of the call that made it.
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub(super) struct $type(pub(super) u64);
 
         impl Reading for $type {

@@ -83,7 +83,7 @@ fn any(
 /// The name of the metric, when it was taken, and what is to be known of it.
 fn header(sample: &AnySample) -> String {
     let time = humantime::format_rfc3339_seconds(sample.taken_at);
-    let mut text = format!("{}  {time}", sample.metric.name);
+    let mut text = format!("{}  {time}", sample.metric.name());
     if let Some(backend) = sample.backend {
         let _ = write!(text, "  backend: {backend}");
     }
@@ -91,11 +91,15 @@ fn header(sample: &AnySample) -> String {
         Status::Ok => {}
         Status::Stale { age, reason } => {
             let age = format::seconds(age.as_nanos() as u64);
-            let reason = format::harmless(reason);
+            let reason = format::harmless(&reason.to_string());
             let _ = write!(text, "  stale for {age}: {reason}");
         }
         Status::Unavailable { reason, .. } => {
-            let _ = write!(text, "  unavailable: {}", format::harmless(reason));
+            let _ = write!(
+                text,
+                "  unavailable: {}",
+                format::harmless(&reason.to_string())
+            );
         }
     }
     if !sample.missed.is_none() {

@@ -100,10 +100,10 @@ pub(super) fn encode(text: &mut Text, scrape: &Scrape<'_>) {
     text.family(&BUILD, [(version, Some(Value::Count(1)))]);
 
     let rows = |value: fn(&Held, u64) -> Option<Value>| {
-        scrape.samples.iter().map(move |(name, held)| {
+        scrape.samples.iter().map(move |(metric, held)| {
             let backend = held.sample.backend;
             let backend = backend.map_or_else(String::new, |backend| backend.to_string());
-            let labels = [("metric", (*name).to_owned()), ("backend", backend)];
+            let labels = [("metric", metric.name().to_owned()), ("backend", backend)];
             (labels, value(held, scrape.boottime_ns))
         })
     };

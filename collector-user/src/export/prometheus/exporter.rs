@@ -71,7 +71,7 @@ impl Exporter {
     /// [`text`](Self::text) is asked for what has it in it. It waits for
     /// nothing.
     pub fn observe(&self, sample: &AnySample) {
-        if is_observed(sample.metric) && sample.data.is_some() {
+        if is_observed(&sample.metric) && sample.data.is_some() {
             // One that finds no room is not missed: the next one has all that
             // was counted until then.
             let _ = self.sender.try_send(Message::Sample(sample.clone()));

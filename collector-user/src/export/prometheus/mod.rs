@@ -27,7 +27,7 @@ use super::OwnCounters;
 use crate::{
     bus::BusStatus,
     manager::Held,
-    metric::{AnySample, CpuStats, MetricInfo, ProcessStats, Reading as _, SchedLatency},
+    metric::{AnySample, CpuStats, Metric, ProcessStats, Reading as _, SchedLatency},
 };
 
 use cgroups::CgroupFamilies;
@@ -55,7 +55,7 @@ struct Families {
 
 /// What a text is made of.
 struct Scrape<'s> {
-    samples: &'s BTreeMap<&'static str, Held>,
+    samples: &'s BTreeMap<Metric, Held>,
     /// The time on `CLOCK_BOOTTIME`.
     boottime_ns: u64,
     status: &'s BusStatus,
@@ -63,9 +63,9 @@ struct Scrape<'s> {
 }
 
 /// Whether the samples of a metric have to be seen all, and in their order.
-fn is_observed(metric: &MetricInfo) -> bool {
+fn is_observed(metric: &Metric) -> bool {
     let observed = [CpuStats::METRIC, ProcessStats::METRIC, SchedLatency::METRIC];
-    observed.iter().any(|one| one.name == metric.name)
+    observed.iter().any(|one| one.name == metric.name())
 }
 
 impl Families {
@@ -100,7 +100,7 @@ impl Families {
             if let Some(data) = sample.downcast::<CpuStats>().and_then(|s| s.data) {
                 let held = self.cpus.stats().unwrap_or(&data);
                 cpu_stats::encode(text, &mut self.derived, held);
-            } else if sample.metric == &ProcessStats::METRIC {
+            } else if sample.metric == Metric::of::<ProcessStats>() {
                 if sample.data.is_some() {
                     self.processes.encode(text);
                     self.cgroups.encode(text);
@@ -125,26 +125,26 @@ mod tests {
 
     use super::*;
     use crate::metric::{
-        AnyReading, Backend, Cgroup, CpuLatency, CpuTimes, LatencyBucket, LatencyHistogram,
-        LoadAvg, MemoryStats, Missed, Preemption, Process, Reading, Sample, Status,
+        Backend, Cgroup, CpuLatency, CpuTimes, LatencyBucket, LatencyHistogram, LoadAvg,
+        MemoryStats, Preemption, Process, Reading, Sample, Status,
     };
 
     /// What an agent would serve that had these samples and no others.
-    fn encoded(samples: &BTreeMap<&'static str, AnySample>) -> String {
+    fn encoded(samples: &BTreeMap<Metric, AnySample>) -> String {
         encoded_by(&mut Families::new(1), samples)
     }
 
-    fn encoded_by(families: &mut Families, samples: &BTreeMap<&'static str, AnySample>) -> String {
+    fn encoded_by(families: &mut Families, samples: &BTreeMap<Metric, AnySample>) -> String {
         for sample in samples.values() {
             families.observe(sample);
         }
-        let held = |(name, sample): (&&'static str, &AnySample)| {
+        let held = |(metric, sample): (&Metric, &AnySample)| {
             let held = Held {
                 sample: sample.clone(),
                 taken_boottime_ns: 3_000_000_000,
                 came: tokio::time::Instant::now(),
             };
-            (*name, held)
+            (metric.clone(), held)
         };
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_time().build().unwrap();
@@ -174,23 +174,15 @@ mod tests {
         );
     }
 
-    fn sample<R: Reading>(reading: R) -> (&'static str, AnySample) {
-        let data: Arc<dyn AnyReading> = Arc::new(reading);
+    fn sample<R: Reading>(reading: R) -> (Metric, AnySample) {
         let sample = Sample {
-            metric: &R::METRIC,
             backend: Some(Backend::Ebpf),
-            status: Status::Ok,
-            taken_at: SystemTime::now(),
-            monotonic_ns: 1,
-            window: Duration::ZERO,
-            sequence: 1,
-            missed: Missed::NONE,
-            data: Some(data),
+            ..Sample::new(reading, SystemTime::now(), 1)
         };
-        (R::METRIC.name, sample)
+        (Metric::of::<R>(), sample.into_any())
     }
 
-    fn all() -> BTreeMap<&'static str, AnySample> {
+    fn all() -> BTreeMap<Metric, AnySample> {
         let cpu = CpuTimes {
             cpu: Some(0),
             user_ns: Some(1),

@@ -128,10 +128,10 @@ const fn kind_name(kind: FieldKind) -> &'static str {
 
 fn meaning(field: &FieldInfo) -> String {
     let mut text = cell(field.doc);
-    if let Some(backend) = field.backend {
+    if let Some(backend) = &field.backend {
         let name = match backend {
             crate::metric::Backend::Ebpf => "eBPF",
-            crate::metric::Backend::Procfs => "procfs",
+            other => other.as_str(),
         };
         let _ = write!(text, " {name} only.");
     }

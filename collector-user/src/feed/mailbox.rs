@@ -17,16 +17,16 @@ use super::{
 /// Where the samples of one subscriber wait. Putting one in never waits for
 /// the subscriber: when it is full, the oldest goes.
 #[derive(Debug)]
-pub(super) struct Mailbox<T, E> {
+pub(crate) struct Mailbox<T, E> {
     inner: Mutex<Inner<T, E>>,
     limit: Limit,
 }
 
 /// How much may wait in a mailbox. The newest always may, whatever its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limit {
-    pub(super) count: NonZeroUsize,
-    pub(super) bytes: usize,
+pub(crate) struct Limit {
+    pub(crate) count: NonZeroUsize,
+    pub(crate) bytes: usize,
 }
 
 #[derive(Debug)]
@@ -59,7 +59,7 @@ enum State<E> {
 
 /// What was taken out of a mailbox.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken<T, E> {
+pub(crate) enum Taken<T, E> {
     /// One sample, and what was lost before it.
     Item { item: T, missed: Missed },
     /// So many were lost, and nothing has come after them yet.
@@ -69,7 +69,7 @@ pub(super) enum Taken<T, E> {
 }
 
 impl<T, E: Clone> Mailbox<T, E> {
-    pub(super) fn new(limit: Limit) -> Self {
+    pub(crate) fn new(limit: Limit) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 // Most subscribers want one sample, so one must not cost four.
@@ -84,14 +84,14 @@ impl<T, E: Clone> Mailbox<T, E> {
     }
 
     /// How much may wait.
-    pub(super) fn limit(&self) -> Limit {
+    pub(crate) fn limit(&self) -> Limit {
         self.limit
     }
 
     /// Puts one of so many bytes in, before which so much was missed, and says
     /// how many were pushed out by that. No more than `max_bytes` wait then,
     /// if that is less than the limit of the mailbox.
-    pub(super) fn put(&self, item: T, bytes: usize, missed: Missed, max_bytes: usize) -> u64 {
+    pub(crate) fn put(&self, item: T, bytes: usize, missed: Missed, max_bytes: usize) -> u64 {
         let max_bytes = max_bytes.min(self.limit.bytes);
         let mut pushed_out = Vec::new();
         let reader = {
@@ -136,7 +136,7 @@ impl<T, E: Clone> Mailbox<T, E> {
 
     /// Notes that so much was lost before it could be put in. A subscriber that
     /// waits is told at once: nothing may come after it for long.
-    pub(super) fn miss(&self, missed: Missed) {
+    pub(crate) fn miss(&self, missed: Missed) {
         if missed.is_none() {
             return;
         }
@@ -151,7 +151,7 @@ impl<T, E: Clone> Mailbox<T, E> {
     }
 
     /// Takes the oldest out, waiting for it.
-    pub(super) fn poll_take(&self, context: &mut Context<'_>) -> Poll<Taken<T, E>> {
+    pub(crate) fn poll_take(&self, context: &mut Context<'_>) -> Poll<Taken<T, E>> {
         let mut inner = lock(&self.inner);
         if let Some(taken) = inner.take() {
             return Poll::Ready(taken);
@@ -164,12 +164,12 @@ impl<T, E: Clone> Mailbox<T, E> {
     }
 
     /// Takes the oldest out, if there is anything to be told.
-    pub(super) fn try_take(&self) -> Option<Taken<T, E>> {
+    pub(crate) fn try_take(&self) -> Option<Taken<T, E>> {
         lock(&self.inner).take()
     }
 
     /// Nothing more will come. An end that was told before stays.
-    pub(super) fn end(&self, why: E) {
+    pub(crate) fn end(&self, why: E) {
         let reader = {
             let mut inner = lock(&self.inner);
             if matches!(inner.state, State::Open) {
@@ -183,7 +183,7 @@ impl<T, E: Clone> Mailbox<T, E> {
     }
 
     /// Nobody will take anything any more: what waits is dropped.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let _dropped_unlocked = {
             let mut inner = lock(&self.inner);
             inner.state = State::Closed;

@@ -1,43 +1,52 @@
 use std::{num::NonZeroUsize, ops::RangeInclusive, time::Duration};
 
-use super::{Ended, mailbox::Limit};
-use crate::metric::Kind;
+use serde::{Deserialize, Serialize};
 
-/// How many events wait for a subscriber that did not say how many.
-const DEFAULT_EVENT_QUEUE: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+use super::{Ended, mailbox::Limit};
+use crate::metric::{Kind, Metric};
+
+/// How many events wait for a subscriber whose options do not say how many.
+pub const DEFAULT_EVENT_QUEUE: usize = 1024;
 
 /// The valid range of an interval.
-pub(super) const VALID_INTERVALS: RangeInclusive<Duration> =
+pub(crate) const VALID_INTERVALS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_hours(24);
 
 /// How a subscriber wants its samples.
 ///
-/// The default is the pace of the metric, and of a state the latest sample
-/// only, of events a queue of 1,024.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The default is the pace of the metric; of a state the latest sample only,
+/// of events a queue of [`DEFAULT_EVENT_QUEUE`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SubscribeOptions {
     /// The pace, from 1 ms to 1 day. `None` is the pace that was configured for
     /// the metric, by default that of its tier; and of a metric that is
     /// published rather than collected, every reading. An interval below the
     /// floor of the metric is raised to it: see
-    /// [`Subscription::interval`](super::Subscription::interval). Events are
-    /// never thinned out, whatever the interval.
+    /// [`Subscription::interval`](super::Subscription::interval). Every event is
+    /// delivered, whatever the interval.
     pub interval: Option<Duration>,
     /// What happens to samples that have not been received yet; `None` is by
-    /// the kind of the metric: the latest of a state, a queue of 1,024 events.
+    /// the kind of the metric: [`Latest`](Delivery::Latest) for a state,
+    /// [`Queue`](Delivery::Queue) of [`DEFAULT_EVENT_QUEUE`] for events.
     pub delivery: Option<Delivery>,
     /// The bytes of readings that may wait in a queue; then the oldest is
-    /// dropped, but never the newest. `None` is the memory budget of the bus.
+    /// dropped, but never the newest. `None` is the memory budget of the bus,
+    /// 32 MiB unless it was set.
     pub max_queue_bytes: Option<usize>,
 }
 
 /// What happens to samples that have not been received yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Delivery {
-    /// A newer sample replaces the one before it, also if it is an event.
+    /// A newer sample replaces the one before it, which is counted as missed;
+    /// so does an event. Subscribers to events mostly want a
+    /// [`Queue`](Self::Queue).
     Latest,
-    /// Up to so many wait, at least 1; then the oldest is dropped.
+    /// Up to so many wait, at least 1; then the oldest is dropped, and counted
+    /// as missed.
     Queue(usize),
 }
 
@@ -45,7 +54,7 @@ pub enum Delivery {
 ///
 /// ```
 /// use std::time::Duration;
-/// use collector::bus::{Delivery, every};
+/// use collector::feed::{Delivery, every};
 ///
 /// let options = every(Duration::from_secs(1)).queue(100);
 /// assert_eq!(options.delivery, Some(Delivery::Queue(100)));
@@ -58,7 +67,7 @@ pub fn every(interval: Duration) -> SubscribeOptions {
 }
 
 impl SubscribeOptions {
-    /// Lets up to so many samples wait, at least 1; then the oldest is dropped.
+    /// Lets up to `limit` samples wait, at least 1; then the oldest is dropped.
     #[must_use]
     pub fn queue(self, limit: usize) -> Self {
         Self {
@@ -67,7 +76,7 @@ impl SubscribeOptions {
         }
     }
 
-    /// A newer sample replaces the one before it, also if it is an event.
+    /// A newer sample replaces the one before it; so does an event.
     #[must_use]
     pub fn latest(self) -> Self {
         Self {
@@ -76,7 +85,7 @@ impl SubscribeOptions {
         }
     }
 
-    /// Lets readings of up to so many bytes wait in a queue.
+    /// Lets readings of up to `bytes` bytes wait in a queue.
     #[must_use]
     pub fn max_queue_bytes(self, bytes: usize) -> Self {
         Self {
@@ -86,7 +95,7 @@ impl SubscribeOptions {
     }
 
     /// The interval in nanoseconds, if one was given.
-    pub(super) fn interval_ns(self) -> Result<Option<u64>, SubscribeError> {
+    pub(crate) fn interval_ns(self) -> Result<Option<u64>, SubscribeError> {
         match self.interval {
             Some(interval) if !VALID_INTERVALS.contains(&interval) => {
                 Err(SubscribeError::BadInterval(interval))
@@ -95,18 +104,16 @@ impl SubscribeOptions {
         }
     }
 
-    /// How much may wait, where the bus has this budget.
-    pub(super) fn limit(self, kind: Kind, budget: usize) -> Result<Limit, SubscribeError> {
+    /// How much may wait; `bytes` where the subscriber did not say how many.
+    pub(crate) fn limit(self, kind: Kind, bytes: usize) -> Result<Limit, SubscribeError> {
         let count = match (self.delivery, kind) {
-            (Some(Delivery::Latest), _) | (None, Kind::State) => NonZeroUsize::MIN,
-            (Some(Delivery::Queue(limit)), _) => {
-                NonZeroUsize::new(limit).ok_or(SubscribeError::EmptyQueue)?
-            }
+            (Some(Delivery::Latest), _) | (None, Kind::State) => 1,
+            (Some(Delivery::Queue(limit)), _) => limit,
             (None, Kind::Event) => DEFAULT_EVENT_QUEUE,
         };
         Ok(Limit {
-            count,
-            bytes: self.max_queue_bytes.unwrap_or(budget),
+            count: NonZeroUsize::new(count).ok_or(SubscribeError::EmptyQueue)?,
+            bytes: self.max_queue_bytes.unwrap_or(bytes),
         })
     }
 }
@@ -115,13 +122,22 @@ impl SubscribeOptions {
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// No metric has this name.
+    /// The feed has no metric of this name.
     #[error("there is no metric {name:?}; there are {}", known.join(", "))]
     UnknownMetric {
         /// The name that was asked for.
         name: String,
-        /// The names that there are.
-        known: Vec<&'static str>,
+        /// The names of the metrics that the feed has.
+        known: Vec<String>,
+    },
+    /// The subscription is to another metric than the one whose reading was
+    /// expected.
+    #[error("a subscription to {metric} is not one to {expected}")]
+    WrongMetric {
+        /// The metric of the subscription.
+        metric: Metric,
+        /// The metric that was expected.
+        expected: &'static str,
     },
     /// The interval is out of range.
     #[error("the interval {0:?} is not between 1 ms and 1 day")]
@@ -131,8 +147,19 @@ pub enum SubscribeError {
     EmptyQueue,
     /// A producer was asked for, but a collector yields the metric.
     #[error("the metric {0:?} is collected by the bus, and no one else can publish it")]
-    NotPublished(&'static str),
-    /// The bus has ended.
+    NotPublished(String),
+    /// The feed has ended.
     #[error(transparent)]
     Ended(#[from] Ended),
+}
+
+impl SubscribeError {
+    /// An [`UnknownMetric`](Self::UnknownMetric), for a feed that has the metrics
+    /// `known`.
+    pub fn unknown_metric(name: &str, known: impl IntoIterator<Item = String>) -> Self {
+        Self::UnknownMetric {
+            name: name.to_owned(),
+            known: known.into_iter().collect(),
+        }
+    }
 }

@@ -1,14 +1,20 @@
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use crate::metric::Metric;
+
 /// Why a subscription yields nothing more.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Ended {
-    /// [`Bus::shutdown`](super::Bus::shutdown) was called.
+    /// The bus was [shut down](crate::bus::Bus::shutdown).
     #[error("the bus has been shut down")]
     ShutDown,
-    /// Every handle of the bus and every publisher of the metric were dropped,
-    /// so that it cannot be published any more.
+    /// Whatever could publish the metric was dropped: every handle of the bus
+    /// and every publisher of the metric, or the sender of a
+    /// [channel](super::Subscription::channel).
     #[error("the producer of the metric has gone")]
     ProducerGone,
     /// The tokio runtime on which the bus was built has ended.
@@ -17,6 +23,15 @@ pub enum Ended {
     /// The scheduler of the bus panicked, which is a bug.
     #[error("the scheduler of the bus panicked: {0}")]
     SchedulerPanicked(Arc<str>),
+    /// The remote end of a feed ended the subscription, and said why.
+    #[error("the remote feed ended the subscription: {0}")]
+    Remote(Arc<str>),
+    /// The connection to a remote feed was lost.
+    #[error("the connection to the feed was lost: {0}")]
+    Disconnected(Arc<str>),
+    /// The recording has no more samples.
+    #[error("the recording has ended")]
+    EndOfRecording,
 }
 
 /// A subscription gave no sample.
@@ -31,7 +46,7 @@ pub enum RecvError {
     #[error("a sample of {metric} is not of the type {expected}")]
     WrongType {
         /// The metric of the sample.
-        metric: &'static str,
+        metric: Metric,
         /// The type of the reading that was expected.
         expected: &'static str,
     },
