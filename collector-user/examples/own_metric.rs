@@ -37,7 +37,7 @@ impl Collector for OpenFilesCollector {
         let mut numbers = text.split_ascii_whitespace().map(str::parse);
         match (numbers.next(), numbers.nth(1)) {
             (Some(Ok(open)), Some(Ok(limit))) => Ok(OpenFiles { open, limit }),
-            _ => Err(CollectError::other(format!("no three numbers: {text:?}"))),
+            _ => Err(CollectError::failed(format!("no three numbers: {text:?}"))),
         }
     }
 }

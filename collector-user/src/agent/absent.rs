@@ -30,6 +30,6 @@ impl<R: Reading> Collector for Absent<R> {
     }
 
     fn collect(&mut self, _tick: &Tick) -> Result<R, CollectError> {
-        Err(CollectError::Unsupported(self.reason.clone()))
+        Err(CollectError::Unsupported(self.reason.clone().into()))
     }
 }

@@ -147,7 +147,7 @@ impl Batch {
         for job in jobs {
             let failed = Concluded {
                 flight: job.flight,
-                outcome: Outcome::Error(CollectError::other(format_args!(
+                outcome: Outcome::Error(CollectError::failed(format!(
                     "cannot make a thread for the collection: {error}"
                 ))),
                 taken: Taken::at(at),

@@ -364,7 +364,7 @@ fn reason_of(error: &CollectError) -> Reason {
         CollectError::Unsupported(_) | CollectError::Source(SourceError::NoOpenat2 { .. }) => {
             Reason::Unsupported(text)
         }
-        CollectError::Source(_) | CollectError::Other(_) => Reason::Failed(text),
+        CollectError::Source(_) | CollectError::Failed(_) => Reason::Failed(text),
     }
 }
 

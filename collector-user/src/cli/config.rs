@@ -1,6 +1,11 @@
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode, time::Duration};
 
-use collector::config::{Config, DEFAULT_PATH, LogFilter, Origin};
+use collector::{
+    collectors::{Collector, CollectorSet, add_procfs, add_tiers_1_and_2},
+    config::{Config, DEFAULT_PATH, LogFilter, Origin},
+    metric::{Metric, MetricInfo, Reading},
+};
+use humantime::format_duration;
 
 use super::{
     args::{ConfigCommand, GlobalArgs},
@@ -26,10 +31,49 @@ pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> Result<Exi
             for warning in config.warnings() {
                 complain(&warning);
             }
+            for warning in below_floor(&config, &floors()) {
+                complain(&warning);
+            }
         }
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Each metric with the floor of its collector.
+type Floors = Vec<(&'static MetricInfo, Duration)>;
+
+/// The floor of every collector.
+fn floors() -> Floors {
+    #[derive(Default)]
+    struct All(Floors);
+
+    impl CollectorSet for All {
+        fn add<C: Collector>(mut self, collector: C) -> Self {
+            self.0.push((&C::Reading::METRIC, collector.floor()));
+            self
+        }
+    }
+
+    let (All(floors), _poller) = add_procfs(add_tiers_1_and_2(All::default()));
+    floors
+}
+
+/// A warning for each metric whose configured interval is below the floor of its
+/// collector.
+fn below_floor(config: &Config, floors: &Floors) -> Vec<String> {
+    let is_enabled = |metric| config.is_enabled(metric);
+    let floors = floors.iter().filter(|(metric, _)| is_enabled(metric));
+    floors
+        .map(|(metric, floor)| (metric.name, config.pace(&Metric::declared(metric)), *floor))
+        .filter(|(_, interval, floor)| interval.duration() < *floor)
+        .map(|(name, interval, floor)| {
+            format!(
+                "{name} is collected every {}, not every {interval}: its collector has this floor",
+                format_duration(floor)
+            )
+        })
+        .collect()
 }
 
 /// The configuration in force: the file, overridden by the environment and the command
@@ -56,4 +100,31 @@ pub(super) fn effective(global: &GlobalArgs) -> Result<Config, Failure> {
 
 fn parsed_filter(text: &str) -> Result<LogFilter, Failure> {
     text.parse().map_err(Failure::Filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use collector::metric::{CpuStats, LoadAvg};
+
+    use super::*;
+
+    #[test]
+    fn an_interval_below_the_floor_of_its_collector_is_a_warning() {
+        let config = Config::default();
+        let floors = vec![
+            (&LoadAvg::METRIC, Duration::from_secs(30)),
+            (&CpuStats::METRIC, Duration::from_millis(100)),
+        ];
+        assert_eq!(
+            below_floor(&config, &floors),
+            ["load_avg is collected every 30s, not every 10s: its collector has this floor"]
+        );
+    }
+
+    #[test]
+    fn the_default_intervals_are_not_below_any_floor() {
+        let floors = floors();
+        assert!(!floors.is_empty());
+        assert!(below_floor(&Config::default(), &floors).is_empty());
+    }
 }

@@ -39,7 +39,9 @@ impl Collector for CpuInfoCollector {
             .unwrap_or_default();
         let numbers = tick.read_dir(CPUS)?.numbered("cpu");
         if numbers.is_empty() {
-            return Err(CollectError::Unsupported(format!("{CPUS} shows no CPU")));
+            return Err(CollectError::Unsupported(
+                format!("{CPUS} has no CPU").into(),
+            ));
         }
         let online = online(tick, &numbers);
         let nodes = nodes_of_cpus(tick);

@@ -25,7 +25,7 @@ set::collectors! {
 
 pub use set::{CollectorSet, add_procfs};
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use crate::{
     metric::{Backend, Reading},
@@ -93,21 +93,29 @@ pub enum Cost {
 
 /// A collection failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CollectError {
     /// A source could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// There is nothing to be read on this host.
+    /// This host does not have what the metric needs, with the reason.
     #[error("{0}")]
-    Unsupported(String),
-    /// Any other reason.
+    Unsupported(Cow<'static, str>),
+    /// The collector failed, with an error of its own.
     #[error("{0}")]
-    Other(String),
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl CollectError {
-    /// An error that says only this.
-    pub fn other(reason: impl fmt::Display) -> Self {
-        Self::Other(reason.to_string())
+    /// An error of the collector's own type, or a message.
+    ///
+    /// ```
+    /// use collector::collectors::CollectError;
+    ///
+    /// let error = CollectError::failed("the device does not respond");
+    /// assert_eq!(error.to_string(), "the device does not respond");
+    /// ```
+    pub fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Failed(error.into())
     }
 }

@@ -261,7 +261,7 @@ mod tests {
         }
 
         fn collect(&mut self, _tick: &Tick) -> Result<LoadAvg, CollectError> {
-            Err(CollectError::other("there is no load"))
+            Err(CollectError::failed("there is no load"))
         }
     }
 

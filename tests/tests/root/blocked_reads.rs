@@ -13,6 +13,8 @@ use collector::{
 };
 use collector_tests::{Child, HeldMemory, helper};
 
+use crate::support::runtime;
+
 /// One that holds it, or nothing where the kernel has no FUSE.
 fn held_memory() -> Option<HeldMemory> {
     let held = HeldMemory::start("helpers::hold_memory").expect("it can be started");
@@ -39,11 +41,7 @@ fn a_process_that_holds_its_memory_costs_the_procfs_backend_its_own_command_line
 fn only_its_command_line_is_missing(backend: BackendChoice) {
     let Some(held) = held_memory() else { return };
     let other = sleeper();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     let (blocked, pid) = (held.pid(), other.pid());
     runtime.block_on(async {
         let agent = Agent::builder().backend(backend).start();

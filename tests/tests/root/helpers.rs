@@ -9,6 +9,8 @@ use collector::{
 };
 use collector_tests::burn_cpu_ms;
 
+use crate::support::runtime;
+
 /// Burns 300 ms of CPU.
 #[test]
 #[ignore = "run by other tests as a child process"]
@@ -118,11 +120,7 @@ fn hold_memory() {
 #[test]
 #[ignore = "run by other tests as a child process"]
 fn collect_once_and_stop() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     runtime.block_on(async {
         let agent = Agent::builder().start().expect("it starts");
         let request = SnapshotRequest::default();

@@ -26,7 +26,7 @@ use collector::{
 use collector_tests::helper;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::support::Moving;
+use crate::support::{Moving, runtime};
 
 /// The fastest interval: ticks are its multiples on the monotonic clock.
 const TICK: f64 = 1.0;
@@ -146,11 +146,7 @@ fn traced_agent(backend: BackendChoice, metric: Option<&str>, trace: &Path) -> C
 #[ignore = "run by another test as a child process"]
 fn agent_with_ten_subscribers() {
     let backend = env::var(BACKEND).expect("the backend is named");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     runtime.block_on(async {
         let backend = backend.parse().expect("a backend");
         let agent = Agent::builder().backend(backend).start();

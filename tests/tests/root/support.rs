@@ -19,6 +19,7 @@ use collector::{
 use collector_tests::{
     Child, ProcTask, Recording, TestCgroup, Usage, emulation_slack_ns, helper, wait_until,
 };
+use tokio::runtime::{Builder, Runtime};
 
 /// The programs, loaded and attached.
 pub(crate) fn load() -> Scheduler {
@@ -35,6 +36,15 @@ pub(crate) fn load_and_record() -> (Scheduler, Recording) {
     let scheduler = load();
     let recorder = Recording::of(&scheduler);
     (scheduler, recorder)
+}
+
+/// A runtime for an agent in a test.
+pub(crate) fn runtime() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("threads can be created")
 }
 
 /// A test of `helpers`, as a child process.

@@ -14,7 +14,7 @@ use crate::{
 
 #[tokio::test(start_paused = true)]
 async fn an_error_is_told_to_the_subscribers_of_its_metric_only() {
-    let broken = MockCollector::<Quick>::new(|_| Err(CollectError::other("no such file")));
+    let broken = MockCollector::<Quick>::new(|_| Err(CollectError::failed("no such file")));
     let bus = builder()
         .collector(broken)
         .collector(steady())
@@ -47,7 +47,7 @@ async fn a_panic_is_an_error_with_its_message() {
 async fn repeated_failure_is_retried_with_growing_delay_and_recovers() {
     let mends = MockCollector::new(|call| {
         if call <= 6 {
-            Err(CollectError::other("broken"))
+            Err(CollectError::failed("broken"))
         } else {
             Ok(Quick(call))
         }
@@ -64,7 +64,7 @@ async fn repeated_failure_is_retried_with_growing_delay_and_recovers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_lasts_since_the_first_attempt_that_failed() {
-    let broken = MockCollector::<Quick>::new(|_| Err(CollectError::other("broken")));
+    let broken = MockCollector::<Quick>::new(|_| Err(CollectError::failed("broken")));
     let bus = builder().collector(broken).build().unwrap();
     let mut one = bus.subscribe::<Quick>(every(secs(1))).unwrap();
     let first = one.recv().await.unwrap();
@@ -187,7 +187,7 @@ async fn the_snapshot_keeps_the_last_good_reading_and_marks_it_stale() {
         if call == 1 {
             Ok(Quick(call))
         } else {
-            Err(CollectError::other("unplugged"))
+            Err(CollectError::failed("unplugged"))
         }
     });
     let bus = builder()
@@ -213,7 +213,7 @@ async fn the_snapshot_keeps_the_last_good_reading_and_marks_it_stale() {
 
 #[tokio::test(start_paused = true)]
 async fn the_floor_holds_also_for_failures() {
-    let broken = MockCollector::<Quick>::new(|_| Err(CollectError::other("broken")));
+    let broken = MockCollector::<Quick>::new(|_| Err(CollectError::failed("broken")));
     let calls = broken.calls();
     let bus = builder().collector(broken.floor(secs(2))).build().unwrap();
     for _ in 0..5 {

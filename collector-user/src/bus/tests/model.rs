@@ -116,7 +116,7 @@ impl World {
                 if good {
                     Ok(Quick(call))
                 } else {
-                    Err(CollectError::other("broken"))
+                    Err(CollectError::failed("broken"))
                 }
             })
         };

@@ -21,5 +21,5 @@ pub use sched_latency::SchedLatencyCollector;
 /// What all of them share in a tick.
 fn accounted(scheduler: &Scheduler, tick: &Tick) -> Result<Arc<Accounted>, CollectError> {
     let accounted = scheduler.accounted(tick);
-    accounted.ok_or_else(|| CollectError::other("the tick has no reading of the programs' maps"))
+    accounted.ok_or_else(|| CollectError::failed("the tick has no reading of the programs' maps"))
 }

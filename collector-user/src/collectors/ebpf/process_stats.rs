@@ -52,8 +52,8 @@ impl Collector for ProcessStatsCollector {
         let accounted = accounted(&self.scheduler, tick)?;
         match &accounted.processes {
             Some(Ok(processes)) => Ok(processes.clone()),
-            Some(Err(reason)) => Err(CollectError::other(reason)),
-            None => Err(CollectError::other("the tick does not collect them")),
+            Some(Err(reason)) => Err(CollectError::failed(reason.clone())),
+            None => Err(CollectError::failed("the tick does not collect them")),
         }
     }
 }

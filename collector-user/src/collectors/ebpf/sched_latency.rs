@@ -37,6 +37,6 @@ impl Collector for SchedLatencyCollector {
     fn collect(&mut self, tick: &Tick) -> Result<SchedLatency, CollectError> {
         let accounted = accounted(&self.scheduler, tick)?;
         let latency = accounted.latency.clone();
-        latency.ok_or_else(|| CollectError::other("the tick does not collect it"))
+        latency.ok_or_else(|| CollectError::failed("the tick does not collect it"))
     }
 }
