@@ -1,6 +1,12 @@
 //! Every reading is read back as it was written, in JSON and in postcard, and its
 //! JSON is what its schema declares.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also where a function of its own does it"
+)]
+
 use collector::metric::{
     Reading, ReadingVisitor,
     schema::{FieldInfo, RecordInfo, ValueType},

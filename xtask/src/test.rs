@@ -6,10 +6,11 @@ use clap::ValueEnum as _;
 use crate::architecture::Architecture;
 use crate::ebpf::BuildEbpf;
 use crate::setup::{self, Purpose};
-use crate::steps::{Outcome, Steps};
+use crate::steps::{Outcome, Step, Steps};
 use crate::suite::Suite;
+use crate::tally::Tally;
 use crate::vm::{self, TestVm};
-use crate::{command, lint, noise};
+use crate::{command, lint, noise, recipe};
 
 /// Runs all checks and tests, and prints a summary.
 ///
@@ -78,7 +79,10 @@ impl Test {
             noise::beside(&suite.noise, || suite.run_root())
         });
         match &suite {
-            _ if self.no_vm => not_run(&mut steps, "skipped by --no-vm"),
+            _ if self.no_vm => {
+                steps.check("recipe", recipe::Recipe::run);
+                not_run(&mut steps, "skipped by --no-vm");
+            }
             Err(_) => not_run(&mut steps, "the tests do not build"),
             Ok(suite) => self.run_guests(suite, &mut steps),
         }
@@ -88,8 +92,8 @@ impl Test {
     /// The root tests in virtual machines.
     fn run_guests(&self, own: &Suite, steps: &mut Steps) {
         if !self.all_kernels {
-            let guests = TestVm::on_default_kernels().steps(own);
-            return steps.together(vm::at_once(), guests);
+            let guests = TestVm::on_default_kernels().steps(own).into_iter();
+            return steps.together(vm::at_once(), guests.chain([recipe_step()]).collect());
         }
         let mut foreign = Vec::new();
         let architectures = Architecture::value_variants().iter();
@@ -103,8 +107,19 @@ impl Test {
         let foreign = foreign
             .iter()
             .flat_map(|suite| TestVm::on_foreign_kernels(suite.architecture).steps(suite));
-        let guests = foreign.chain(TestVm::on_all_kernels().steps(own)).collect();
-        steps.together(vm::at_once(), guests);
+        let guests = foreign.chain(TestVm::on_all_kernels().steps(own));
+        steps.together(vm::at_once(), guests.chain([recipe_step()]).collect());
+    }
+}
+
+/// A metric is added by the recipe: a build, while guests wait most of the time.
+fn recipe_step() -> Step<'static> {
+    Step {
+        name: "recipe".to_owned(),
+        run: Box::new(|| {
+            recipe::Recipe::run()?;
+            Ok(Outcome::Ran(Tally::PASSED, String::new()))
+        }),
     }
 }
 

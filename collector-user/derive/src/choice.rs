@@ -78,9 +78,10 @@ fn serde_text(attributes: &[Attribute], key: &str) -> Result<Option<String>> {
     let mut found = None;
     for attribute in attributes.iter().filter(|one| one.path().is_ident("serde")) {
         attribute.parse_nested_meta(|meta| {
-            let value: Option<LitStr> = match meta.input.peek(syn::Token![=]) {
-                true => Some(meta.value()?.parse()?),
-                false => None,
+            let value: Option<LitStr> = if meta.input.peek(syn::Token![=]) {
+                Some(meta.value()?.parse()?)
+            } else {
+                None
             };
             if meta.path.is_ident(key) {
                 found = value.map(|value| value.value());

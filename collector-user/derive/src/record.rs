@@ -221,10 +221,12 @@ fn info(
         Some(series) => {
             let name = option(series.name.as_ref());
             let help = option(series.help.as_ref());
-            let label = match &series.label {
-                Some((label, value)) => quote! { ::core::option::Option::Some((#label, #value)) },
-                None => quote! { ::core::option::Option::None },
-            };
+            let label = series.label.as_ref();
+            let label = option(
+                label
+                    .map(|(label, value)| quote! { (#label, #value) })
+                    .as_ref(),
+            );
             quote! { #schema::SeriesRule::Named { name: #name, label: #label, help: #help } }
         }
     };
@@ -245,10 +247,10 @@ fn info(
 }
 
 pub(crate) fn option<T: quote::ToTokens>(value: Option<&T>) -> TokenStream {
-    match value {
-        Some(value) => quote! { ::core::option::Option::Some(#value) },
-        None => quote! { ::core::option::Option::None },
-    }
+    value.map_or_else(
+        || quote! { ::core::option::Option::None },
+        |value| quote! { ::core::option::Option::Some(#value) },
+    )
 }
 
 fn is_optional_u64(ty: &Type) -> bool {

@@ -125,7 +125,7 @@ pub enum InterfaceKind {
     /// VXLAN.
     #[value(11)]
     Vxlan,
-    /// WireGuard.
+    /// `WireGuard`.
     #[value(12)]
     Wireguard,
     /// Another tunnel.

@@ -39,9 +39,9 @@ use host::Hosts;
 
 /// The maximum number of connections.
 const MAX_CONNECTIONS: u64 = 64;
-/// The minimum of that limit, if RLIMIT_NOFILE is low.
+/// The minimum of that limit, if `RLIMIT_NOFILE` is low.
 const MIN_CONNECTIONS: u64 = 4;
-/// Connections may use this fraction of RLIMIT_NOFILE; the rest is for collection.
+/// Connections may use this fraction of `RLIMIT_NOFILE`; the rest is for collection.
 const FRACTION_OF_FILES: u64 = 8;
 /// The maximum size of a request without its body, which is not read.
 const REQUEST_BYTES: usize = 16 << 10;
@@ -223,7 +223,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// The maximum number of connections, depending on RLIMIT_NOFILE.
+/// The maximum number of connections, depending on `RLIMIT_NOFILE`.
 fn connection_limit() -> usize {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let part = files.map_or(MAX_CONNECTIONS, |files| files / FRACTION_OF_FILES);

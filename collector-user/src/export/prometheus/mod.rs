@@ -1,6 +1,6 @@
 //! Readings as Prometheus text.
 //!
-//! The families follow from the declaration of a metric ([`derived`]). Three
+//! The families follow from the declaration of a metric (`derived.rs`). Three
 //! metrics have code of their own: rows of processes and cgroups are bounded,
 //! so that the number of series does not grow with the host, and the histograms
 //! of `sched_latency` are cumulative. Base units are seconds and bytes, counters

@@ -97,9 +97,10 @@ impl FieldInfo {
             Some(kind) => kind,
             None => T::TYPE.default_kind(),
         };
-        if matches!(kind, FieldKind::Counter | FieldKind::Gauge) && !T::TYPE.is_number() {
-            panic!("a counter or a gauge is a number");
-        }
+        assert!(
+            T::TYPE.is_number() || !matches!(kind, FieldKind::Counter | FieldKind::Gauge),
+            "a counter or a gauge is a number"
+        );
         let unit = match declared.unit {
             Some(text) => match Unit::parse(text) {
                 Some(unit) => unit,

@@ -259,6 +259,14 @@ mod tests {
 
     #[test]
     fn every_reading_is_a_message_and_every_type_is_declared() {
+        const SCALARS: [&str; 6] = [
+            "bool",
+            "uint32",
+            "uint64",
+            "double",
+            "string",
+            "google.protobuf.Timestamp",
+        ];
         let text = render(SCHEMAS);
         for schema in SCHEMAS {
             let name = schema.unwrap().record.name;
@@ -269,14 +277,6 @@ mod tests {
             .filter_map(|line| line.strip_prefix("message ").or(line.strip_prefix("enum ")))
             .map(|line| line.trim_end_matches(" {"))
             .collect();
-        const SCALARS: [&str; 6] = [
-            "bool",
-            "uint32",
-            "uint64",
-            "double",
-            "string",
-            "google.protobuf.Timestamp",
-        ];
         for declaration in fields(&text).values() {
             let mut words: Vec<&str> = declaration.split(' ').collect();
             words.pop();
