@@ -57,7 +57,7 @@ impl<R: Reading + Clone> Collector for Gives<R> {
 }
 
 #[tokio::test]
-async fn an_agent_takes_collectors_of_ones_own_also_in_the_place_of_its_own() {
+async fn an_agent_accepts_custom_collectors_also_in_place_of_its_own() {
     let agent = Agent::builder()
         .root(fixture("vm"))
         .collector(Gives(Sessions(3)))
@@ -85,7 +85,7 @@ async fn an_agent_takes_collectors_of_ones_own_also_in_the_place_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_metric_that_does_not_exist_can_neither_be_disabled_nor_paced() {
+async fn an_unknown_metric_can_neither_be_disabled_nor_given_an_interval() {
     let agent = || Agent::builder().root(fixture("vm"));
     for wrong in [
         agent().disable("disk_inf"),
@@ -103,7 +103,7 @@ fn without_a_runtime_an_agent_does_not_start() {
 }
 
 #[tokio::test]
-async fn events_go_on_when_the_agent_is_dropped_while_its_bus_lives() {
+async fn events_continue_if_the_agent_is_dropped_and_its_bus_lives() {
     let agent = Agent::builder()
         .backend(BackendChoice::Procfs)
         .start()

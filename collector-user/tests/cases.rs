@@ -42,7 +42,7 @@ const DOCKER_ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456
 const OTHER_ID: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
 
 #[test]
-fn on_a_hybrid_host_containers_of_version_1_are_told_from_their_daemon() {
+fn on_a_hybrid_host_v1_containers_are_not_in_the_cgroup_of_their_daemon() {
     let stats = reading("hybrid-container", "process_stats");
     let docker = process(&stats, 100);
     assert_eq!(docker["cgroup"], format!("/docker/{DOCKER_ID}"));
@@ -73,13 +73,13 @@ fn a_zombie_is_in_the_cgroup_in_which_it_exited() {
 }
 
 #[test]
-fn a_worker_is_called_as_the_kernel_calls_the_task() {
+fn a_kworker_has_the_comm_of_the_task() {
     let stats = reading("kworker-comm", "process_stats");
     assert_eq!(process(&stats, 41)["comm"], "kworker/u16:4");
 }
 
 #[test]
-fn a_hidden_disk_is_a_path_of_another_one() {
+fn a_hidden_disk_is_a_path_of_a_multipath_disk() {
     let disks = reading("nvme-hidden", "disk_info");
     assert_eq!(disks["disks"].as_array().unwrap().len(), 1);
     let disk = row(&disks["disks"], "name", &"nvme0n1".into());
@@ -92,7 +92,7 @@ fn a_hidden_disk_is_a_path_of_another_one() {
 }
 
 #[test]
-fn a_volume_on_two_partitions_holds_their_disk_once() {
+fn a_volume_on_two_partitions_of_a_disk_is_one_holder() {
     let disks = reading("disk-holders", "disk_info");
     let sda = row(&disks["disks"], "name", &"sda".into());
     assert_eq!(sda["upper"], json!(["dm-0"]));
@@ -115,7 +115,7 @@ fn a_drive_without_a_disc_has_no_size() {
 }
 
 #[test]
-fn an_ethernet_tunnel_is_no_veth() {
+fn an_ethernet_tunnel_is_not_a_veth() {
     let network = reading("net-gretap", "network_info");
     for (name, kind, link) in [
         ("gretap0", "virtual", Value::Null),
@@ -132,7 +132,7 @@ fn an_ethernet_tunnel_is_no_veth() {
 }
 
 #[test]
-fn a_bare_machine_of_a_cloud_is_no_virtual_machine() {
+fn a_bare_metal_instance_of_a_cloud_is_not_a_virtual_machine() {
     let system = reading("ec2-metal-arm", "system_info");
     assert_eq!(system["virtual_machine"], false);
     assert_eq!(system["hypervisor"], Value::Null);
@@ -142,7 +142,7 @@ fn a_bare_machine_of_a_cloud_is_no_virtual_machine() {
 }
 
 #[test]
-fn an_uptime_may_have_any_number_of_decimal_places() {
+fn an_uptime_may_have_any_number_of_decimals() {
     let load = reading("uptime-lxcfs", "load_avg");
     assert_eq!(load["uptime_ns"], 144_686_000_000_000_u64);
 }

@@ -105,7 +105,7 @@ fn a_snapshot_can_be_of_some_metrics_only() {
 }
 
 #[test]
-fn a_table_shows_what_a_process_is_called_and_lets_nothing_steer_the_terminal() {
+fn a_table_shows_comm_and_escapes_control_characters() {
     let tree = tree();
     let output = over(tree.path(), &["watch", "process_stats", "--count", "1"]);
     let text = stdout(&output);
@@ -115,7 +115,7 @@ fn a_table_shows_what_a_process_is_called_and_lets_nothing_steer_the_terminal() 
 }
 
 #[test]
-fn watching_prints_as_many_samples_as_were_asked_for() {
+fn watch_prints_count_samples() {
     let tree = tree();
     let args = [
         "watch",
@@ -153,7 +153,7 @@ fn watching_prints_as_many_samples_as_were_asked_for() {
 }
 
 #[test]
-fn an_interval_that_is_not_kept_to_is_told() {
+fn an_interval_below_the_floor_is_reported() {
     let tree = tree();
     let args = ["watch", "load_avg", "--count", "1", "--interval", "1ms"];
     let output = over(tree.path(), &args);
@@ -163,7 +163,7 @@ fn an_interval_that_is_not_kept_to_is_told() {
 }
 
 #[test]
-fn a_reader_that_has_heard_enough_is_no_error() {
+fn a_closed_standard_output_is_not_an_error() {
     let tree = tree();
     let mut child = collector(&[
         "watch",
@@ -191,7 +191,7 @@ fn a_reader_that_has_heard_enough_is_no_error() {
 }
 
 #[test]
-fn wrong_usage_is_one_sentence_that_says_what_to_do() {
+fn wrong_usage_is_one_sentence_with_the_fix() {
     let cases: &[(&[&str], &str)] = &[
         (&["watch", "proces_stats"], "did you mean process_stats?"),
         (&["watch", "x"], "the metrics are cpu_info,"),
@@ -237,14 +237,14 @@ fn wrong_usage_is_one_sentence_that_says_what_to_do() {
 }
 
 #[test]
-fn ebpf_cannot_be_had_of_a_captured_tree() {
+fn the_ebpf_backend_does_not_support_a_captured_tree() {
     let tree = tree();
     let output = over(tree.path(), &["snapshot", "--backend", "ebpf"]);
     assert!(complaint(&output, 2).contains("leave out --root"));
 }
 
 #[test]
-fn a_log_filter_that_cannot_be_used_names_its_variable() {
+fn an_invalid_log_filter_names_its_variable() {
     let output = collector(&["snapshot"])
         .env("COLLECTOR_LOG", "collector=loud")
         .output()
@@ -261,7 +261,7 @@ fn configuration(text: &str) -> (TempDir, String) {
 }
 
 #[test]
-fn a_wrong_configuration_is_named_by_file_key_and_line() {
+fn an_invalid_configuration_is_reported_with_file_key_and_line() {
     let (_folder, path) = configuration("backend = \"auto\"\n[tiers]\nfasst = \"1s\"\n");
     for command in [
         &["config", "check"][..],
@@ -278,7 +278,7 @@ fn a_wrong_configuration_is_named_by_file_key_and_line() {
 }
 
 #[test]
-fn a_log_filter_is_checked_the_same_way_wherever_it_stands() {
+fn a_log_filter_is_checked_in_file_and_environment() {
     let (_folder, path) = configuration("[log]\nfilter = \"debgu\"\n");
     let (_other_folder, good) = configuration("");
     for command in [&["config", "check"][..], &["run"], &["snapshot"]] {
@@ -304,7 +304,7 @@ fn a_log_filter_is_checked_the_same_way_wherever_it_stands() {
 }
 
 #[test]
-fn a_log_target_that_nothing_has_is_a_warning() {
+fn an_unknown_log_target_is_a_warning() {
     let (_folder, path) = configuration("[log]\nfilter = \"warn,collector::buss=debug\"\n");
     let checked = output(&["config", "check", "--config", &path]);
     assert_eq!(checked.status.code(), Some(0));
@@ -317,7 +317,7 @@ fn a_log_target_that_nothing_has_is_a_warning() {
 }
 
 #[test]
-fn the_configuration_in_force_says_where_each_value_came_from() {
+fn config_show_has_the_origin_of_each_value() {
     let (_folder, path) = configuration("prometheus.processes = 7\n");
     let output = output(&["config", "show", "--config", &path, "--backend", "procfs"]);
     let text = stdout(&output);
@@ -333,7 +333,7 @@ fn the_configuration_in_force_says_where_each_value_came_from() {
 }
 
 #[test]
-fn the_configuration_of_the_documentation_is_that_of_the_defaults() {
+fn the_documented_configuration_is_the_default() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
     let page = fs::read_to_string(page).unwrap();
     let toml = page.split("```toml\n").nth(1).unwrap();
@@ -355,7 +355,7 @@ fn the_configuration_of_the_documentation_is_that_of_the_defaults() {
 }
 
 #[test]
-fn a_metric_that_is_turned_off_says_so() {
+fn a_disabled_metric_is_an_error() {
     let tree = tree();
     let (_folder, path) = configuration("metrics.load_avg.enabled = false\n");
     let output = over(
@@ -369,7 +369,7 @@ fn a_metric_that_is_turned_off_says_so() {
 }
 
 #[test]
-fn the_doctor_tells_a_tree_that_can_be_read_from_one_that_cannot() {
+fn doctor_distinguishes_readable_and_unreadable_trees() {
     let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/vm");
     let (_folder, path) = configuration("prometheus.enabled = false\n");
     let args = ["doctor", "--format", "json", "--config", &path];
@@ -416,7 +416,7 @@ fn emptied(tree: &Path) {
 }
 
 #[test]
-fn the_doctor_does_not_take_empty_files_for_a_host() {
+fn doctor_fails_for_a_tree_of_empty_files() {
     let tree = tree();
     emptied(tree.path());
     let (_folder, path) = configuration("prometheus.enabled = false\n");
@@ -471,7 +471,7 @@ fn hostile_tree() -> (TempDir, TempDir) {
 }
 
 #[test]
-fn nothing_of_a_hostile_tree_hangs_leads_out_or_steers_the_terminal() {
+fn a_hostile_tree_neither_hangs_nor_escapes_nor_controls_the_terminal() {
     let (tree, _outside) = hostile_tree();
     let (_folder, path) = configuration("prometheus.enabled = false\n");
     for args in [
@@ -510,7 +510,7 @@ fn nothing_of_a_hostile_tree_hangs_leads_out_or_steers_the_terminal() {
 }
 
 #[test]
-fn the_doctor_finds_a_wrong_configuration() {
+fn doctor_reports_an_invalid_configuration() {
     let tree = tree();
     let (_folder, path) = configuration("x = 1\n");
     let output = over(tree.path(), &["doctor", "--config", &path]);
@@ -519,7 +519,7 @@ fn the_doctor_finds_a_wrong_configuration() {
 }
 
 #[test]
-fn a_port_in_use_is_one_sentence_that_names_the_key() {
+fn a_port_in_use_is_one_sentence_with_the_key() {
     let tree = tree();
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap();
@@ -541,7 +541,7 @@ fn get(address: &str, path: &str) -> String {
 }
 
 #[test]
-fn the_agent_says_where_to_look_serves_and_stops_on_sigterm() {
+fn the_agent_prints_its_address_serves_and_stops_on_sigterm() {
     let tree = tree();
     let (_folder, path) = configuration("prometheus.listen = \"127.0.0.1:0\"\n");
     let mut child = collector(&["run", "--config", &path, "--log-format", "json"])
@@ -600,7 +600,7 @@ fn help_goes_to_standard_output() {
 }
 
 #[test]
-fn the_modes_are_measured_with_the_same_consumers() {
+fn status_measures_all_modes() {
     let tree = tree();
     let args = ["status", "--modes", "--for", "2s", "--format", "json"];
     let measured: Value = serde_json::from_str(&stdout(&over(tree.path(), &args))).unwrap();
@@ -624,7 +624,7 @@ fn the_modes_are_measured_with_the_same_consumers() {
 }
 
 #[test]
-fn a_time_without_a_measurement_is_wrong_usage() {
+fn a_duration_without_modes_is_wrong_usage() {
     let tree = tree();
     let complaint = complaint(&over(tree.path(), &["status", "--for", "2s"]), 2);
     assert!(complaint.contains("--modes"), "{complaint}");

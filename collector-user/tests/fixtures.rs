@@ -88,7 +88,7 @@ fn each_file_of_a_tree_is_opened_once_for_all_metrics() {
 }
 
 #[test]
-fn packages_cores_and_threads_are_not_derived_from_the_order_of_cpus() {
+fn the_topology_does_not_depend_on_the_order_of_cpus() {
     let cpus = CpuInfoCollector.collect(&tick("numa-server")).unwrap();
     assert_eq!(
         (cpus.packages, cpus.cores, cpus.online),
@@ -118,7 +118,7 @@ fn packages_cores_and_threads_are_not_derived_from_the_order_of_cpus() {
 }
 
 #[test]
-fn cores_that_differ_are_told_apart() {
+fn different_cores_are_distinguished() {
     let cpus = CpuInfoCollector.collect(&tick("arm64-board")).unwrap();
     assert_eq!(
         (cpus.packages, cpus.cores, cpus.online),
@@ -175,7 +175,7 @@ fn disk<'a>(disks: &'a DiskInfo, name: &str) -> &'a Disk {
 }
 
 #[test]
-fn disks_are_found_with_what_they_are_made_of() {
+fn disks_have_their_lower_devices() {
     let disks = DiskInfoCollector.collect(&tick("numa-server")).unwrap();
     let names: Vec<&str> = disks.disks.iter().map(|disk| &*disk.name).collect();
     // Without `loop1`, which has no file behind it, and `ram0`, never used.
@@ -219,7 +219,7 @@ fn disks_are_found_with_what_they_are_made_of() {
 }
 
 #[test]
-fn a_card_and_its_boot_part_are_disks_and_its_partitions_are_not() {
+fn a_card_and_its_boot_partitions_are_disks_and_its_partitions_are_not() {
     let disks = DiskInfoCollector.collect(&tick("arm64-board")).unwrap();
     let names: Vec<&str> = disks.disks.iter().map(|disk| &*disk.name).collect();
     assert_eq!(names, ["mmcblk0", "mmcblk0boot0", "zram0"]);
@@ -243,7 +243,7 @@ fn interface<'a>(network: &'a NetworkInfo, name: &str) -> &'a NetworkInterface {
 }
 
 #[test]
-fn interfaces_are_told_by_what_they_are_and_not_by_their_names() {
+fn the_kind_of_an_interface_does_not_depend_on_its_name() {
     let network = NetworkInfoCollector.collect(&tick("numa-server")).unwrap();
     let kinds: Vec<(&str, InterfaceKind)> = network
         .interfaces
@@ -287,7 +287,7 @@ fn interfaces_are_told_by_what_they_are_and_not_by_their_names() {
 }
 
 #[test]
-fn a_machine_says_what_it_is_as_far_as_it_knows() {
+fn system_info_has_what_the_firmware_knows() {
     let of = |tree: &str| SystemInfoCollector.collect(&tick(tree)).unwrap();
     let server = of("numa-server");
     assert_eq!(server.hostname.as_deref(), Some("db7"));
@@ -308,7 +308,7 @@ fn a_machine_says_what_it_is_as_far_as_it_knows() {
 }
 
 #[test]
-fn processes_are_shown_with_what_the_kernel_tells_of_each() {
+fn every_process_has_its_fields() {
     let stats = ProcfsProcessStats::new()
         .collect(&tick("numa-server"))
         .unwrap();
@@ -329,7 +329,7 @@ fn processes_are_shown_with_what_the_kernel_tells_of_each() {
 }
 
 #[test]
-fn a_kernel_without_schedstat_shows_times_to_a_clock_tick() {
+fn without_schedstat_times_are_in_clock_ticks() {
     let stats = ProcfsProcessStats::new()
         .collect(&tick("arm64-board"))
         .unwrap();

@@ -65,7 +65,7 @@ fn bounded(test: impl Fn() + Send + Sync + 'static) {
 }
 
 #[test]
-fn a_reader_that_waits_is_woken() {
+fn a_waiting_reader_is_woken() {
     loom::model(|| {
         let reader = mailbox(1);
         let writer = Arc::clone(&reader);
@@ -76,7 +76,7 @@ fn a_reader_that_waits_is_woken() {
 }
 
 #[test]
-fn a_reader_that_waits_is_told_the_end() {
+fn a_waiting_reader_gets_the_end() {
     loom::model(|| {
         let reader = mailbox(1);
         let writer = Arc::clone(&reader);
@@ -87,7 +87,7 @@ fn a_reader_that_waits_is_told_the_end() {
 }
 
 #[test]
-fn a_reader_that_waits_is_told_what_was_lost_though_nothing_comes_after_it() {
+fn a_waiting_reader_gets_the_missed_count_without_a_later_sample() {
     loom::model(|| {
         let reader = mailbox(1);
         let writer = Arc::clone(&reader);
@@ -102,7 +102,7 @@ fn a_reader_that_waits_is_told_what_was_lost_though_nothing_comes_after_it() {
 }
 
 #[test]
-fn what_was_put_in_before_the_end_is_taken_before_it() {
+fn samples_before_the_end_are_received_before_it() {
     loom::model(|| {
         let reader = mailbox(2);
         let writer = Arc::clone(&reader);
@@ -120,7 +120,7 @@ fn what_was_put_in_before_the_end_is_taken_before_it() {
 }
 
 #[test]
-fn what_is_received_and_what_is_missed_adds_up() {
+fn received_and_missed_samples_add_up() {
     bounded(|| {
         let reader = mailbox(1);
         let writer = Arc::clone(&reader);
@@ -144,7 +144,7 @@ fn what_is_received_and_what_is_missed_adds_up() {
 }
 
 #[test]
-fn two_writers_do_not_lose_what_the_other_put_in() {
+fn two_writers_do_not_lose_each_others_samples() {
     bounded(|| {
         let reader = mailbox(2);
         let writers: Vec<_> = (1..=2)
@@ -168,7 +168,7 @@ fn two_writers_do_not_lose_what_the_other_put_in() {
 }
 
 #[test]
-fn a_mailbox_that_is_closed_while_it_is_written_to_holds_nothing() {
+fn a_mailbox_closed_during_a_write_is_empty() {
     loom::model(|| {
         let reader = mailbox(1);
         let writer = Arc::clone(&reader);
@@ -190,7 +190,7 @@ fn a_mailbox_that_is_closed_while_it_is_written_to_holds_nothing() {
 }
 
 #[test]
-fn a_queue_is_bounded_by_its_bytes_too_but_always_holds_the_newest() {
+fn a_queue_is_bounded_by_bytes_but_holds_the_newest_sample() {
     loom::model(|| {
         let inbox = limited(10, 5);
         assert_eq!(inbox.put(1, 2, Missed::NONE, usize::MAX), 0);

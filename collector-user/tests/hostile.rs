@@ -162,14 +162,14 @@ fn no_parser_panics_on_a_damaged_file() {
 }
 
 #[test]
-fn no_parser_panics_on_noise() {
+fn no_parser_panics_on_random_bytes() {
     proptest!(ProptestConfig::with_cases(500), |(bytes: Vec<u8>)| {
         parse_with_all(&bytes);
     });
 }
 
 #[test]
-fn a_collector_answers_a_damaged_tree_with_a_reading_or_an_error_that_names_a_file() {
+fn a_damaged_tree_gives_a_reading_or_an_error_with_a_file() {
     let root = tempfile::tempdir().unwrap();
     copy(&trees::path("arm64-board"), root.path());
     let mut all = Vec::new();
@@ -199,7 +199,7 @@ fn a_collector_answers_a_damaged_tree_with_a_reading_or_an_error_that_names_a_fi
 }
 
 #[test]
-fn of_an_empty_tree_each_metric_says_which_file_is_missing() {
+fn in_an_empty_tree_each_metric_names_the_missing_file() {
     let root = tempfile::tempdir().unwrap();
     let readings = trees::collect_all(&Sources::rooted(root.path().to_owned()).tick());
     for (metric, reading) in readings {
@@ -216,7 +216,7 @@ fn of_an_empty_tree_each_metric_says_which_file_is_missing() {
 }
 
 #[test]
-fn a_root_that_is_not_there_is_named() {
+fn a_missing_root_is_named() {
     let root = PathBuf::from("/nonexistent/tree");
     let error = Sources::rooted(root).tick().read("/proc/stat").unwrap_err();
     assert!(
@@ -226,7 +226,7 @@ fn a_root_that_is_not_there_is_named() {
 }
 
 #[test]
-fn each_missing_file_harms_only_the_metric_that_needs_it() {
+fn a_missing_file_affects_only_the_metrics_that_need_it() {
     for (missing, metrics) in [
         ("proc/stat", &["cpu_stats"][..]),
         ("proc/meminfo", &["memory_info", "memory_stats"]),

@@ -62,7 +62,7 @@ impl CollectorSet for Measured {
 }
 
 #[test]
-fn a_reading_takes_about_as_much_as_it_says() {
+fn the_measured_size_of_a_reading_is_about_its_heap_bytes() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
     for tree in ["vm", "numa-server", "arm64-board"] {
         let measured = Measured {

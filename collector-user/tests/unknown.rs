@@ -53,7 +53,7 @@ fn interface(attributes: &[(&str, &str)], others: &[(&str, &str)]) -> NetworkInt
 }
 
 #[test]
-fn a_speed_that_a_driver_does_not_know_is_null() {
+fn an_unknown_link_speed_is_null() {
     for unknown in ["-1", "0", "65535", "4294967295", "", "unknown"] {
         let speed = interface(&[("speed", unknown)], &[]).speed_bits_per_second;
         assert_eq!(speed, None, "{unknown}");
@@ -68,7 +68,7 @@ fn a_speed_that_a_driver_does_not_know_is_null() {
 }
 
 #[test]
-fn an_end_of_a_veth_is_told_by_its_speed_or_by_its_other_end() {
+fn a_veth_is_recognized_by_its_speed_or_its_peer() {
     let kind = |attributes: &[_], others: &[_]| interface(attributes, others).kind;
     let to_other_namespace = ("iflink", "2");
     let up = [to_other_namespace, ("speed", "10000"), ("duplex", "full")];
@@ -89,7 +89,7 @@ fn system(files: &[(&str, &str)]) -> SystemInfo {
 }
 
 #[test]
-fn what_nobody_filled_in_is_null() {
+fn a_placeholder_of_the_firmware_is_null() {
     let dmi = |name: &str| format!("sys/class/dmi/id/{name}");
     let (vendor, product, board) = (dmi("sys_vendor"), dmi("product_name"), dmi("board_name"));
     let model = "sys/firmware/devicetree/base/model";
@@ -111,7 +111,7 @@ fn what_nobody_filled_in_is_null() {
 }
 
 #[test]
-fn a_number_that_the_kernel_does_not_know_of_a_cpu_is_null() {
+fn an_unknown_topology_id_is_null() {
     let cpus = |files: &[(&str, &str)]| -> CpuInfo {
         let root = tree(&[("sys/devices/system/cpu/online", "0")]);
         for (name, content) in files {
@@ -161,7 +161,7 @@ fn disk(attributes: &[(&str, &str)]) -> Disk {
 }
 
 #[test]
-fn what_a_disk_does_not_know_of_itself_is_null() {
+fn an_unknown_attribute_of_a_disk_is_null() {
     let found = disk(&[
         ("size", "0"),
         ("serial", "00000000000000000000"),
@@ -179,7 +179,7 @@ fn what_a_disk_does_not_know_of_itself_is_null() {
 }
 
 #[test]
-fn a_card_is_named_by_its_register_and_another_device_is_not() {
+fn only_a_card_has_its_manufacturer_from_the_cid_register() {
     let card = [
         ("device/type", "SD"),
         ("device/name", "SC64G"),

@@ -58,7 +58,7 @@ fn many_idle_connections_leave_the_endpoint_reachable() {
 }
 
 #[test]
-fn clients_that_keep_asking_leave_room_for_others() {
+fn busy_clients_leave_connections_for_others() {
     let agent = agent();
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -87,7 +87,7 @@ fn clients_that_keep_asking_leave_room_for_others() {
 }
 
 #[test]
-fn a_request_that_comes_too_slowly_is_cut_off() {
+fn a_slow_request_is_dropped() {
     let agent = agent();
     let mut stream = TcpStream::connect(&agent.address).unwrap();
     stream
@@ -106,7 +106,7 @@ fn a_request_that_comes_too_slowly_is_cut_off() {
 }
 
 #[test]
-fn what_is_no_request_or_too_long_is_refused() {
+fn a_malformed_or_too_large_request_is_refused() {
     let agent = agent();
     let garbage = answer(
         &agent,
@@ -142,7 +142,7 @@ fn what_is_no_request_or_too_long_is_refused() {
 }
 
 #[test]
-fn a_page_whose_name_resolves_to_this_host_reads_nothing() {
+fn a_request_with_a_foreign_host_name_is_refused() {
     let agent = Agent::start(
         "prometheus.hosts = [\"metrics.example\"]\n",
         |config, root| {

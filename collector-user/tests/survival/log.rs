@@ -34,14 +34,14 @@ fn a_full_disk_under_the_log_does_not_end_the_agent() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_does_not_end_the_agent() {
+fn a_closed_pipe_under_the_log_does_not_end_the_agent() {
     let (reader, writer) = pipe().unwrap();
     drop(reader);
     lives_without_a_log(Agent::with_stderr(writer));
 }
 
 #[test]
-fn a_log_that_may_not_grow_does_not_end_the_agent() {
+fn a_file_size_limit_under_the_log_does_not_end_the_agent() {
     let agent = Agent::start("", |config, root| {
         let mut command = Command::new("sh");
         let log = format!("{root}/log");
@@ -69,7 +69,7 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 }
 
 #[test]
-fn a_pipe_under_the_log_that_is_full_holds_up_neither_work_nor_the_end() {
+fn a_full_pipe_under_the_log_delays_neither_collection_nor_exit() {
     let (reader, writer) = full_pipe();
     let mut agent = Agent::with_stderr(writer);
     agent.get_until("/readyz", |answer| answer.starts_with("HTTP/1.1 200"));
@@ -78,7 +78,7 @@ fn a_pipe_under_the_log_that_is_full_holds_up_neither_work_nor_the_end() {
 }
 
 #[test]
-fn an_output_that_is_full_does_not_hold_up_the_start() {
+fn a_full_pipe_under_standard_output_does_not_delay_the_start() {
     let (reader, writer) = full_pipe();
     let tree = super::support::tree();
     let config = tree.path().join("collector.toml");

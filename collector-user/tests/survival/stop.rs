@@ -41,7 +41,7 @@ fn hanging(stderr: Stdio) -> (Process, std::io::PipeReader, tempfile::TempDir) {
 }
 
 #[test]
-fn what_hangs_is_ended_some_seconds_after_it_was_told_to_stop() {
+fn a_process_that_hangs_is_terminated_some_seconds_after_the_signal() {
     let (mut process, reader, _tree) = hanging(Stdio::piped());
     process.signal(Signal::TERM);
     assert_eq!(process.ended().code(), Some(1));
@@ -53,7 +53,7 @@ fn what_hangs_is_ended_some_seconds_after_it_was_told_to_stop() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once_what_hangs() {
+fn a_second_signal_terminates_a_process_that_hangs_at_once() {
     let (mut process, reader, _tree) = hanging(Stdio::piped());
     process.signal(Signal::TERM);
     std::thread::sleep(Duration::from_secs(1));

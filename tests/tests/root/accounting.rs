@@ -12,7 +12,7 @@ use crate::support::{
 
 /// Runs a helper to its end, and compares its exit event with what the kernel
 /// tells the parent.
-fn assert_charged_as_wait4_says(test: &str, ended_threads: u64) {
+fn assert_charged_as_by_wait4(test: &str, ended_threads: u64) {
     let (_scheduler, recorder) = load_and_record();
     let (exit, usage) = end_of(&recorder, start(test));
     assert!(usage.status.success(), "{:?}", usage.status);
@@ -21,24 +21,24 @@ fn assert_charged_as_wait4_says(test: &str, ended_threads: u64) {
 }
 
 #[test]
-fn a_child_that_burns_cpu_is_charged_as_wait4_says() {
+fn a_busy_child_is_charged_as_by_wait4() {
     // A test is run in a thread of its own.
-    assert_charged_as_wait4_says("burn", 1);
+    assert_charged_as_by_wait4("burn", 1);
 }
 
 #[test]
-fn the_time_of_threads_that_ended_counts() {
-    assert_charged_as_wait4_says("burn_in_threads", 5);
+fn the_time_of_exited_threads_counts() {
+    assert_charged_as_by_wait4("burn_in_threads", 5);
 }
 
 #[test]
-fn a_program_executed_from_another_thread_keeps_the_process_and_its_time() {
+fn an_exec_from_another_thread_keeps_the_process_and_its_time() {
     // Those before it ended with it, and the leading one was replaced.
-    assert_charged_as_wait4_says("exec_from_a_thread", 3);
+    assert_charged_as_by_wait4("exec_from_a_thread", 3);
 }
 
 #[test]
-fn a_process_shows_its_time_while_it_runs() {
+fn a_running_process_shows_its_time() {
     let scheduler = load();
     let child = start("burn_for_ever");
     let step = cpu_clock_step_ns();
@@ -65,7 +65,7 @@ fn a_process_shows_its_time_while_it_runs() {
 }
 
 #[test]
-fn time_wait_switches_and_split_are_those_of_proc() {
+fn time_wait_and_switches_are_those_of_proc() {
     let scheduler = load();
     // More burning children than CPUs, so that they wait for each other.
     let cpus = thread::available_parallelism().map_or(1, usize::from);
@@ -107,7 +107,7 @@ fn time_wait_switches_and_split_are_those_of_proc() {
 }
 
 #[test]
-fn what_the_pass_over_all_tasks_brings_is_what_proc_shows() {
+fn the_task_iterator_returns_what_proc_shows() {
     let scheduler = load();
     let this = process(&scheduler, std::process::id());
     let status = std::fs::read_to_string("/proc/self/status").expect("it can be read");

@@ -101,7 +101,7 @@ impl EventSink for ToBus {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_bus_put_together_of_public_parts_leaves_no_descriptor_open() {
+async fn a_bus_built_from_public_parts_leaves_no_descriptor_open() {
     let before = bpf_descriptors();
     let scheduler = load();
     let bus = Bus::builder()

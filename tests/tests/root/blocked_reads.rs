@@ -29,12 +29,12 @@ fn sleeper() -> Child {
 }
 
 #[test]
-fn a_process_that_holds_its_memory_costs_the_ebpf_backend_its_own_command_line_only() {
+fn a_process_that_blocks_reads_hides_only_its_own_command_line_from_the_ebpf_backend() {
     only_its_command_line_is_missing(BackendChoice::Ebpf);
 }
 
 #[test]
-fn a_process_that_holds_its_memory_costs_the_procfs_backend_its_own_command_line_only() {
+fn a_process_that_blocks_reads_hides_only_its_own_command_line_from_the_procfs_backend() {
     only_its_command_line_is_missing(BackendChoice::Procfs);
 }
 
@@ -91,7 +91,7 @@ fn only_its_command_line_is_missing(backend: BackendChoice) {
 }
 
 #[test]
-fn an_agent_ends_while_a_process_keeps_its_reads_blocked() {
+fn an_agent_exits_while_a_process_blocks_its_reads() {
     let Some(_held) = held_memory() else { return };
     let mut agent = helper("helpers::collect_once_and_stop").expect("this binary is known");
     let mut agent = agent

@@ -105,7 +105,7 @@ fn preemptions(scheduler: &Scheduler) -> Vec<Preemption> {
 }
 
 #[test]
-fn two_cgroups_on_one_cpu_are_charged_as_the_kernel_does_and_take_it_from_each_other() {
+fn two_cgroups_on_one_cpu_are_charged_as_by_the_kernel_and_preempt_each_other() {
     let scheduler = load();
     let cgroups = [version_2("left"), version_2("right")];
     let cpu = a_cpu();
@@ -184,7 +184,7 @@ fn two_cgroups_on_one_cpu_are_charged_as_the_kernel_does_and_take_it_from_each_o
 }
 
 #[test]
-fn a_process_that_is_moved_takes_its_name_along_and_leaves_what_it_used() {
+fn a_moved_process_shows_its_new_cgroup_and_leaves_its_usage_in_the_old_one() {
     let scheduler = load();
     let (from, to) = (version_2("from"), version_2("to"));
     let child = stopped_burner(&from, a_cpu());
@@ -222,7 +222,7 @@ fn a_process_that_is_moved_takes_its_name_along_and_leaves_what_it_used() {
 }
 
 #[test]
-fn a_child_is_where_its_parent_was_and_what_ended_still_counts() {
+fn a_child_is_in_the_cgroup_of_its_parent_and_exited_processes_count() {
     let scheduler = load();
     let cgroup = version_2("family");
     let folder = tempfile::tempdir().expect("a folder");
@@ -274,7 +274,7 @@ fn a_child_is_where_its_parent_was_and_what_ended_still_counts() {
 }
 
 #[test]
-fn what_was_used_in_a_removed_cgroup_is_kept() {
+fn the_usage_of_a_removed_cgroup_is_kept() {
     let scheduler = Scheduler::load(&LoadOptions {
         preemption_pairs: Some(2),
         ..LoadOptions::default()
@@ -330,7 +330,7 @@ fn what_was_used_in_a_removed_cgroup_is_kept() {
 }
 
 #[test]
-fn the_cgroups_add_up_to_the_processes_and_those_that_ended() {
+fn the_sum_of_the_cgroups_is_the_sum_of_running_and_exited_processes() {
     let scheduler = load();
     for _ in 0..5 {
         for _ in 0..50 {
@@ -387,7 +387,7 @@ fn the_cgroups_add_up_to_the_processes_and_those_that_ended() {
 }
 
 #[test]
-fn on_a_host_with_version_1_a_move_there_is_seen_too() {
+fn a_move_in_a_v1_hierarchy_is_seen() {
     let Some(cgroup) = TestCgroup::version_1("cpu", "v1").expect("root may make one") else {
         println!("this host has no hierarchy of version 1");
         return;
@@ -417,7 +417,7 @@ fn on_a_host_with_version_1_a_move_there_is_seen_too() {
 }
 
 #[test]
-fn a_container_of_version_1_is_not_charged_to_the_daemon_that_version_2_names() {
+fn a_v1_container_is_not_charged_to_the_daemon_in_its_v2_cgroup() {
     let name = format!("{}.scope", "0123456789abcdef".repeat(4));
     let Some(container) = TestCgroup::version_1("cpu", &name).expect("root may make one") else {
         println!("this host has no hierarchy of version 1");
@@ -476,7 +476,7 @@ fn a_container_of_version_1_is_not_charged_to_the_daemon_that_version_2_names() 
 }
 
 #[test]
-fn without_the_fields_paths_are_all_that_is_known_of_cgroups() {
+fn without_the_kernel_fields_only_paths_of_cgroups_are_known() {
     let scheduler = Scheduler::load(&LoadOptions {
         pretend_missing: vec!["kernfs_node.id".to_owned()],
         ..LoadOptions::default()

@@ -164,7 +164,7 @@ fn totals(processes: &Sample<ProcessStats>, cpus: &Sample<CpuStats>) -> Totals {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_subscribers_get_of_a_tick_is_of_one_time_and_adds_up() {
+async fn all_samples_of_a_tick_have_one_window_and_their_sums_agree() {
     let scheduler = crate::load();
     let bus = Bus::builder()
         .collector(CpuStatsCollector::new(scheduler.clone()))
@@ -221,7 +221,7 @@ async fn what_subscribers_get_of_a_tick_is_of_one_time_and_adds_up() {
 }
 
 #[test]
-fn what_the_processes_used_is_what_the_cpus_did_over_a_minute() {
+fn over_a_minute_the_cpu_time_of_the_processes_is_the_busy_time_of_the_cpus() {
     let (scheduler, recorder) = load_and_record();
     let load = MixedLoad::start();
     let began = Instant::now();

@@ -197,7 +197,7 @@ impl Drop for Load {
 }
 
 #[test]
-fn each_state_of_each_cpu_is_within_a_clock_tick_of_proc_stat() {
+fn each_time_of_each_cpu_is_within_a_clock_tick_of_proc_stat() {
     let scheduler = load();
     assert!(
         scheduler.reads_cpus(),
@@ -248,7 +248,7 @@ fn each_state_of_each_cpu_is_within_a_clock_tick_of_proc_stat() {
 }
 
 #[test]
-fn what_else_proc_stat_tells_is_told() {
+fn the_other_values_of_proc_stat_are_collected() {
     let scheduler = load();
     let mut collector = CpuStatsCollector::new(scheduler);
     for _ in 0..20 {
@@ -276,7 +276,7 @@ fn what_else_proc_stat_tells_is_told() {
 }
 
 #[test]
-fn without_the_programs_proc_stat_is_read_and_the_report_says_why() {
+fn without_the_programs_proc_stat_is_read_and_the_report_has_the_reason() {
     for missing in ["read_cpus", "task_newtask"] {
         let options = LoadOptions {
             pretend_missing: vec![missing.to_owned()],
@@ -328,7 +328,7 @@ fn median(mut samples: Vec<Duration>) -> Duration {
 /// Prints what a reading costs by each collector, which
 /// `cargo xtask test-vm --possible-cpus 256 --figures of_possible_cpus` shows.
 #[test]
-fn of_possible_cpus_those_that_are_online_have_a_row() {
+fn of_possible_cpus_only_online_ones_have_a_row() {
     const READINGS: usize = 501;
     let online = cpu_list("online");
     let possible = cpu_list("possible").len();

@@ -4,7 +4,7 @@ use collector_tests::agent;
 use serde_json::Value;
 
 #[test]
-fn doctor_writes_json_that_names_its_findings() {
+fn the_json_of_doctor_has_every_check() {
     let output = agent()
         .expect("the agent")
         .args(["doctor", "--format", "json"])

@@ -64,7 +64,7 @@ fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
 }
 
 #[test]
-fn an_exec_tells_the_file_and_the_arguments() {
+fn an_exec_has_the_file_name_and_the_arguments() {
     let scheduler = load();
     let recorder = Recording::of(&scheduler);
     let mut command = Command::new("/bin/echo");
@@ -83,7 +83,7 @@ fn an_exec_tells_the_file_and_the_arguments() {
 }
 
 #[test]
-fn arguments_that_are_too_long_are_cut_and_marked() {
+fn long_arguments_are_truncated_and_marked() {
     let scheduler = load();
     let recorder = Recording::of(&scheduler);
     let child = Child::spawn(Command::new("/bin/true").arg("x".repeat(20_000))).expect("it starts");
@@ -98,7 +98,7 @@ fn arguments_that_are_too_long_are_cut_and_marked() {
 }
 
 #[test]
-fn an_exit_tells_the_code_or_the_signal() {
+fn an_exit_has_the_exit_code_or_the_signal() {
     let scheduler = load();
     let recorder = Recording::of(&scheduler);
     let returns = Child::spawn(&mut shell("exit 42")).expect("it starts");
@@ -116,7 +116,7 @@ fn an_exit_tells_the_code_or_the_signal() {
 }
 
 #[test]
-fn events_are_told_in_the_order_in_which_they_happened() {
+fn events_are_delivered_in_order() {
     let scheduler = load();
     let recorder = Recording::of(&scheduler);
     let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
@@ -132,7 +132,7 @@ fn events_are_told_in_the_order_in_which_they_happened() {
 }
 
 #[test]
-fn a_process_begins_before_it_ends_however_many_look_at_the_processes() {
+fn a_fork_comes_before_its_exit_with_concurrent_readers() {
     let (scheduler, recorder) = load_and_record();
     let count = here_or_emulated(4_000, 500);
     let ends = AtomicBool::new(false);

@@ -26,7 +26,7 @@ impl Drop for Cpu {
 /// Only a guest with more possible CPUs than it has switched on has such a CPU:
 /// `cargo xtask test-vm --possible-cpus 256`.
 #[test]
-fn a_cpu_that_comes_for_the_first_time_is_read() {
+fn a_cpu_that_comes_online_for_the_first_time_is_read() {
     let online = cpu_list("online");
     let new = cpu_list("present")
         .into_iter()
@@ -60,7 +60,7 @@ fn a_cpu_that_comes_for_the_first_time_is_read() {
 }
 
 #[test]
-fn a_cpu_that_was_never_there_is_charged_to_nobody() {
+fn a_cpu_that_was_never_online_is_not_charged() {
     if !is_guest() {
         println!("skipped: only a virtual machine's CPU is taken away");
         return;
@@ -76,7 +76,7 @@ fn a_cpu_that_was_never_there_is_charged_to_nobody() {
 }
 
 #[test]
-fn no_time_is_lost_when_a_cpu_goes_and_comes_back() {
+fn no_time_is_lost_when_a_cpu_goes_offline_and_online() {
     if !is_guest() {
         println!("skipped: only a virtual machine's CPU is taken away");
         return;

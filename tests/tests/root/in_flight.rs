@@ -242,7 +242,7 @@ fn assert_split(shown: &Process, before: [u64; 2], after: [u64; 2]) {
 }
 
 #[test]
-fn a_process_that_never_leaves_its_cpu_shows_what_it_has_used() {
+fn a_process_that_never_leaves_its_cpu_shows_its_cpu_time() {
     let scheduler = load();
     let apart = Apart::new();
     let file = tempfile::NamedTempFile::new().expect("there is a place for files");
@@ -305,7 +305,7 @@ fn a_process_that_never_leaves_its_cpu_shows_what_it_has_used() {
 }
 
 #[test]
-fn the_wait_before_a_slice_that_goes_on_is_told() {
+fn the_wait_before_the_current_slice_is_counted() {
     let scheduler = load();
     let apart = Apart::new();
     // Both are there before they begin, however slow the machine.

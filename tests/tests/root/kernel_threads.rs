@@ -6,7 +6,7 @@ use procfs::process::all_processes;
 use crate::support::{load, processes};
 
 #[test]
-fn kernel_threads_are_shown_with_the_time_that_schedstat_tells() {
+fn kernel_threads_have_the_time_of_schedstat() {
     let scheduler = load();
     let read = |pid| {
         ProcTask::read(pid)

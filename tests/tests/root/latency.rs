@@ -88,7 +88,7 @@ fn slices_and_sleeps_of_known_length_are_in_their_buckets() {
 }
 
 #[test]
-fn slices_are_as_many_as_the_switches_and_as_long_as_the_cpus_were_busy() {
+fn the_slices_are_as_many_as_the_switches_and_sum_up_to_the_busy_time() {
     let scheduler = load();
     let look = || {
         let cpus = cpu_times(&scheduler);

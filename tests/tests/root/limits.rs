@@ -55,7 +55,7 @@ fn samples_with_threads(program: &Path, threads: u64) -> Vec<Value> {
 }
 
 #[test]
-fn a_thread_that_cannot_be_made_is_an_error_of_the_collection_and_ends_nothing() {
+fn a_failed_thread_creation_fails_only_the_collection() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
     let program = folder.path().join("collector");

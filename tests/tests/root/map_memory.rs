@@ -28,7 +28,7 @@ fn maps_of_this_process() -> BTreeMap<u64, u64> {
 }
 
 #[test]
-fn the_maps_take_what_the_formula_says() {
+fn the_memory_of_the_maps_is_that_of_the_formula() {
     let before = maps_of_this_process();
     let scheduler = load();
     let mut maps = maps_of_this_process();

@@ -146,7 +146,7 @@ fn assert_lost_all(missing: &str, feeds: &BTreeSet<&str>, with: &Known, without:
 }
 
 #[test]
-fn each_program_that_is_missing_turns_off_only_what_it_feeds() {
+fn a_missing_program_disables_only_what_it_feeds() {
     let (all, report) = look(&[]).unwrap_or_else(|error| panic!("{error}"));
     let (without_count, _) = look(&[RUN_DELAY]).unwrap_or_else(|error| panic!("{error}"));
     let mut needed = Vec::new();
@@ -178,7 +178,7 @@ fn each_program_that_is_missing_turns_off_only_what_it_feeds() {
 }
 
 #[test]
-fn each_field_that_is_missing_turns_off_only_what_it_feeds() {
+fn a_missing_field_disables_only_what_it_feeds() {
     let (with, report) = look(&[]).unwrap_or_else(|error| panic!("{error}"));
     let missing_here: BTreeSet<&str> = report
         .missing_fields
@@ -221,7 +221,7 @@ fn each_field_that_is_missing_turns_off_only_what_it_feeds() {
 /// Then it is asked which CPUs are online: once a tick, whoever needs it and
 /// whatever happens.
 #[test]
-fn without_the_program_that_reads_the_cpus_it_is_read_once_a_tick_which_are_online() {
+fn without_the_program_read_cpus_the_online_cpus_are_read_once_a_tick() {
     const PATH: &str = "/sys/devices/system/cpu/online";
     let scheduler = load(&["read_cpus"]).unwrap_or_else(|error| panic!("{error}"));
     assert!(!scheduler.reads_cpus(), "{:?}", scheduler.report());
@@ -241,7 +241,7 @@ fn without_the_program_that_reads_the_cpus_it_is_read_once_a_tick_which_are_onli
 }
 
 #[test]
-fn without_a_field_that_all_needs_loading_fails_and_says_which() {
+fn without_a_mandatory_field_loading_fails_with_its_name() {
     for field in OFFSETS.iter().filter(|field| field.feeds.is_none()) {
         let error = load(field.paths).expect_err("it cannot work");
         let name = field.paths.join(" or ");
@@ -253,7 +253,7 @@ fn without_a_field_that_all_needs_loading_fails_and_says_which() {
 }
 
 #[test]
-fn the_reasons_are_sentences_that_name_what_is_missing() {
+fn the_reasons_name_what_is_missing() {
     let error = load(&["sched_switch"])
         .expect_err("it cannot work")
         .to_string();

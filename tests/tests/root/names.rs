@@ -73,7 +73,7 @@ fn in_a_network_namespace() {
 }
 
 #[test]
-fn a_cgroup_with_a_name_that_is_not_utf8_is_told_by_both_backends() {
+fn both_backends_show_a_cgroup_with_a_name_that_is_not_utf8() {
     let group = TestCgroup::version_2(OsStr::from_bytes(b"\xffx\\x2dy")).expect("it is made");
     assert!(group.path().ends_with("-\\xffx\\x2dy"), "{}", group.path());
     let child = Child::spawn(Command::new("sleep").arg("600")).expect("it starts");

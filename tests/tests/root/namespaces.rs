@@ -4,11 +4,11 @@ use collector_tests::{Identity, burn_cpu_ms, cpu_clock_ns, fork, wait_until};
 use procfs::process::all_processes;
 
 use crate::support::{
-    assert_charged_as_wait4_says, end_of, is_off_cpu, load_and_record, processes,
+    assert_charged_as_by_wait4, end_of, is_off_cpu, load_and_record, processes,
 };
 
 #[test]
-fn processes_in_a_container_are_shown_by_the_numbers_of_the_host() {
+fn processes_in_a_container_have_the_pids_of_the_host() {
     in_namespaces(
         libc::CLONE_NEWPID
             | libc::CLONE_NEWNS
@@ -19,7 +19,7 @@ fn processes_in_a_container_are_shown_by_the_numbers_of_the_host() {
 }
 
 #[test]
-fn processes_in_a_pid_namespace_are_shown_by_the_numbers_of_the_host() {
+fn processes_in_a_pid_namespace_have_the_pids_of_the_host() {
     in_namespaces(libc::CLONE_NEWPID);
 }
 
@@ -55,7 +55,7 @@ fn in_namespaces(flags: i32) {
     assert!(of_child.cpu_ns >= Some(40_000_000), "{of_child:?}");
     // The second was not waited for by the first: the kernel does that where
     // the first has ended, without adding it up.
-    assert_charged_as_wait4_says(&exit, &usage);
+    assert_charged_as_by_wait4(&exit, &usage);
 }
 
 /// The first process of a namespace, and of another one there.

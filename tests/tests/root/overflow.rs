@@ -51,7 +51,7 @@ impl EventSink for Blocking {
 }
 
 #[test]
-fn events_that_find_no_room_are_counted_and_told_and_no_process_is_lost() {
+fn events_lost_to_a_full_ring_buffer_are_counted_and_no_process_is_lost() {
     let count = here_or_emulated(2_000, 400);
     let scheduler = load_with(&LoadOptions {
         // Room for the events of a hundred processes.

@@ -33,7 +33,7 @@ fn both(scheduler: &Scheduler) -> (ProcessStats, ProcessStats) {
 }
 
 #[test]
-fn both_backends_call_the_threads_of_the_kernel_the_same() {
+fn both_backends_have_the_same_comm_of_kernel_threads() {
     let scheduler = load();
     let (ebpf, procfs) = both(&scheduler);
     let mut workers = 0;
@@ -58,7 +58,7 @@ fn same_start(ebpf: &Process, procfs: &Process) -> bool {
 }
 
 #[test]
-fn both_backends_tell_the_same_of_a_child_within_a_tick() {
+fn both_backends_agree_on_a_child_within_a_tick() {
     let scheduler = load();
     let child = stopped_child("helpers::burn_for_ever");
     let (ebpf, procfs) = both(&scheduler);
@@ -111,7 +111,7 @@ fn both_backends_tell_the_same_of_a_child_within_a_tick() {
 /// The `procfs` crate shares no line with the parsers here, so it is asked what
 /// the files say.
 #[test]
-fn both_backends_tell_what_the_procfs_crate_reads_of_a_child() {
+fn both_backends_agree_with_the_procfs_crate_on_a_child() {
     let scheduler = load();
     let child = stopped_child("helpers::burn_for_ever");
     let (ebpf, procfs) = both(&scheduler);
@@ -200,7 +200,7 @@ fn both_backends_show_the_same_processes() {
 }
 
 #[test]
-fn what_procfs_cannot_know_is_empty() {
+fn values_that_procfs_does_not_have_are_empty() {
     let tick = Sources::live().tick();
     let cpus = ProcfsCpuStats.collect(&tick).expect("a reading is had");
     assert_eq!(cpus.total.busy_ns, None);

@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, fs, process::Command};
 
 use collector_tests::{Child, burn_cpu_ms, emulation_slack_ns, fork};
 
-use crate::support::{assert_charged_as_wait4_says, assert_close, load_and_record, processes};
+use crate::support::{assert_charged_as_by_wait4, assert_close, load_and_record, processes};
 
 #[test]
-fn processes_with_the_same_number_one_after_the_other_are_told_apart() {
+fn processes_with_a_reused_pid_are_distinguished() {
     const GENERATIONS: u64 = 10;
     let (scheduler, recorder) = load_and_record();
     let mut number = None;
@@ -53,7 +53,7 @@ fn processes_with_the_same_number_one_after_the_other_are_told_apart() {
         let used = usage.cpu.as_nanos() as u64;
         assert!(used >= burned, "{used} ns by wait4, {burned} by itself");
         if *is_final {
-            assert_charged_as_wait4_says(exit, usage);
+            assert_charged_as_by_wait4(exit, usage);
         } else {
             // It may have gone on for a moment, to its last switch.
             let distance = 4_000_000 + emulation_slack_ns();
@@ -108,7 +108,7 @@ impl Drop for PidMax {
 }
 
 #[test]
-fn where_numbers_are_few_each_process_is_told_all_the_same() {
+fn every_process_has_its_events_when_pids_are_reused_quickly() {
     const PROCESSES: usize = 1_000;
     if !collector_tests::is_guest() {
         println!("skipped: only a virtual machine's pid_max is changed");

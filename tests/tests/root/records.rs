@@ -12,12 +12,12 @@ use collector_tests::{
 };
 
 use crate::support::{
-    assert_charged_as_wait4_says, assert_close, cpu_times, end_of, is_off_cpu, load_with, look,
+    assert_charged_as_by_wait4, assert_close, cpu_times, end_of, is_off_cpu, load_with, look,
     process, processes,
 };
 
 #[test]
-fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before() {
+fn without_free_records_time_is_unattributed_until_there_are_some() {
     // As few as there can be, but enough for what is there.
     let records = threads_of_the_host().expect("it is told") + 2_048;
     let scheduler = load_with(&LoadOptions {
@@ -102,7 +102,7 @@ fn while_records_are_short_time_is_unattributed_and_afterwards_all_is_as_before(
     // SAFETY: it makes system calls only.
     let another = unsafe { fork(0, None, || burn_cpu_ms(50)) }.expect("it starts");
     let (exit, usage) = end_of(&recorder, another);
-    assert_charged_as_wait4_says(&exit, &usage);
+    assert_charged_as_by_wait4(&exit, &usage);
     let (after, _cpus) = look(&scheduler);
     assert_eq!(scheduler.threads_dropped(), dropped);
     assert_close(

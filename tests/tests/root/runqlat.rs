@@ -147,7 +147,7 @@ impl Waits {
 }
 
 #[test]
-fn waits_are_those_that_runqlat_sees() {
+fn the_run_queue_waits_are_those_of_runqlat() {
     let scheduler = load();
     let waits = || {
         let total = scheduler.sched_latency().total;

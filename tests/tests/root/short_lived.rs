@@ -12,7 +12,7 @@ use collector_tests::{
 use crate::support::{assert_close, load_with, processes};
 
 #[test]
-fn of_twenty_thousand_processes_none_is_lost_and_none_leaves_a_record_behind() {
+fn none_of_twenty_thousand_processes_is_lost_or_leaks_a_record() {
     let count = here_or_emulated(20_000, 2_000);
     // Fewer free records than processes: were they not given back, they would
     // run out.

@@ -140,12 +140,12 @@ fn a_sleeper_and_one_in_d_state(scheduler: &Scheduler) {
 }
 
 #[test]
-fn a_thread_that_sleeps_shows_it_at_every_reading_by_kind() {
+fn a_sleeping_thread_shows_its_sleep_by_kind_at_every_reading() {
     a_sleeper_and_one_in_d_state(&load());
 }
 
 #[test]
-fn a_thread_that_sleeps_shows_it_where_the_wakeups_are_watched() {
+fn a_sleeping_thread_shows_its_sleep_with_the_wakeup_programs() {
     a_sleeper_and_one_in_d_state(&load_with(&LoadOptions {
         pretend_missing: vec!["task_struct.sched_info.run_delay".to_owned()],
         ..LoadOptions::default()
@@ -153,7 +153,7 @@ fn a_thread_that_sleeps_shows_it_where_the_wakeups_are_watched() {
 }
 
 #[test]
-fn what_slept_before_the_programs_sleeps_since_they_are_there() {
+fn sleep_before_the_start_counts_from_the_start() {
     let (sleeper, hangs) = (sleeping_child(), child_in_d_state());
     thread::sleep(Duration::from_millis(300));
     let before = now_ns();

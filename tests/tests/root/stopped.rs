@@ -63,7 +63,7 @@ fn number(sample: &Value, field: &str) -> u64 {
 }
 
 #[test]
-fn after_a_stopped_agent_goes_on_no_burst_follows() {
+fn a_stopped_agent_continues_without_a_burst() {
     let mut watch = Watch::start();
     let mut samples: Vec<Value> = (0..3).map(|_| watch.sample()).collect();
     watch.signal(Signal::STOP);

@@ -120,7 +120,7 @@ pub(crate) fn end_of(recorder: &Recording, child: Child) -> (ExitEvent, Usage) {
 /// Asserts that what an event tells is what `wait4` tells, which cuts two
 /// times to microseconds.
 #[track_caller]
-pub(crate) fn assert_charged_as_wait4_says(exit: &ExitEvent, usage: &Usage) {
+pub(crate) fn assert_charged_as_by_wait4(exit: &ExitEvent, usage: &Usage) {
     assert_charged_with_ended_threads(exit, usage, 0);
 }
 

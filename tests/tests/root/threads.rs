@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 #[test]
-fn threads_that_run_and_threads_that_ended_are_one_sum() {
+fn running_and_exited_threads_are_one_sum() {
     let (scheduler, recorder) = load_and_record();
     let child = start("threads_that_end_and_threads_that_stay");
     let pid = child.pid();
@@ -40,7 +40,7 @@ fn threads_that_run_and_threads_that_ended_are_one_sum() {
 }
 
 #[test]
-fn a_process_whose_leading_thread_has_ended_goes_on() {
+fn a_process_whose_leader_has_exited_continues() {
     let (scheduler, recorder) = load_and_record();
     // SAFETY: it makes system calls only.
     let child = unsafe { fork(0, None, end_before_another_thread) }.expect("it starts");
@@ -52,7 +52,7 @@ fn a_process_whose_leading_thread_has_ended_goes_on() {
 }
 
 #[test]
-fn a_leading_thread_that_ended_before_the_start_is_charged_to_its_process() {
+fn a_leader_that_exited_before_the_start_is_charged_to_its_process() {
     // SAFETY: it makes system calls only.
     let child = unsafe { fork(0, None, end_before_another_thread) }.expect("it starts");
     wait_until("its leading thread has ended", || {
@@ -63,7 +63,7 @@ fn a_leading_thread_that_ended_before_the_start_is_charged_to_its_process() {
 }
 
 #[test]
-fn threads_that_end_while_the_programs_are_loaded_count_once() {
+fn threads_that_exit_during_the_load_count_once() {
     let ends = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {

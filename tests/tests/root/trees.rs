@@ -50,7 +50,7 @@ fn without_openat2(errno: u32) -> io::Result<()> {
 }
 
 #[test]
-fn without_openat2_a_tree_is_refused_and_no_link_is_followed() {
+fn without_openat2_a_tree_is_rejected_and_no_link_is_followed() {
     let outside = tempfile::tempdir().expect("a folder");
     let secret = outside.path().join("secret");
     fs::write(&secret, "the-secret\n").expect("it is written");

@@ -2,10 +2,10 @@
 
 use collector_tests::{burn_cpu_ms, fork, raw_vfork};
 
-use crate::support::{assert_charged_as_wait4_says, end_of, load_and_record};
+use crate::support::{assert_charged_as_by_wait4, end_of, load_and_record};
 
 #[test]
-fn a_child_made_by_vfork_is_charged_by_itself() {
+fn a_child_of_vfork_is_charged_separately() {
     let (_scheduler, recorder) = load_and_record();
     // SAFETY: it makes system calls only.
     let parent = unsafe { fork(0, None, burn_and_make_a_child) }.expect("it starts");
@@ -26,7 +26,7 @@ fn a_child_made_by_vfork_is_charged_by_itself() {
     assert!(child.cpu_ns >= Some(50_000_000), "{child:?}");
     assert!(exit.cpu_ns >= Some(20_000_000), "{exit:?}");
     // It has not waited for its child, whose time is in nothing of its own.
-    assert_charged_as_wait4_says(&exit, &usage);
+    assert_charged_as_by_wait4(&exit, &usage);
 }
 
 fn burn_and_make_a_child() {

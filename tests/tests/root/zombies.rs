@@ -10,7 +10,7 @@ use collector::{
 use collector_tests::{ProcTask, burn_cpu_ms, fork, raw_thread, schedstat, wait_until};
 
 use crate::support::{
-    assert_charged_as_wait4_says, end_of, load, load_and_record, processes, stop,
+    assert_charged_as_by_wait4, end_of, load, load_and_record, processes, stop,
 };
 
 /// What is shown of a zombie, by a backend.
@@ -24,7 +24,7 @@ fn assert_is_shown_as_zombie(reading: &ProcessStats, pid: u32, cpu_ns: Option<u6
 }
 
 #[test]
-fn a_zombie_is_told_to_have_ended_with_all_that_it_used_and_is_shown_until_it_is_reaped() {
+fn a_zombie_has_its_exit_event_and_its_totals_and_is_shown_until_it_is_reaped() {
     let (scheduler, recorder) = load_and_record();
     // SAFETY: it makes system calls only.
     let child = unsafe { fork(0, None, || burn_cpu_ms(30)) }.expect("it starts");
@@ -47,7 +47,7 @@ fn a_zombie_is_told_to_have_ended_with_all_that_it_used_and_is_shown_until_it_is
     assert_is_shown_as_zombie(&procfs, pid, Some(cpu_ns));
 
     let (exit, usage) = end_of(&recorder, child);
-    assert_charged_as_wait4_says(&exit, &usage);
+    assert_charged_as_by_wait4(&exit, &usage);
     // Its parent has asked: from then on it is among those that are gone.
     for scheduler in [&scheduler, &later] {
         let after = processes(scheduler);
@@ -61,7 +61,7 @@ fn a_zombie_is_told_to_have_ended_with_all_that_it_used_and_is_shown_until_it_is
 }
 
 #[test]
-fn a_process_whose_parent_does_not_care_is_no_zombie() {
+fn a_process_whose_parent_ignores_sigchld_is_not_a_zombie() {
     let (scheduler, recorder) = load_and_record();
     // SAFETY: they make system calls only.
     let parent = unsafe {
@@ -86,7 +86,7 @@ fn a_process_whose_parent_does_not_care_is_no_zombie() {
 }
 
 #[test]
-fn a_leading_thread_that_has_ended_does_not_make_its_process_a_zombie() {
+fn a_process_whose_leader_has_exited_is_not_a_zombie() {
     extern "C" fn sleep_on(_: *mut std::ffi::c_void) -> i32 {
         // SAFETY: it makes a system call only.
         unsafe { libc::sleep(3_600) };
@@ -120,7 +120,7 @@ fn a_leading_thread_that_has_ended_does_not_make_its_process_a_zombie() {
 }
 
 #[test]
-fn a_process_is_not_told_to_have_ended_before_it_has() {
+fn no_exit_event_comes_before_the_exit() {
     let (scheduler, recorder) = load_and_record();
     // SAFETY: it makes system calls only.
     let child = unsafe { fork(0, None, || burn_cpu_ms(u64::MAX / 2)) }.expect("it starts");

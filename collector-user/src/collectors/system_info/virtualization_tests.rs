@@ -55,7 +55,7 @@ fn on_x86_the_flag_tells() {
 }
 
 #[test]
-fn a_bare_machine_of_a_cloud_is_no_virtual_machine() {
+fn a_bare_metal_instance_of_a_cloud_is_not_a_virtual_machine() {
     let amazon = (VENDOR, "Amazon EC2");
     assert_eq!(found(&[NO_FLAG, amazon, (PRODUCT, "m5.metal")]), BARE);
     assert_eq!(
