@@ -8,8 +8,7 @@ use std::{
 
 use collector::source::name_text;
 
-/// A cgroup that a test made. When it is dropped, the processes in it are
-/// killed, and it is removed.
+/// A cgroup of a test. A drop kills its processes and removes it.
 #[derive(Debug)]
 pub struct TestCgroup {
     folder: PathBuf,
@@ -17,23 +16,23 @@ pub struct TestCgroup {
 }
 
 impl TestCgroup {
-    /// Makes a cgroup in the hierarchy of version 2.
+    /// Creates a cgroup in the v2 hierarchy.
     ///
     /// # Errors
     ///
-    /// When that is not mounted, or no cgroup can be made in it.
+    /// When it is not mounted, or the cgroup cannot be created.
     pub fn version_2(name: impl AsRef<OsStr>) -> io::Result<Self> {
         let mount = mounted("cgroup2", "")
             .ok_or_else(|| io::Error::other("no hierarchy of version 2 is mounted"))?;
         Self::make(&mount, name.as_ref())
     }
 
-    /// Makes a cgroup in the hierarchy of version 1 that has this controller;
-    /// `None` if there is no such hierarchy.
+    /// Creates a cgroup in the v1 hierarchy of this controller; `None` without that
+    /// hierarchy.
     ///
     /// # Errors
     ///
-    /// When no cgroup can be made in it.
+    /// When the cgroup cannot be created.
     pub fn version_1(controller: &str, name: &str) -> io::Result<Option<Self>> {
         mounted("cgroup", controller)
             .map(|mount| Self::make(&mount, name.as_ref()))
@@ -54,31 +53,30 @@ impl TestCgroup {
         &self.path
     }
 
-    /// The number that the kernel has for it.
+    /// The cgroup ID.
     ///
     /// # Errors
     ///
-    /// When it is gone.
+    /// When it has been removed.
     pub fn id(&self) -> io::Result<u64> {
         Ok(fs::metadata(&self.folder)?.ino())
     }
 
-    /// The file that a process writes its number to, to be in this cgroup.
+    /// The path of `cgroup.procs`.
     pub fn procs(&self) -> PathBuf {
         self.folder.join("cgroup.procs")
     }
 
-    /// Moves a process here.
+    /// Moves a process into this cgroup.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses that.
+    /// When the write fails.
     pub fn take(&self, pid: u32) -> io::Result<()> {
         fs::write(self.procs(), pid.to_string())
     }
 
-    /// `usage_usec` of `cpu.stat`: what its processes used while they were in
-    /// it.
+    /// `usage_usec` of `cpu.stat`, in nanoseconds.
     ///
     /// # Errors
     ///
@@ -113,7 +111,7 @@ impl Drop for TestCgroup {
     }
 }
 
-/// Where a hierarchy of this kind, and with this option, is mounted.
+/// The mount point of a hierarchy of this type, and with this option.
 fn mounted(kind: &str, option: &str) -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
     mounts.lines().find_map(|line| {

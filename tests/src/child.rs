@@ -7,14 +7,14 @@ use std::{
 
 use crate::Identity;
 
-/// What the kernel says that an ended child used.
+/// The rusage of an exited child.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
-    /// How it ended.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// Time on a CPU, in user and kernel mode.
+    /// CPU time: user and system.
     pub cpu: Duration,
-    /// The part of it in user mode.
+    /// User time.
     pub user: Duration,
     /// Voluntary context switches.
     pub voluntary_switches: u64,
@@ -26,8 +26,8 @@ pub struct Usage {
     pub major_faults: u64,
 }
 
-/// A child that is waited for with `wait4`, so that the kernel tells what it
-/// used. One that was not waited for is killed when this is dropped.
+/// A child that is reaped with wait4(2), which returns its rusage. A drop kills it if it was
+/// not reaped.
 #[derive(Debug)]
 pub struct Child {
     pid: u32,
@@ -44,7 +44,7 @@ impl Drop for Child {
 }
 
 impl Child {
-    /// Starts a command with nothing on its standard streams.
+    /// Starts a command with /dev/null as its standard streams.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Child {
         Ok(Self::of(child.id()))
     }
 
-    /// A child of this process that was started by other means.
+    /// A child of this process that was started in another way.
     pub(crate) const fn of(pid: u32) -> Self {
         Self {
             pid,
@@ -66,16 +66,16 @@ impl Child {
         }
     }
 
-    /// The number of the child.
+    /// The PID.
     pub const fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Who it is, also after its number is given to another.
+    /// Its identity, which is valid after its PID is reused, too.
     ///
     /// # Errors
     ///
-    /// When `/proc` does not tell.
+    /// When `/proc` cannot be read.
     pub fn identity(&self) -> io::Result<Identity> {
         Identity::of(self.pid)
     }
@@ -87,11 +87,11 @@ impl Child {
         unsafe { libc::kill(self.pid as i32, signal) };
     }
 
-    /// Waits until it ends.
+    /// Reaps it.
     ///
     /// # Errors
     ///
-    /// When it is not a child of this process any more.
+    /// When it is no longer a child of this process.
     pub fn wait(mut self) -> io::Result<Usage> {
         self.wait_for()
     }
@@ -128,12 +128,12 @@ impl Child {
     }
 }
 
-/// This test binary once more, to run one of its ignored tests: a process
-/// that does what a test needs done, without any other program on the host.
+/// A command that runs an ignored test of this test binary as a child process, so that
+/// tests need no other program on the host.
 ///
 /// # Errors
 ///
-/// When the path of this binary is not known.
+/// When the path of this binary is unknown.
 pub fn helper(test: &str) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args([
@@ -146,7 +146,7 @@ pub fn helper(test: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Uses the CPU for so many milliseconds of this thread's own time.
+/// Uses this much CPU time in the current thread.
 pub fn burn_cpu_ms(ms: u64) {
     let used = || {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

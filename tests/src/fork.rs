@@ -2,20 +2,20 @@ use std::io;
 
 use crate::Child;
 
-/// Makes a child by `clone3`, that runs a function and ends: without `execve`,
-/// so that no other program is needed, also in namespaces where there is none.
+/// Creates a child by clone3(2) that runs a function and exits, without execve(2), so that
+/// no other program is needed, also in namespaces without programs.
 ///
-/// `flags` are those of `clone3`: the namespaces that it begins. `number` is
-/// the number that it is to have on the host, which must be free.
+/// `flags` are those of clone3(2), for new namespaces. `number` is the PID on the host,
+/// which must be free.
 ///
 /// # Errors
 ///
-/// When the kernel refuses.
+/// When the system call fails.
 ///
 /// # Safety
 ///
-/// Other threads of this process are not in the child, but the locks that they
-/// held are: the function must not allocate, print or panic.
+/// The child has no other threads of this process, but their locks stay locked: the
+/// function must not allocate, print or panic.
 pub unsafe fn fork(flags: i32, number: Option<u32>, run: impl FnOnce()) -> io::Result<Child> {
     let numbers = [number.unwrap_or_default() as libc::pid_t];
     // SAFETY: all zeros is a value of this structure of integers.

@@ -1,4 +1,4 @@
-//! A process that holds the lock of its own memory for as long as it likes.
+//! A process that holds its own `mmap_lock` indefinitely.
 
 use std::{
     ffi::CString,
@@ -14,13 +14,12 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::{Child, helper};
 
-/// A child whose `mmap_lock` is held, so that `/proc/PID/cmdline` blocks for as
-/// long as this lives.
+/// A child that holds its `mmap_lock`, so that reads of `/proc/PID/cmdline` block as long
+/// as this lives.
 ///
-/// One of its threads waits for a page of a file of a FUSE file system, which
-/// is never answered; another waits in `mmap` for the lock that the first
-/// holds, and whoever comes later waits behind it. It takes no rights but to
-/// open /dev/fuse, which is open to all on most distributions.
+/// One of its threads waits in a page fault for a FUSE file system that never replies;
+/// another waits in mmap(2) for the lock that the first holds, and later readers queue
+/// behind it. It needs only access to /dev/fuse, which most distributions grant to all.
 #[derive(Debug)]
 pub struct HeldMemory {
     child: Child,
@@ -28,15 +27,14 @@ pub struct HeldMemory {
 }
 
 const FILE: &str = "page";
-/// How many errors a read gets before it gets no answer. The page fault gives
-/// the lock back when it first waits. Since per-VMA locks, Linux 6.4, the second
-/// try may do so too.
+/// The number of reads with an error reply, before those without a reply. A page fault
+/// releases the lock when it first waits. Since per-VMA locks, Linux 6.4, the second try
+/// may do so, too.
 const ERRORS: [u32; 3] = [2, 1, 3];
 
 impl HeldMemory {
-    /// Starts one, of a test binary that has a test `helper_test` that calls
-    /// [`hold_memory`]. `None` where there is no FUSE, or the kernel does not
-    /// keep the lock after all.
+    /// Starts a child that runs `helper_test` of this test binary, which calls
+    /// [`hold_memory`]. `None` without FUSE, or if the kernel releases the lock after all.
     ///
     /// # Errors
     ///
@@ -67,13 +65,13 @@ impl HeldMemory {
         Ok(None)
     }
 
-    /// The number of the child.
+    /// The PID of the child.
     pub const fn pid(&self) -> u32 {
         self.child.pid()
     }
 
-    /// Whether `/proc/PID/cmdline` blocks: a read of it does not return while
-    /// another one, of a process that holds nothing, does many times.
+    /// Whether `/proc/PID/cmdline` blocks: a read of it does not return while reads of
+    /// another process return many times.
     fn is_held_soon(&self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {
@@ -108,11 +106,11 @@ impl Drop for HeldMemory {
 
 const PATH_VARIABLE: &str = "COLLECTOR_TEST_PAGE";
 
-/// What the child does: holds the lock of its memory until it is killed.
+/// The child: holds its `mmap_lock` until it is killed.
 ///
 /// # Errors
 ///
-/// When the file that it is to map cannot be mapped.
+/// When the file cannot be mapped.
 pub fn hold_memory() -> io::Result<()> {
     const PAGE: usize = 4096;
     let path = std::env::var_os(PATH_VARIABLE).ok_or(io::ErrorKind::NotFound)?;
@@ -140,8 +138,8 @@ pub fn hold_memory() -> io::Result<()> {
     }
 }
 
-/// Mounts a file system with one file of one page, of which the first reads
-/// get an error, and the others no answer.
+/// Mounts a file system with one file of one page. The first reads get an error reply, the
+/// others no reply.
 fn serve(folder: &Path, errors: u32) -> io::Result<()> {
     let device = OpenOptions::new()
         .read(true)
@@ -166,7 +164,7 @@ fn serve(folder: &Path, errors: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Answers requests until the file system is unmounted:
+/// Replies to requests until the file system is unmounted:
 /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/fuse.h#L595>.
 fn answer(mut device: File, mut errors: u32) -> io::Result<()> {
     const ROOT: u64 = 1;

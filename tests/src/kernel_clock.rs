@@ -1,11 +1,11 @@
 use std::{fs, io};
 
-/// The time on a CPU of a process by its own clock: `clock_getcpuclockid(3)`,
-/// exact to the nanosecond, in-flight time included.
+/// The CPU time of a process by its CPU clock, clock_getcpuclockid(3): in nanoseconds,
+/// including time in flight.
 ///
 /// # Errors
 ///
-/// When there is no such process.
+/// When the process does not exist.
 pub fn cpu_clock_ns(pid: u32) -> io::Result<u64> {
     let mut clock = 0;
     // SAFETY: the pointer is to a value of this function.
@@ -24,11 +24,11 @@ pub fn cpu_clock_ns(pid: u32) -> io::Result<u64> {
     Ok(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
 }
 
-/// The largest step in which the scheduler's clock moves.
+/// The largest step of the scheduler's clock.
 ///
-/// Some microseconds on a machine with a steady cycle counter: those of an
-/// interrupt. In a virtual machine without one it may stand still until the
-/// next timer tick: milliseconds.
+/// Some microseconds, the length of an interrupt, on a machine with a stable cycle counter.
+/// Without one, as in some virtual machines, it may advance only at timer ticks:
+/// milliseconds.
 pub fn cpu_clock_step_ns() -> u64 {
     let used = || {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
@@ -44,11 +44,10 @@ pub fn cpu_clock_step_ns() -> u64 {
     largest
 }
 
-/// For how long an emulated CPU may be held up by its host in the middle of
-/// anything, as seen by its guest; nothing where the CPU is real.
+/// For how long the host may stall an emulated CPU; 0 without emulation.
 ///
-/// Tests that compare two looks at different clocks add this to what they
-/// allow. `cargo xtask test-vm` says in `COLLECTOR_TEST_VM` how a guest runs.
+/// Tests that compare reads of different clocks add it to their tolerance. `cargo xtask
+/// test-vm` sets `COLLECTOR_TEST_VM` to the accelerator of the guest.
 pub fn emulation_slack_ns() -> u64 {
     match std::env::var("COLLECTOR_TEST_VM").as_deref() {
         Ok("tcg") => 200_000_000,
@@ -56,12 +55,12 @@ pub fn emulation_slack_ns() -> u64 {
     }
 }
 
-/// `/proc/PID/schedstat`, summed over the threads of a process: nanoseconds
-/// on a CPU, nanoseconds of waiting for one, and times that it got one.
+/// `/proc/PID/schedstat`, summed over the threads of a process: on-CPU time and run-queue
+/// wait in nanoseconds, and the number of timeslices.
 ///
 /// # Errors
 ///
-/// When there is no such process, or the kernel does not keep these numbers.
+/// When the process does not exist, or the kernel does not have schedstat.
 pub fn schedstat(pid: u32) -> io::Result<[u64; 3]> {
     let mut sums = [0; 3];
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {

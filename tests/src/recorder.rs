@@ -16,14 +16,14 @@ use collector::{
 
 use crate::{Identity, Who, here_or_emulated};
 
-/// Keeps all lifecycle events.
+/// Records all lifecycle events.
 #[derive(Clone, Debug, Default)]
 pub struct EventRecorder {
     events: Arc<Mutex<Vec<ProcessEvent>>>,
     lost: Arc<AtomicU64>,
 }
 
-/// Keeps all lifecycle events of some programs, for as long as it lives.
+/// Records all lifecycle events of loaded programs as long as it lives.
 #[derive(Debug)]
 pub struct Recording {
     recorder: EventRecorder,
@@ -50,14 +50,14 @@ impl Deref for Recording {
     }
 }
 
-/// The events that were kept, by kind, in their order.
+/// The recorded events by kind, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
-    /// Processes that began.
+    /// Forks.
     pub forks: Vec<ForkEvent>,
-    /// Processes that became another program.
+    /// Execs.
     pub execs: Vec<ExecEvent>,
-    /// Processes that ended.
+    /// Exits.
     pub exits: Vec<ExitEvent>,
 }
 
@@ -92,7 +92,7 @@ impl EventSink for EventRecorder {
 }
 
 impl EventRecorder {
-    /// The events so far, in their order.
+    /// The events so far, in order.
     pub fn events(&self) -> Vec<ProcessEvent> {
         self.events
             .lock()
@@ -113,13 +113,13 @@ impl EventRecorder {
         recorded
     }
 
-    /// How many events it was told to be lost.
+    /// The number of lost events.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until each of these processes has been seen to end, at most two
-    /// minutes, or four where the CPU is emulated, and returns the events.
+    /// Waits for the exit event of each of these processes, at most two minutes, or four
+    /// under emulation, and returns the events.
     pub fn wait_for_exits(&self, all: &[impl Who]) -> Recorded {
         self.wait_for_exits_until(
             all,
@@ -127,8 +127,8 @@ impl EventRecorder {
         )
     }
 
-    /// As [`wait_for_exits`](Self::wait_for_exits), at most until `deadline`:
-    /// where their ends may not be told at all.
+    /// As [`wait_for_exits`](Self::wait_for_exits), at most until `deadline`: for exits
+    /// that may have no event.
     pub fn wait_for_exits_until(&self, all: &[impl Who], deadline: Instant) -> Recorded {
         let mut waiting: Vec<_> = all.iter().collect();
         loop {

@@ -1,11 +1,11 @@
 use std::{ffi::c_void, io, ptr};
 
-/// Makes a thread in a child of [`fork`](crate::fork()), where those of the
-/// standard library cannot be had.
+/// Creates a thread in a child of [`fork`](crate::fork()), where threads of the standard
+/// library cannot be used.
 ///
 /// # Errors
 ///
-/// When the kernel refuses.
+/// When the system call fails.
 ///
 /// # Safety
 ///
@@ -21,12 +21,12 @@ pub unsafe fn raw_thread(run: extern "C" fn(*mut c_void) -> i32) -> io::Result<(
     unsafe { raw_clone(flags, run) }
 }
 
-/// Makes a child that has this process' memory until it ends, as `vfork` does,
-/// and returns then.
+/// Creates a child that shares this process' memory until it exits, as vfork(2) does, and
+/// returns then.
 ///
 /// # Errors
 ///
-/// When the kernel refuses.
+/// When the system call fails.
 ///
 /// # Safety
 ///

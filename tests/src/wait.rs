@@ -5,12 +5,11 @@ use std::{
 
 use crate::here_or_emulated;
 
-/// Waits until something is so, at most two minutes, or four where the CPU is
-/// emulated.
+/// Waits until a condition is true, at most two minutes, or four under emulation.
 ///
 /// # Panics
 ///
-/// When it does not come about, with what it was.
+/// When the time has expired, with `what` in the message.
 #[track_caller]
 pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(here_or_emulated(120, 240));

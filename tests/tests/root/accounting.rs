@@ -1,4 +1,4 @@
-//! What one process used, beside what the kernel says of it.
+//! The totals of one process, compared with those of the kernel.
 
 use std::{thread, time::Duration};
 
@@ -10,8 +10,8 @@ use crate::support::{
     process, start, stop,
 };
 
-/// Runs a helper to its end, and compares its exit event with what the kernel
-/// tells the parent.
+/// Runs a helper until it exits, and compares its exit event with the rusage that its
+/// parent gets.
 fn assert_charged_as_by_wait4(test: &str, ended_threads: u64) {
     let (_scheduler, recorder) = load_and_record();
     let (exit, usage) = end_of(&recorder, start(test));
@@ -22,7 +22,7 @@ fn assert_charged_as_by_wait4(test: &str, ended_threads: u64) {
 
 #[test]
 fn a_busy_child_is_charged_as_by_wait4() {
-    // A test is run in a thread of its own.
+    // The test harness runs a test in a thread of its own.
     assert_charged_as_by_wait4("burn", 1);
 }
 
@@ -33,7 +33,7 @@ fn the_time_of_exited_threads_counts() {
 
 #[test]
 fn an_exec_from_another_thread_keeps_the_process_and_its_time() {
-    // Those before it ended with it, and the leading one was replaced.
+    // execve(2) ended the other threads and replaced the thread-group leader.
     assert_charged_as_by_wait4("exec_from_a_thread", 3);
 }
 
@@ -50,8 +50,8 @@ fn a_running_process_shows_its_time() {
             .cpu_ns
             .expect("it is known");
         let after = cpu_clock_ns(child.pid()).expect("it runs");
-        // Between the two looks at the clock, with a margin for steal time,
-        // which the kernel takes off only when it next looks at its own clock.
+        // Between the two reads of the clock, with a margin for steal time, which the
+        // kernel subtracts only when it next updates its own clock.
         let margin = 1_000_000 + after / 100 + 2 * step + emulation_slack_ns();
         assert!(
             shown + margin >= before && shown <= after + margin,
@@ -86,8 +86,8 @@ fn time_wait_and_switches_are_those_of_proc() {
         );
         assert_eq!(shown.voluntary_switches, Some(proc.voluntary_switches));
         assert_eq!(shown.involuntary_switches, Some(proc.involuntary_switches));
-        // Both are told in hundredths of a second, and the kernel keeps what it
-        // has told once: that may be from before the last timer tick.
+        // Both are in clock ticks, and the kernel does not let a value that it has shown
+        // decrease: it may be from before the last timer tick.
         assert_close(
             "user_ns",
             shown.user_ns.unwrap_or(0),

@@ -47,7 +47,7 @@ fn in_a_pid_namespace_of_its_own_loading_fails_and_says_why() {
 fn programs_of_this_process() -> BTreeSet<u32> {
     let files = fs::read_dir("/proc/self/fdinfo").expect("it can be listed");
     files
-        // The one that lists them is gone.
+        // The descriptor of the directory itself is closed.
         .filter_map(|file| fs::read_to_string(file.ok()?.path()).ok())
         .filter_map(|text| {
             let id = text
@@ -70,7 +70,7 @@ fn detached_programs_leave_nothing_in_the_kernel() {
     let ours = programs_of_this_process();
     assert_eq!(ours.len(), 8, "all but those that watch wakeups");
     drop(scheduler);
-    // The kernel frees a program some time after its last user is gone.
+    // The kernel frees a program asynchronously after its last reference is dropped.
     wait_until("no program is left", || loaded().is_disjoint(&ours));
 }
 

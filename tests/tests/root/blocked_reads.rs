@@ -1,5 +1,5 @@
-//! Processes that hold the lock of their own memory, so that whoever reads
-//! their command line waits until they let go. That takes no rights.
+//! Processes that hold their own `mmap_lock`, so that reads of their command line block
+//! until they release it. That needs no privileges.
 
 use std::{
     process::{Command, Stdio},
@@ -51,8 +51,8 @@ fn only_its_command_line_is_missing(backend: BackendChoice) {
             .bus()
             .subscribe::<ProcessStats>(options)
             .expect("it is known");
-        // As many as it takes for the other's command line to be read, and two
-        // more: the blocked read is not tried again.
+        // Samples until the other command line has been read, and two more: the blocked
+        // read is not repeated.
         let mut more = 2;
         let deadline = Instant::now() + Duration::from_mins(1);
         while more > 0 {
@@ -66,7 +66,7 @@ fn only_its_command_line_is_missing(backend: BackendChoice) {
             assert!(row_of_blocked.cpu_ns.is_some());
             if row(pid).cmdline.as_deref() == Some("sleep 600.25") {
                 more -= 1;
-                // What it cannot keep from being read is there.
+                // Files that it cannot block are read.
                 assert!(more > 0 || row_of_blocked.cgroup.is_some());
             }
         }

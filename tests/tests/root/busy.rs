@@ -8,8 +8,8 @@ use collector_tests::{
 
 use crate::support::{load, process};
 
-/// The looks at it, in all less than the 950 ms that the kernel lets a
-/// real-time task have of each second (`kernel.sched_rt_runtime_us`).
+/// The number of readings, in total less than the 950 ms of each second that the kernel
+/// grants real-time tasks (`kernel.sched_rt_runtime_us`).
 const LOOKS: u32 = 8;
 const BETWEEN: Duration = Duration::from_millis(80);
 

@@ -1,4 +1,4 @@
-//! What is told of cgroups, beside what the kernel tells of them.
+//! Usage and preemptions of cgroups, compared with the kernel's `cpu.stat`.
 
 use std::{
     borrow::Cow,
@@ -154,8 +154,8 @@ fn two_cgroups_on_one_cpu_are_charged_as_by_the_kernel_and_preempt_each_other() 
             "{waited} ns waited, {expected} ns by schedstat"
         );
 
-        // Until it was stopped the task could always go on, and no other task
-        // is in its cgroup: each time, one of another cgroup got the CPU.
+        // Until it was stopped the task was always runnable, and it is the only one in its
+        // cgroup: each switch was a preemption by a task of another cgroup.
         let involuntary = growth(|row| row.involuntary_switches);
         let growth = |to| lost(&lost_after, ids[at], to) - lost(&lost_before, ids[at], to);
         let to_any = growth(None);

@@ -22,8 +22,7 @@ use procfs::CurrentSI as _;
 
 use crate::support::{Totals, cpu_times, load_and_record, look, processes, start, sum};
 
-/// All switches that the CPUs counted, between two looks at what the kernel
-/// counted.
+/// All context switches that the CPUs counted, between two reads of the kernel's counter.
 struct Switches {
     kernel_before: u64,
     counted: u64,

@@ -48,7 +48,7 @@ fn file() -> CpuStats {
     stat.cpu_stats
 }
 
-/// A reading by the programs, and what `/proc/stat` said before and after.
+/// A reading by the programs, and `/proc/stat` before and after it.
 pub(crate) fn bracketed(collector: &mut CpuStatsCollector) -> [CpuStats; 3] {
     let before = file();
     let tick = Sources::live().tick();
@@ -71,13 +71,12 @@ fn states(row: &CpuTimes) -> [(&'static str, Option<u64>); 10] {
     ]
 }
 
-/// The first state that is not within a clock tick of what `/proc/stat` said
-/// before and after.
+/// The first time that is not within a clock tick of `/proc/stat` before and after.
 ///
-/// Of each CPU, `/proc/stat` cuts idle and iowait time to microseconds before
-/// it adds them up (`get_cpu_sleep_time_us` of `kernel/time/tick-sched.c`);
-/// the programs do not. So these may be higher by a microsecond for each CPU
-/// that is in the row, for as long as none of them is idle.
+/// `/proc/stat` truncates idle and iowait time of each CPU to microseconds before it adds
+/// them up (`get_cpu_sleep_time_us` of `kernel/time/tick-sched.c`);
+/// the programs do not. So these may be higher by a microsecond for each CPU in the row,
+/// as long as none of them is idle.
 fn difference(
     before: &CpuTimes,
     read: &CpuTimes,

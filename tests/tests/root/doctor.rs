@@ -1,4 +1,4 @@
-//! The agent looks at its host.
+//! `collector doctor` on this host.
 
 use collector_tests::agent;
 use serde_json::Value;

@@ -55,8 +55,8 @@ fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
         assert_eq!((forks.len(), execs.len()), (1, 1), "of {who:?}");
     }
     let difference = charged.abs_diff(expected) as f64 / expected as f64;
-    // The tail of a process, after its parent was told of its end, is in no
-    // rusage; it is in the event. An emulated CPU takes longer over it.
+    // What a process uses after its parent has been notified is not in its rusage, but in
+    // the event. It takes longer on an emulated CPU.
     assert!(
         difference < here_or_emulated(0.05, 0.15),
         "{charged} ns charged, {expected} ns by rusage"

@@ -25,8 +25,8 @@ fn burn_for_ever() {
     burn_cpu_ms(u64::MAX / 2);
 }
 
-/// Burns 100 ms of CPU in each of four threads, one after the other, so that
-/// the time of ended threads counts too.
+/// Uses 100 ms of CPU in each of four threads, one after the other, so that the time of
+/// exited threads counts, too.
 #[test]
 #[ignore = "run by other tests as a child process"]
 fn burn_in_threads() {
@@ -37,8 +37,7 @@ fn burn_in_threads() {
     }
 }
 
-/// In a PID namespace of its own, the programs cannot be loaded, and the error
-/// says so.
+/// In a new PID namespace the programs cannot be loaded, and the error says so.
 #[test]
 #[ignore = "run by other tests as a child process"]
 fn load_in_a_pid_namespace() {
@@ -109,7 +108,7 @@ fn threads_that_end_and_threads_that_stay() {
     stay();
 }
 
-/// Holds the lock of its own memory: see `collector_tests::HeldMemory`.
+/// Holds its own `mmap_lock`: see `collector_tests::HeldMemory`.
 #[test]
 #[ignore = "run by other tests as a child process"]
 fn hold_memory() {

@@ -1,4 +1,4 @@
-//! CPUs that are taken away and given back while there is work.
+//! CPUs that go offline and online under load.
 
 use std::{fs, process::Command, thread, time::Duration};
 

@@ -37,7 +37,7 @@ const KEPT: &str = "COLLECTOR_TEST_CPU";
 /// For how long the child keeps it, in milliseconds.
 const TURN: &str = "COLLECTOR_TEST_TURN_MS";
 
-/// When the child begins, on `CLOCK_MONOTONIC` in ns.
+/// The start of the child, on `CLOCK_MONOTONIC` in ns.
 const BEGIN: &str = "COLLECTOR_TEST_BEGIN";
 
 /// For how long children may keep a CPU: the scheduler takes it from tasks of
@@ -129,7 +129,7 @@ fn keep_a_cpu() {
     }
 }
 
-/// While this is there, this thread stays off the CPU that the child keeps.
+/// As long as this lives, the current thread does not run on the child's CPU.
 struct Apart {
     before: CpuSet,
     kept: usize,
@@ -204,8 +204,7 @@ struct Sample {
     cpu_ns: u64,
 }
 
-/// What was shown between two looks at the clock, after the child took a
-/// sample.
+/// The value of a reading between two reads of the clock, after the child took a sample.
 struct Shown {
     sample: Sample,
     before_ns: u64,
@@ -214,9 +213,9 @@ struct Shown {
 }
 
 impl Shown {
-    /// How far it is from what the child's clock told, if the child has had
-    /// its CPU from one sample to the `next` but for less than a millisecond:
-    /// how much of that was before, nobody knows.
+    /// The difference from the child's clock, if the child was on its CPU from one sample
+    /// to the `next` except for less than a millisecond: otherwise it is unknown how much
+    /// of the gap came before the reading.
     fn distance_ns(&self, next: Sample) -> Option<u64> {
         let passed = next.at_ns - self.sample.at_ns;
         let lost = passed.saturating_sub(next.cpu_ns - self.sample.cpu_ns);
@@ -228,8 +227,8 @@ impl Shown {
     }
 }
 
-/// Asserts that the split is within a clock tick of what `/proc/PID/stat` said
-/// before and after.
+/// Asserts that user and system time are within a clock tick of `/proc/PID/stat` before
+/// and after.
 fn assert_split(shown: &Process, before: [u64; 2], after: [u64; 2]) {
     let shown = [shown.user_ns, shown.system_ns].map(|part| part.expect("it is known"));
     let slack = TICK_NS + emulation_slack_ns();
@@ -330,7 +329,7 @@ fn the_wait_before_the_current_slice_is_counted() {
             continue;
         };
         let wait = shown.runqueue_ns.expect("it is known");
-        // It waits still, or again: what is in flight of that is told too.
+        // It still or again waits: the wait in flight counts, too.
         if before != after || before < 100_000_000 || shown.cpu_ns <= last_cpu_ns {
             last_cpu_ns = shown.cpu_ns;
             continue;

@@ -12,10 +12,10 @@ use collector_tests::agent;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
-/// A user who has no other process: the limit counts all of them.
+/// A user without other processes: RLIMIT_NPROC counts all processes of a user.
 const USER: u32 = 54_321;
 
-/// The samples that the agent tells, where its user may have so many threads.
+/// The samples of the agent, if its user is limited to this number of threads.
 fn samples_with_threads(program: &Path, threads: u64) -> Vec<Value> {
     let before = getrlimit(Resource::Nproc);
     let limit = Rlimit {

@@ -1,4 +1,4 @@
-//! The memory that the kernel keeps for the maps is what the formula says.
+//! The memory of the maps in the kernel is that of the formula.
 
 use std::{collections::BTreeMap, fs};
 
@@ -10,8 +10,7 @@ use crate::{cpu_times::cpu_list, load};
 /// elements that a hash keeps in reserve for each CPU.
 const BESIDES: u64 = 256 << 10;
 
-/// The maps of this process by number, with what the kernel says
-/// that each takes: `bpf_map_show_fdinfo` of `kernel/bpf/syscall.c`.
+/// The maps of this process by ID, with the memory of each: `bpf_map_show_fdinfo` of `kernel/bpf/syscall.c`.
 fn maps_of_this_process() -> BTreeMap<u64, u64> {
     let files = fs::read_dir("/proc/self/fdinfo").expect("it can be listed");
     files

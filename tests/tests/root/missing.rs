@@ -1,5 +1,5 @@
-//! Kernels that lack something: the loader is told to pretend so, for each
-//! program and each field in turn.
+//! Kernels that lack a program or a field: the loader pretends that each is missing, in
+//! turn.
 
 use std::{
     collections::BTreeSet,
@@ -34,8 +34,8 @@ fn load(missing: &[&str]) -> Result<Scheduler, LoadError> {
     })
 }
 
-/// Loads without what is missing, lets something happen, and tells what is
-/// known of it.
+/// Loads without the missing program or field, causes some events, and returns which
+/// fields are known.
 fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
     let scheduler = load(missing)?;
     let recorder = Recording::of(&scheduler);
@@ -66,7 +66,7 @@ fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
     add(&mut known, "latency", &latency);
     add(&mut known, "latency", &latency.total);
 
-    // Without some of it, no end is told.
+    // Without some programs there is no exit event.
     let patience = if missing.is_empty() {
         Duration::from_mins(1)
     } else {
@@ -115,8 +115,7 @@ fn words(feeds: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Asserts that without something all is known that was known with it, but for
-/// what it is said to feed.
+/// Asserts that without the program or field only the fields that it feeds are unknown.
 #[track_caller]
 fn assert_lost_only(missing: &str, feeds: &BTreeSet<&str>, with: &Known, without: &Known) {
     let lost: Vec<&String> = with.difference(without).collect();
@@ -132,7 +131,7 @@ fn assert_lost_only(missing: &str, feeds: &BTreeSet<&str>, with: &Known, without
     }
 }
 
-/// Asserts that what something is said to feed is lost without it.
+/// Asserts that without the program or field all fields that it feeds are unknown.
 #[track_caller]
 fn assert_lost_all(missing: &str, feeds: &BTreeSet<&str>, with: &Known, without: &Known) {
     let lost: BTreeSet<&str> = with.difference(without).map(|name| leaf(name)).collect();
@@ -211,15 +210,14 @@ fn a_missing_field_disables_only_what_it_feeds() {
         }
         let feeds = fields.iter().flat_map(|(_, feeds)| words(feeds)).collect();
         assert_lost_only(&missing, &feeds, &with, &without);
-        // What is said of some processes or events only is there for others.
+        // A field of some processes or events only is known for the others.
         let whole = fields.iter().filter(|(_, feeds)| !feeds.contains(" of "));
         let feeds = whole.flat_map(|(_, feeds)| words(feeds)).collect();
         assert_lost_all(&missing, &feeds, &with, &without);
     }
 }
 
-/// Then it is asked which CPUs are online: once a tick, whoever needs it and
-/// whatever happens.
+/// Then the online CPUs are read once a tick, whoever needs them and whatever happens.
 #[test]
 fn without_the_program_read_cpus_the_online_cpus_are_read_once_a_tick() {
     const PATH: &str = "/sys/devices/system/cpu/online";

@@ -3,9 +3,7 @@
 use collector_tests::{Identity, burn_cpu_ms, cpu_clock_ns, fork, wait_until};
 use procfs::process::all_processes;
 
-use crate::support::{
-    assert_charged_as_by_wait4, end_of, is_off_cpu, load_and_record, processes,
-};
+use crate::support::{assert_charged_as_by_wait4, end_of, is_off_cpu, load_and_record, processes};
 
 #[test]
 fn processes_in_a_container_have_the_pids_of_the_host() {
@@ -53,8 +51,8 @@ fn in_namespaces(flags: i32) {
     let of_child = exits.first().expect("it ended with its namespace");
     assert_eq!((of_child.signal, of_child.ppid), (Some(9), Some(pid)));
     assert!(of_child.cpu_ns >= Some(40_000_000), "{of_child:?}");
-    // The second was not waited for by the first: the kernel does that where
-    // the first has ended, without adding it up.
+    // The first has not waited for the second: the kernel reaps it when the first has
+    // exited, without adding its rusage.
     assert_charged_as_by_wait4(&exit, &usage);
 }
 

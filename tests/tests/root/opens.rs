@@ -203,8 +203,8 @@ struct Call<'a> {
     arguments: String,
 }
 
-/// The calls in a trace, in the order in which they began. A line is
-/// `PID SECONDS NAME(ARGUMENTS) = RESULT`, in two pieces if the call of
+/// The system calls of a trace, ordered by their start. A line is
+/// `PID SECONDS NAME(ARGUMENTS) = RESULT`, in two parts if a call of
 /// another thread came between.
 fn calls(trace: &str) -> Vec<Call<'_>> {
     let mut calls = Vec::new();

@@ -12,8 +12,7 @@ use collector_tests::{
 
 use crate::support::{Totals, assert_close, load_with, look, processes};
 
-/// Hands events on, but holds up the thread that takes them until it is told
-/// to go on.
+/// Forwards events, but blocks the receiving thread until it is released.
 #[derive(Clone)]
 struct Blocking {
     recorder: EventRecorder,
@@ -71,7 +70,7 @@ fn events_lost_to_a_full_ring_buffer_are_counted_and_no_process_is_lost() {
     sink.go_on();
 
     wait_until("all their ends are told", || {
-        // What no event tells is found when the processes are looked at.
+        // Exits without an event are found by the reading of processes.
         processes(&scheduler);
         crowd.events_in(&recorder.recorded()).exits.len() >= count
     });
@@ -89,8 +88,8 @@ fn events_lost_to_a_full_ring_buffer_are_counted_and_no_process_is_lost() {
     assert_eq!(are_told, count, "how they ended is in their records");
     assert_close("cpu_ns", charged, crowd.cpu_ns, 0.005, 0);
 
-    // Dropped is what is missing: begins, which are told to be lost, and ends,
-    // which were found without an event.
+    // Dropped events are forks and execs, which are counted as lost, and exits that were
+    // found without an event.
     wait_until("each end that was dropped was found", || {
         processes(&scheduler);
         let untold = scheduler.events_dropped() + scheduler.events_missed();

@@ -1,4 +1,4 @@
-//! The two backends, asked about the same processes at the same time.
+//! The two backends, on the same processes at the same time.
 
 use collector::{
     collectors::{
@@ -12,7 +12,7 @@ use collector_tests::{Child, cpu_clock_step_ns, emulation_slack_ns, helper};
 
 use crate::{load, support::cpu_times};
 
-/// What `/proc` tells times to: a clock tick.
+/// The resolution of times in `/proc`: a clock tick.
 const TICK_NS: u64 = 10_000_000;
 
 fn stopped_child(test: &str) -> Child {
@@ -52,7 +52,7 @@ fn both_backends_have_the_same_comm_of_kernel_threads() {
     assert!(workers > 0);
 }
 
-/// `/proc` tells the start to a clock tick.
+/// `/proc` has the start time in clock ticks.
 fn same_start(ebpf: &Process, procfs: &Process) -> bool {
     ebpf.start_time_ns / TICK_NS == procfs.start_time_ns / TICK_NS
 }
@@ -108,8 +108,8 @@ fn both_backends_agree_on_a_child_within_a_tick() {
     assert_eq!(ebpf.cgroup, procfs.cgroup);
 }
 
-/// The `procfs` crate shares no line with the parsers here, so it is asked what
-/// the files say.
+/// The `procfs` crate shares no code with the parsers of this project, and so is the
+/// reference.
 #[test]
 fn both_backends_agree_with_the_procfs_crate_on_a_child() {
     let scheduler = load();
@@ -165,7 +165,7 @@ fn both_backends_agree_with_the_procfs_crate_on_a_child() {
 fn both_backends_show_the_same_processes() {
     let scheduler = load();
     let (ebpf, procfs) = both(&scheduler);
-    // What begins or ends between the two looks is in one of them only.
+    // A process that starts or exits between the two readings is in one of them only.
     let is_there = |process: &Process| {
         let path = format!("/proc/{}/stat", process.pid);
         let stat = Sources::live().tick().read(&path).ok();
@@ -178,7 +178,8 @@ fn both_backends_show_the_same_processes() {
         // A host may keep its first process away from eBPF.
         .filter(|process| process.pid != 1 && ebpf.processes.get(process.pid).is_none())
         .collect();
-    // A process made after the first look is in the second, if it is there still.
+    // A process that was started after the first reading is in the second, if it still
+    // exists.
     missing.retain(|process| {
         let reading = scheduler
             .process_stats(&Sources::live().tick())
@@ -257,7 +258,7 @@ fn the_busy_time_of_the_cpus_is_that_of_proc_stat() {
         std::thread::sleep(std::time::Duration::from_secs(5));
         let after = look();
         let (proc, counted) = (after.0 - before.0, after.1 - before.1);
-        // Timer ticks that are lost are time that /proc/stat tells of no CPU.
+        // /proc/stat does not count the time of lost timer ticks.
         let passed = (after.3 - before.3) * after.4;
         let lost = (passed.as_nanos() as u64).saturating_sub(after.2 - before.2);
         println!("{proc} ns by /proc/stat, which misses {lost} ns; {counted} ns counted");

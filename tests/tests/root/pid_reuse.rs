@@ -18,14 +18,14 @@ fn processes_with_a_reused_pid_are_distinguished() {
         let pid = child.pid();
         assert_eq!(*number.get_or_insert(pid), pid);
         if generation % 3 == 0 {
-            // It may have ended by now.
+            // It may have exited already.
             let reading = processes(&scheduler);
             let used = reading.processes.get(pid).and_then(|row| row.cpu_ns);
             let used = used.unwrap_or(0);
             assert!(used < 1_000_000_000, "it has {used} ns of those before it");
         }
-        // Some are waited for at once, so that the next one begins before this
-        // one's end is told.
+        // Some are reaped at once, so that the next one starts before the exit event of
+        // this one.
         let is_final = generation % 2 == 0;
         let usage = if is_final {
             last_end(&recorder, child, usages.len())
@@ -55,7 +55,7 @@ fn processes_with_a_reused_pid_are_distinguished() {
         if *is_final {
             assert_charged_as_by_wait4(exit, usage);
         } else {
-            // It may have gone on for a moment, to its last switch.
+            // It may have run a moment longer, until its last switch.
             let distance = 4_000_000 + emulation_slack_ns();
             assert_close("cpu_ns", exit.cpu_ns.unwrap_or(0), used, 0.0, distance);
         }

@@ -18,7 +18,7 @@ use crate::support::{
 
 #[test]
 fn without_free_records_time_is_unattributed_until_there_are_some() {
-    // As few as there can be, but enough for what is there.
+    // The minimum, but enough for the existing threads.
     let records = threads_of_the_host().expect("it is told") + 2_048;
     let scheduler = load_with(&LoadOptions {
         thread_records: Some(records),
@@ -60,8 +60,8 @@ fn without_free_records_time_is_unattributed_until_there_are_some() {
 
     let threads = horde.identity().expect("nobody has waited for it");
     horde.signal(libc::SIGKILL);
-    // If its last thread has no record, two passes over all tasks find that
-    // it is gone, and nobody has seen why.
+    // If its last thread has no record, two passes of the task iterator find that it has
+    // exited, with an unknown exit status.
     let is_told = (0..60).any(|_second| {
         let _reading = processes(&scheduler);
         let until = Instant::now() + Duration::from_secs(1);
@@ -71,8 +71,8 @@ fn without_free_records_time_is_unattributed_until_there_are_some() {
     assert!(is_told, "the end of {threads:?} is not told");
     let (exit, _usage) = end_of(&recorder, horde);
     assert!(matches!(exit.signal, Some(9) | None), "{exit:?}");
-    // It is found by the next pass over all tasks. What it has used is
-    // unattributed, and is not told twice.
+    // The next pass of the task iterator finds it. Its CPU time is unattributed, and is not
+    // counted twice.
     wait_until("the one without a record is shown", || {
         processes(&scheduler).processes.get(one.pid()).is_some()
     });
@@ -89,8 +89,7 @@ fn without_free_records_time_is_unattributed_until_there_are_some() {
     let (found, _cpus) = look(&scheduler);
     at_first.assert_each_counted_once(&found);
 
-    // What else began on this host while records were short is found by the
-    // next pass over all tasks.
+    // The next pass finds the other tasks that started on this host without a free record.
     let pass = Instant::now() + Duration::from_secs(11);
     while Instant::now() < pass {
         processes(&scheduler);

@@ -1,9 +1,8 @@
-//! The waits for a CPU beside those that `runqlat` of libbpf-tools sees in the
-//! same seconds.
+//! Run-queue waits, compared with `runqlat` of libbpf-tools in the same seconds.
 //!
-//! Its sisters cannot be compared: `cpudist` counts a slice only if the task
-//! could have gone on, and slices of the idle task too; `cpudist -O` takes the
-//! wait for a part of the sleep.
+//! Similar tools cannot be compared: `cpudist` counts a slice only if the task was
+//! preempted, and counts slices of the idle task; `cpudist -O` includes the run-queue wait
+//! in the off-CPU time.
 
 use std::{
     fs,
@@ -25,13 +24,12 @@ const MARGIN: f64 = 0.02;
 /// By how much more may be counted here: `runqlat` does not see the wait of a
 /// task that was preempted between noting that it will sleep and doing so.
 const UNSEEN: f64 = 0.05;
-/// Waits that are shorter are told as one. Where a wakeup takes the CPU from
-/// the present task, the kernel saves itself a look at the clock and counts
-/// these few microseconds as none (`wakeup_preempt` of `kernel/sched/core.c`,
-/// with `rq_clock_skip_update`), and so do we.
+/// Shorter waits are counted in one bucket. If a wakeup preempts the current task, the
+/// kernel skips an update of the clock and counts these few microseconds as zero (`wakeup_preempt` of `kernel/sched/core.c`,
+/// with `rq_clock_skip_update`), and so do the programs.
 const SHORT_US: u64 = 8;
 
-/// A program that is ended when the test ends, however it ends.
+/// A program that is killed when the test ends, also by a panic.
 struct Running(Child);
 
 impl Running {
@@ -53,7 +51,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may be gone already. What it has started ends with it.
+        // It may have exited already. Its children exit with it.
         let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
         let _ = self.0.wait();
     }
@@ -112,8 +110,7 @@ impl Waits {
         waits
     }
 
-    /// What was counted between two readings, each wait taken for the middle
-    /// of its bucket.
+    /// The waits between two readings, each with the middle of its bucket as its length.
     fn between(before: &LatencyHistogram, after: &LatencyHistogram) -> Self {
         let mut waits = Self::default();
         for bucket in &after.buckets {

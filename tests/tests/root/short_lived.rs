@@ -53,7 +53,7 @@ fn none_of_twenty_thousand_processes_is_lost_or_leaks_a_record() {
     );
     assert_close("cpu_ns", charged, crowd.cpu_ns, 0.005, 0);
 
-    // Each event that does not come has been told to be lost.
+    // Each missing event was counted as lost.
     let missing = (2 * count - forks.len() - execs.len()) as u64;
     println!(
         "{missing} begins are missing; the kernel left out {}",

@@ -91,8 +91,8 @@ fn assert_sleeps(scheduler: &Scheduler, child: &Child, kind: usize) {
     }
 }
 
-/// Asserts that what is shown is the time since the child began, but for that on
-/// a CPU and that of waiting for one.
+/// Asserts that the sleep is the time since the start of the child, minus on-CPU time and
+/// run-queue wait.
 fn assert_is_what_is_left(scheduler: &Scheduler, child: &Child) {
     let shown = process(scheduler, child.pid());
     let now = clock_gettime(ClockId::Boottime);

@@ -1,4 +1,4 @@
-//! What many of these tests do.
+//! Helper functions of several tests.
 
 use std::{
     sync::{
@@ -117,19 +117,18 @@ pub(crate) fn end_of(recorder: &Recording, child: Child) -> (ExitEvent, Usage) {
     (exit, child.wait().expect("it is a child"))
 }
 
-/// Asserts that what an event tells is what `wait4` tells, which cuts two
-/// times to microseconds.
+/// Asserts that an exit event has the totals of `wait4`, which truncates two times to
+/// microseconds.
 #[track_caller]
 pub(crate) fn assert_charged_as_by_wait4(exit: &ExitEvent, usage: &Usage) {
     assert_charged_with_ended_threads(exit, usage, 0);
 }
 
-/// The same of a process of which so many threads but the leading one ended.
+/// The same for a process with this number of exited threads besides its leader.
 ///
-/// The kernel adds up such a thread when it is released (`__exit_signal` in
-/// kernel/exit.c), which the thread itself does. What it uses from then to its
-/// last switch, and that switch, are in no total of the kernel's, and are in
-/// ours: the CPUs were busy with it.
+/// The kernel adds up such a thread when the thread releases itself (`__exit_signal` in
+/// kernel/exit.c). What it uses from then to its last switch, and that switch, are in no
+/// total of the kernel, but in those of the programs: the CPUs were busy with it.
 #[track_caller]
 pub(crate) fn assert_charged_with_ended_threads(exit: &ExitEvent, usage: &Usage, threads: u64) {
     let by_wait4 = usage.cpu.as_nanos() as u64;
@@ -194,7 +193,7 @@ impl Moving {
         let stop = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&stop);
         let thread = thread::spawn(move || {
-            // The child is gone before its cgroups are.
+            // The child exits before its cgroups are removed.
             let (cgroups, child) = (cgroups, child);
             while !is_over.load(Ordering::Relaxed) {
                 for cgroup in &cgroups {
@@ -221,8 +220,7 @@ impl Drop for Moving {
     }
 }
 
-/// What all processes used, alive and gone, and what all CPUs did, as of one
-/// time.
+/// The totals of all processes, running and exited, and of all CPUs, of one window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Totals {
     pub(crate) charged_ns: u64,
@@ -251,8 +249,8 @@ pub(crate) fn sum(cpus: &[CpuTimes], field: impl Fn(&CpuTimes) -> Option<u64>) -
 }
 
 impl Totals {
-    /// Asserts that what the CPUs did was charged to a process or told to be
-    /// unattributed, and not both, but for a thousandth.
+    /// Asserts that the busy time of the CPUs is charged to a process or unattributed, and
+    /// not both, up to a thousandth.
     #[track_caller]
     pub(crate) fn assert_each_counted_once(&self, after: &Self) {
         let charged = after.charged_ns - self.charged_ns;

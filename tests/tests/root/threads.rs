@@ -24,7 +24,7 @@ fn running_and_exited_threads_are_one_sum() {
     });
     let shown = process(&scheduler, pid);
     let proc = ProcTask::read(pid).expect("it is there");
-    // Each of those that ended used a little after the kernel had added it up:
+    // Each exited thread used some time after the kernel had added it up:
     // see `assert_charged_with_ended_threads`.
     let by_clock = cpu_clock_ns(pid).expect("it is there");
     let cpu_ns = shown.cpu_ns.expect("it is known");

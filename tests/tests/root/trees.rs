@@ -32,8 +32,8 @@ fn without_openat2(errno: u32) -> io::Result<()> {
         len: filter.len() as u16,
         filter: filter.as_mut_ptr(),
     };
-    // SAFETY: the program is a valid one of as many statements as it says, and
-    // lives until the calls have returned.
+    // SAFETY: `len` is the number of instructions of the filter, which lives until the
+    // system calls have returned.
     let failed = unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
             || libc::prctl(

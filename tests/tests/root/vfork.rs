@@ -25,7 +25,7 @@ fn a_child_of_vfork_is_charged_separately() {
     assert!(recorded.forks.iter().any(|fork| fork.pid == child.pid));
     assert!(child.cpu_ns >= Some(50_000_000), "{child:?}");
     assert!(exit.cpu_ns >= Some(20_000_000), "{exit:?}");
-    // It has not waited for its child, whose time is in nothing of its own.
+    // It has not reaped its child, whose time is in none of its totals.
     assert_charged_as_by_wait4(&exit, &usage);
 }
 

@@ -1,4 +1,4 @@
-//! Processes that have ended, and whose parent has not asked for their status.
+//! Zombies: processes that have exited and are not yet reaped.
 
 use std::{thread, time::Duration};
 
@@ -9,9 +9,7 @@ use collector::{
 };
 use collector_tests::{ProcTask, burn_cpu_ms, fork, raw_thread, schedstat, wait_until};
 
-use crate::support::{
-    assert_charged_as_by_wait4, end_of, load, load_and_record, processes, stop,
-};
+use crate::support::{assert_charged_as_by_wait4, end_of, load, load_and_record, processes, stop};
 
 /// What is shown of a zombie, by a backend.
 fn assert_is_shown_as_zombie(reading: &ProcessStats, pid: u32, cpu_ns: Option<u64>) {
@@ -38,7 +36,7 @@ fn a_zombie_has_its_exit_event_and_its_totals_and_is_shown_until_it_is_reaped() 
 
     let reading = processes(&scheduler);
     assert_is_shown_as_zombie(&reading, pid, Some(cpu_ns));
-    // The programs begin while it is there.
+    // The programs are loaded while it exists.
     let later = load();
     assert_is_shown_as_zombie(&processes(&later), pid, Some(cpu_ns));
     let procfs = ProcfsProcessStats::new()
@@ -48,13 +46,13 @@ fn a_zombie_has_its_exit_event_and_its_totals_and_is_shown_until_it_is_reaped() 
 
     let (exit, usage) = end_of(&recorder, child);
     assert_charged_as_by_wait4(&exit, &usage);
-    // Its parent has asked: from then on it is among those that are gone.
+    // It is reaped: from then on it is in `exited`.
     for scheduler in [&scheduler, &later] {
         let after = processes(scheduler);
         assert!(after.processes.get(pid).is_none());
         assert!(after.exited.cpu_ns >= Some(cpu_ns));
     }
-    // It is not told again when its parent has asked.
+    // There is no second exit event when it is reaped.
     thread::sleep(Duration::from_millis(200));
     let told = recorder.recorded();
     assert_eq!(told.exits.iter().filter(|exit| exit.pid == pid).count(), 1);
