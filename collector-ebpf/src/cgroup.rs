@@ -7,25 +7,25 @@ use crate::{
     counter::count,
     field::{Kernel, field, pointer},
     maps::EVENTS,
-    record::thread_of,
+    record::slot_of,
     task::process_start,
 };
 
-/// The cgroup of a task in the hierarchy of version 2: every task has one
-/// there, on a host that uses version 1 mostly the root.
+/// The cgroup of a task in the v2 hierarchy, in which every task has one; on a
+/// host with cgroup v1 it is mostly the root.
 #[inline(always)]
 pub(crate) fn of(task: *const Kernel) -> *const Kernel {
     let css_set = pointer!(task, task_cgroups);
     if css_set.is_null() {
-        // Not the pointer itself, of which the verifier does not learn here
-        // that it is null: it would take it for a cgroup.
+        // Not `css_set`: the verifier does not learn here that it is null, and
+        // would take it for a cgroup.
         ptr::null()
     } else {
         pointer!(css_set, css_set_cgroup)
     }
 }
 
-/// The number of a cgroup; 0 where it is not known.
+/// The ID of a cgroup; 0 if unknown.
 #[inline(always)]
 pub(crate) fn id(cgroup: *const Kernel) -> u64 {
     if cgroup.is_null() {
@@ -39,15 +39,15 @@ pub(crate) fn id(cgroup: *const Kernel) -> u64 {
     }
 }
 
-/// A process, or one thread, was moved to another cgroup of any hierarchy.
+/// A process, or a single thread, was moved to another cgroup, in any hierarchy.
 ///
-/// Called when it is there already: `cgroup_attach_task` of
+/// The tracepoint fires after the move: `cgroup_attach_task` of
 /// `kernel/cgroup/cgroup.c`.
 #[btf_tracepoint(function = "cgroup_attach_task")]
 pub(crate) fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
     let task: *const Kernel = ctx.arg(2);
     let tgid = field!(task, task_tgid: u32);
-    // A process counts where its leading thread is.
+    // A process is accounted in the cgroup of its thread-group leader.
     if field!(task, task_pid: u32) != tgid {
         return 0;
     }
@@ -64,7 +64,7 @@ pub(crate) fn cgroup_attach_task(ctx: BtfTracePointContext) -> i32 {
         (*event).header.process_start_ns = process_start(task);
         (*event).cgroup_id = id(of(task));
         (*event).cpu_ns = field!(task, task_cpu_ns: u64);
-        (*event).thread = thread_of(task, tgid);
+        (*event).slot = slot_of(task, tgid);
         (*event).reserved = 0;
     }
     entry.submit(0);

@@ -3,67 +3,67 @@ use collector_ebpf::CpuCounters;
 
 use crate::field::{Kernel, field, pointer};
 
-/// After how many ns the scheduler's clock is looked at beside our own.
-const PACE_NS: u64 = 1 << 20;
+/// The interval at which the offset of the scheduler's clock is measured again.
+const RESYNC_NS: u64 = 1 << 20;
 
-/// The clock of the programs may be steered by 500 ns in a million; this is
-/// a shift that allows it twice that.
-const STEERING: u32 = 10;
+/// `CLOCK_MONOTONIC` is slewed by at most 500 ppm; this shift allows 1000 ppm.
+const MAX_SLEW_SHIFT: u32 = 10;
 
-/// Beyond this the scheduler's clock has been set, and not steered.
-const LEAP_NS: i64 = 1 << 30;
+/// A change of the offset beyond this is a step of the scheduler's clock, and
+/// not slew.
+const STEP_NS: i64 = 1 << 30;
 
 /// The time of this switch, by `CLOCK_MONOTONIC`.
 ///
-/// To read that clock costs more than all else at a switch, and the scheduler
-/// has read its own just before: `__schedule` calls `update_rq_clock`. So the
-/// time is `rq.clock` of the task's run queue and how far that is behind,
-/// which is looked at once in a while. Where there is no way to the run queue
-/// (without `CONFIG_FAIR_GROUP_SCHED`), the clock is read.
+/// Reading that clock costs more than the rest of the program, and the scheduler
+/// has just read its own: `__schedule` calls `update_rq_clock`. So the time is
+/// `rq.clock` of the task's run queue plus an offset that is measured every
+/// [`RESYNC_NS`]. Where the run queue cannot be found (without
+/// `CONFIG_FAIR_GROUP_SCHED`), the clock is read.
 #[inline(always)]
 pub(crate) fn switch_time(cpu: &mut CpuCounters, prev: *const Kernel) -> u64 {
     let group = pointer!(prev, task_cfs_rq);
     if group.is_null() {
         return monotonic();
     }
-    let queue = pointer!(group, cfs_rq_rq);
-    if queue.is_null() {
+    let rq = pointer!(group, cfs_rq_rq);
+    if rq.is_null() {
         return monotonic();
     }
-    if queue as u64 != cpu.queue {
+    if rq as u64 != cpu.rq {
         // SAFETY: the helper has no precondition.
-        if field!(queue, rq_cpu: u32) != unsafe { bpf_get_smp_processor_id() } {
+        if field!(rq, rq_cpu: u32) != unsafe { bpf_get_smp_processor_id() } {
             return monotonic();
         }
-        cpu.queue = queue as u64;
+        cpu.rq = rq as u64;
     }
-    let clock = field!(queue, rq_clock: u64);
+    let clock = field!(rq, rq_clock: u64);
     if clock == 0 {
         return monotonic();
     }
-    if clock.wrapping_sub(cpu.clock_looked_ns) >= PACE_NS {
-        look(cpu, clock);
+    if clock.wrapping_sub(cpu.clock_synced_ns) >= RESYNC_NS {
+        resync(cpu, clock);
     }
-    clock.wrapping_add(cpu.clock_behind_ns)
+    clock.wrapping_add(cpu.clock_offset_ns)
 }
 
-/// Looks how far the scheduler's clock is behind.
+/// Measures the offset of the scheduler's clock.
 ///
-/// It was read a moment ago, and longer ago if the CPU has looked for work
-/// elsewhere meanwhile, so the distance is never less than it seems: it grows
-/// no faster than clocks are steered.
+/// `rq.clock` was read some time ago, and longer ago if the CPU has balanced
+/// load meanwhile, so that the measured offset may be too large, never too
+/// small: its growth is limited to the slew.
 #[inline(never)]
-fn look(cpu: &mut CpuCounters, clock: u64) {
-    let behind = monotonic().wrapping_sub(clock);
-    let elapsed = clock.wrapping_sub(cpu.clock_looked_ns);
-    let most = cpu.clock_behind_ns.wrapping_add(elapsed >> STEERING);
-    let beyond = behind.wrapping_sub(most) as i64;
-    cpu.clock_behind_ns = if cpu.clock_looked_ns != 0 && beyond > 0 && beyond < LEAP_NS {
+fn resync(cpu: &mut CpuCounters, clock: u64) {
+    let measured = monotonic().wrapping_sub(clock);
+    let elapsed = clock.wrapping_sub(cpu.clock_synced_ns);
+    let most = cpu.clock_offset_ns.wrapping_add(elapsed >> MAX_SLEW_SHIFT);
+    let excess = measured.wrapping_sub(most) as i64;
+    cpu.clock_offset_ns = if cpu.clock_synced_ns != 0 && excess > 0 && excess < STEP_NS {
         most
     } else {
-        behind
+        measured
     };
-    cpu.clock_looked_ns = clock;
+    cpu.clock_synced_ns = clock;
 }
 
 #[inline(always)]

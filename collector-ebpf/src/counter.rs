@@ -1,4 +1,4 @@
-//! The counters of a CPU, and those that CPUs share.
+//! The counters of this CPU, and atomic additions.
 
 use core::{
     arch::asm,
@@ -28,8 +28,8 @@ pub(crate) unsafe fn add_one(counter: *mut u64) {
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(counter, 1) };
 }
 
-/// Adds one to a counter of this CPU in one instruction: the program that does
-/// so may be preempted by one that writes the same counter.
+/// Adds one to a counter of this CPU in one instruction, because the program
+/// may be preempted by one that writes the same counter.
 macro_rules! count {
     ($counter:ident) => {
         if let Some(cpu) = $crate::counter::this_cpu() {
@@ -41,9 +41,9 @@ macro_rules! count {
 
 pub(crate) use count;
 
-/// The compiler puts no write to memory off until after this.
+/// A compiler barrier: no write to memory is moved past it.
 #[inline(always)]
-pub(crate) fn stores_end_here() {
-    // SAFETY: it is no instruction.
+pub(crate) fn compiler_barrier() {
+    // SAFETY: it emits no instruction.
     unsafe { asm!("", options(nostack, preserves_flags)) };
 }

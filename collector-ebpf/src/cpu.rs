@@ -1,54 +1,55 @@
 use crate::BUCKETS;
 
-/// What one CPU did since the programs were attached: an element of the map
-/// `CPUS`.
+/// The accounting of one CPU since the programs were attached: an element of
+/// the map `CPUS`.
 ///
 /// Only programs that run on that CPU write to it, with two exceptions: user
-/// space writes [`drain`](CpuCounters::drain), and before the first switch the
-/// iterator, on whatever CPU, notes who has this one in
-/// [`task`](CpuCounters::task), [`tid`](CpuCounters::tid) and
-/// [`since_ns`](CpuCounters::since_ns): the first switch writes these anew,
-/// whatever it finds there. Since Linux 7.0 the switch program may come in the
-/// midst of another one, which the kernel may preempt
-/// ([`a46023d5616e`](https://git.kernel.org/torvalds/c/a46023d5616e)); so what
-/// those write is added in one instruction.
+/// space writes [`drain_epoch`](CpuCounters::drain_epoch), and until the first
+/// context switch of the CPU is seen, the task iterator, which runs on any CPU,
+/// stores its current task in [`task`](CpuCounters::task),
+/// [`tid`](CpuCounters::tid) and [`since_ns`](CpuCounters::since_ns); the first
+/// switch overwrites these. Since Linux 7.0 the switch program may interrupt
+/// another program on the same CPU, because tracepoint programs are preemptible
+/// ([`a46023d5616e`](https://git.kernel.org/torvalds/c/a46023d5616e)); so
+/// counters that other programs add to are added to in one instruction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Cpu {
-    /// Who has it, and how often it changed hands: all that a tick reads.
+    /// The current task and the counters: all that a tick reads.
     pub counters: CpuCounters,
-    /// How long the waits and slices were: read when somebody asks for them.
+    /// The histograms of run-queue waits, slices and sleeps: read for
+    /// `sched_latency` only.
     pub latency: Latency,
 }
 
-/// Who has a CPU now, and the counters of that CPU. What most switches touch
-/// stands first, in two cache lines.
+/// The current task of a CPU, and the counters of that CPU. The fields that
+/// most switches write come first, in two cache lines.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuCounters {
-    /// When the current task got this CPU, by `bpf_ktime_get_ns`; 0 before the
-    /// first switch.
+    /// When the current task was switched in, by `bpf_ktime_get_ns`; 0 before
+    /// the first switch.
     pub since_ns: u64,
-    /// The address of the `task_struct` that has the CPU, to recognise it when
-    /// it leaves. While a task has the CPU no other can be at its address.
+    /// The address of the `task_struct` of the current task, to recognise it
+    /// when it is switched out. While a task is on a CPU, no other task can
+    /// have its address.
     pub task: u64,
-    /// The number of the current task; 0 is the idle task.
+    /// The thread ID of the current task; 0 for the idle task.
     pub tid: u32,
-    /// How often user space has drained the map `TOUCHED`, in numbers that
-    /// wrap around.
-    pub drain: u32,
-    /// How far the scheduler's clock is behind `bpf_ktime_get_ns`, in numbers
-    /// that wrap around, and when that was looked at last, by the scheduler's
-    /// clock; 0 if never.
-    pub clock_behind_ns: u64,
-    /// See [`clock_behind_ns`](Self::clock_behind_ns).
-    pub clock_looked_ns: u64,
-    /// The address of the run queue of this CPU, once one was seen to be; 0
-    /// before.
-    pub queue: u64,
+    /// The number of times that user space has drained the map `DIRTY`;
+    /// wraps around.
+    pub drain_epoch: u32,
+    /// `bpf_ktime_get_ns` minus the scheduler's clock (`rq.clock`), modulo
+    /// 2^64.
+    pub clock_offset_ns: u64,
+    /// When [`clock_offset_ns`](Self::clock_offset_ns) was last measured, by
+    /// the scheduler's clock; 0 if never.
+    pub clock_synced_ns: u64,
+    /// The address of the CPU's `struct rq`, once known; 0 before.
+    pub rq: u64,
     /// Time charged to tasks.
     pub busy_ns: u64,
-    /// Switches away from a task that went to sleep.
+    /// Voluntary context switches: away from a task that went to sleep.
     pub voluntary_switches: u64,
     /// The sum of [`Durations::on_cpu`].
     pub on_cpu_ns: u64,
@@ -56,70 +57,70 @@ pub struct CpuCounters {
     pub runqueue_wait_ns: u64,
     /// The sum of [`Durations::off_cpu`].
     pub off_cpu_ns: u64,
-    /// Switches away from a task that could have gone on.
+    /// Involuntary context switches: away from a task that was still runnable.
     pub involuntary_switches: u64,
-    /// Time in which the idle task had the CPU.
+    /// Time in which the idle task was running.
     pub idle_ns: u64,
-    /// Switches away from the idle task.
+    /// Context switches away from the idle task.
     pub idle_switches: u64,
-    /// Tasks woken by code that ran on this CPU: only where the wakeups are
-    /// watched.
+    /// Tasks woken by code on this CPU. Counted only where the wakeup
+    /// tracepoints are attached.
     pub wakeups: u64,
-    /// The part of `busy_ns` of tasks that had no record.
+    /// The part of `busy_ns` of tasks that had no thread record.
     pub unattributed_ns: u64,
-    /// Events for which the ring buffer had no room.
+    /// Events dropped because the ring buffer was full.
     pub events_dropped: u64,
-    /// Those of them that told the end of a thread: user space finds that by
-    /// the record of the thread too.
+    /// The part of `events_dropped` that were
+    /// [`ThreadEndEvent`](crate::ThreadEndEvent)s: user space finds the exit of
+    /// those threads in their records.
     pub ends_dropped: u64,
     /// Threads for which there was no free record.
     pub threads_dropped: u64,
-    /// Tasks that left this CPU without a record.
-    pub unknown_tasks: u64,
-    /// Processes that got their first record as they left this CPU, since
-    /// their fork was not seen.
-    pub begun_unseen: u64,
-    /// When a record was last asked for here in vain, by a task that left this
-    /// CPU; 0 if never.
-    pub refused_ns: u64,
-    /// Slices of which it is not known what came before them, because the
-    /// task had got its CPU unseen, or before it had a record.
-    pub discarded: u64,
+    /// Tasks that were switched out on this CPU without having a record.
+    pub untracked_tasks: u64,
+    /// Processes whose fork was not seen, and that got their first record when
+    /// they were switched out here.
+    pub forks_unseen: u64,
+    /// When a switched-out task last found no free record here; 0 if never.
+    pub no_slot_at_ns: u64,
+    /// Slices that are in no histogram, because the switch-in, or what preceded
+    /// it, was not seen.
+    pub untimed_slices: u64,
     /// Zero.
     pub reserved: u64,
 }
 
 const _: () = assert!(
     size_of::<CpuCounters>() == 192 && size_of::<Cpu>().is_multiple_of(4096),
-    "whole cache lines and whole pages, so that no two CPUs write to the same"
+    "whole cache lines and whole pages, so that no two CPUs write to the same one"
 );
 
-/// The durations on one CPU, counted when a task leaves it.
+/// Histograms of the durations on one CPU, updated when a task is switched out.
 ///
-/// Of each bucket the three counters stand together: where tasks are switched
-/// often, their waits, slices and sleeps are about as long, and so what a
-/// switch writes to is in one page, and mostly in two or three cache lines.
+/// The three counters of a bucket are adjacent: where tasks are switched often,
+/// waits, slices and sleeps have similar lengths, so that the counters that a
+/// switch writes are in one page, and mostly in two or three cache lines.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Latency {
-    /// By how long they were: see [`bucket_of`](crate::bucket_of).
+    /// One element per bucket: see [`bucket_of`](crate::bucket_of).
     pub buckets: [Durations; BUCKETS],
-    /// Zeros, which make a whole number of pages.
+    /// Zeros, which pad to whole pages.
     pub reserved: [u64; RESERVED],
 }
 
-/// How many durations fell into a bucket.
+/// The number of durations in one bucket.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Durations {
-    /// From the wakeup or the preemption until the CPU was got.
+    /// Run-queue waits: from the wakeup or the preemption to the switch-in.
     pub runqueue_wait: u64,
-    /// From getting the CPU until leaving it.
+    /// Slices: from the switch-in to the switch-out.
     pub on_cpu: u64,
-    /// From going to sleep until the wakeup.
+    /// Sleeps: from the switch-out to the wakeup.
     pub off_cpu: u64,
 }
 
-/// What is left of two pages of 4 KiB.
+/// What remains of two pages of 4 KiB.
 const RESERVED: usize =
     (2 * 4096 - size_of::<CpuCounters>() - BUCKETS * size_of::<Durations>()) / size_of::<u64>();

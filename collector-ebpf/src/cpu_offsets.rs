@@ -1,64 +1,63 @@
 use crate::ABSENT;
 
-/// [`CpuOffsets::idle_in`]: the idle time is in `kernel_cpustat.cpustat`
-/// alone.
-pub const IDLE_COUNTED: u32 = 0;
-/// [`CpuOffsets::idle_in`]: `struct tick_sched` knows the idle time of CPUs
-/// that stop their tick.
+/// [`CpuOffsets::idle_in`]: idle time is accounted by the tick, in
+/// `kernel_cpustat.cpustat` alone.
+pub const IDLE_TICK_ACCOUNTED: u32 = 0;
+/// [`CpuOffsets::idle_in`]: `struct tick_sched` has the idle time of CPUs that
+/// stop their tick when idle.
 pub const IDLE_IN_TICK_SCHED: u32 = 1;
-/// [`CpuOffsets::idle_in`]: `struct kernel_cpustat` has also what is in
+/// [`CpuOffsets::idle_in`]: `struct kernel_cpustat` has also the idle time in
 /// flight, since 7.2.
 pub const IDLE_IN_CPUSTAT: u32 = 2;
 
-/// Where the fields are that the program `read_cpus` reads, beside those of
+/// The offsets of the fields that the program `read_cpus` reads, beside those of
 /// [`Offsets`](crate::Offsets); in bytes from the start of their structure, or
-/// [`ABSENT`]. Filled in and frozen by the loader.
+/// [`ABSENT`]. Set and frozen by the loader.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CpuOffsets {
-    /// From `runqueues` to `kernel_cpustat`, both of one CPU, in the numbers
-    /// that wrap around; the variables of a CPU are as far apart as those of
-    /// any other.
-    pub cpustat_from_queue: u32,
-    /// From `runqueues` to `tick_cpu_sched`.
-    pub tick_from_queue: u32,
-    /// [`IDLE_COUNTED`], [`IDLE_IN_TICK_SCHED`] or [`IDLE_IN_CPUSTAT`]: tells
-    /// the structure of the fields that begin with `idle_`.
+    /// The distance from `runqueues` to `kernel_cpustat` of the same CPU, modulo
+    /// 2^32; it is the same on all CPUs.
+    pub cpustat_from_rq: u32,
+    /// The distance from `runqueues` to `tick_cpu_sched`.
+    pub tick_sched_from_rq: u32,
+    /// [`IDLE_TICK_ACCOUNTED`], [`IDLE_IN_TICK_SCHED`] or [`IDLE_IN_CPUSTAT`]: which
+    /// structure has the fields that start with `idle_`.
     pub idle_in: u32,
     /// Of `idle_sleeptime_seq.sequence`.
     pub idle_sequence: u32,
     /// Of `idle_entrytime`.
-    pub idle_entry: u32,
-    /// Of the byte that tells whether the CPU idles.
+    pub idle_entrytime: u32,
+    /// Of the byte that has whether the CPU is idle.
     pub idle_active: u32,
-    /// The bits of it that do.
+    /// The bits of that byte.
     pub idle_active_mask: u32,
-    /// Of the byte that tells whether the CPU stops its tick when it idles.
-    pub tickless: u32,
-    /// The bits of it that do.
-    pub tickless_mask: u32,
+    /// Of the byte that has whether the CPU stops its tick when idle.
+    pub nohz: u32,
+    /// The bits of that byte.
+    pub nohz_mask: u32,
     /// Of `tick_sched.idle_sleeptime`.
-    pub idle_slept: u32,
+    pub idle_sleeptime: u32,
     /// Of `tick_sched.iowait_sleeptime`.
-    pub iowait_slept: u32,
+    pub iowait_sleeptime: u32,
     /// Of `kernel_cpustat.idle_stealtime`.
-    pub idle_stolen: u32,
+    pub idle_stealtime: u32,
     /// Of `kernel_cpustat.cpustat`.
-    pub states: u32,
+    pub cpustat: u32,
     /// Of `task_struct.se.cfs_rq`.
-    pub task_cfs_queue: u32,
+    pub task_cfs_rq: u32,
     /// Of `cfs_rq.rq`.
-    pub cfs_queue: u32,
+    pub cfs_rq_rq: u32,
     /// Of `rq.cpu`.
     pub rq_cpu: u32,
     /// Of `rq.curr`.
-    pub rq_current: u32,
+    pub rq_curr: u32,
     /// Of `rq.nr_running`.
-    pub rq_running: u32,
+    pub rq_nr_running: u32,
     /// Of `rq.nr_iowait`.
-    pub rq_waiting_for_io: u32,
+    pub rq_nr_iowait: u32,
     /// Of `rq.nr_switches`.
-    pub rq_switches: u32,
+    pub rq_nr_switches: u32,
     /// Of `rq.online`.
     pub rq_online: u32,
     /// Of `rq.clock`.
@@ -66,35 +65,35 @@ pub struct CpuOffsets {
     /// Of `rq.clock_task`.
     pub rq_clock_task: u32,
     /// Of `task_struct.se.exec_start`.
-    pub task_charged_until: u32,
+    pub task_exec_start: u32,
 }
 
 impl CpuOffsets {
-    /// Before the loader has filled them in.
+    /// Before the loader has set them.
     pub const UNKNOWN: Self = Self {
-        cpustat_from_queue: 0,
-        tick_from_queue: 0,
-        idle_in: IDLE_COUNTED,
+        cpustat_from_rq: 0,
+        tick_sched_from_rq: 0,
+        idle_in: IDLE_TICK_ACCOUNTED,
         idle_sequence: ABSENT,
-        idle_entry: ABSENT,
+        idle_entrytime: ABSENT,
         idle_active: ABSENT,
         idle_active_mask: 0,
-        tickless: ABSENT,
-        tickless_mask: 0,
-        idle_slept: ABSENT,
-        iowait_slept: ABSENT,
-        idle_stolen: ABSENT,
-        states: ABSENT,
-        task_cfs_queue: ABSENT,
-        cfs_queue: ABSENT,
+        nohz: ABSENT,
+        nohz_mask: 0,
+        idle_sleeptime: ABSENT,
+        iowait_sleeptime: ABSENT,
+        idle_stealtime: ABSENT,
+        cpustat: ABSENT,
+        task_cfs_rq: ABSENT,
+        cfs_rq_rq: ABSENT,
         rq_cpu: ABSENT,
-        rq_current: ABSENT,
-        rq_running: ABSENT,
-        rq_waiting_for_io: ABSENT,
-        rq_switches: ABSENT,
+        rq_curr: ABSENT,
+        rq_nr_running: ABSENT,
+        rq_nr_iowait: ABSENT,
+        rq_nr_switches: ABSENT,
         rq_online: ABSENT,
         rq_clock: ABSENT,
         rq_clock_task: ABSENT,
-        task_charged_until: ABSENT,
+        task_exec_start: ABSENT,
     };
 }

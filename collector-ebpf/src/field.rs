@@ -1,34 +1,34 @@
-//! The fields of the kernel's structures, whose places are known at load time
-//! only.
+//! Fields of kernel structures, whose offsets are known at load time only.
 
 use core::{arch::asm, ptr};
 
 use aya_ebpf::helpers::generated;
 use collector_ebpf::{ABSENT, Offsets};
 
-/// A kernel structure that is read at offsets known at load time only.
+/// A kernel structure, of which fields are read at offsets known at load time
+/// only.
 #[repr(C)]
 pub(crate) struct Kernel {
     _opaque: [u8; 0],
 }
 
-/// Where the fields are in the structures of the running kernel. The loader
-/// fills this in and freezes it, so that the verifier knows each offset and
-/// leaves out the branches for fields that are absent.
+/// The offsets of the fields in the running kernel. Set and frozen by the loader,
+/// so that the verifier knows each offset and prunes the branches for absent
+/// fields.
 #[unsafe(no_mangle)]
 pub(crate) static FIELD_OFFSETS: Offsets = Offsets::UNKNOWN;
 
 /// The frozen value of an element of [`FIELD_OFFSETS`].
 #[inline(always)]
 pub(crate) fn frozen(offset: &u32) -> u32 {
-    // SAFETY: a reference is valid for reads. It is read as volatile because
-    // the compiler must not take the value from this object.
+    // SAFETY: a reference is valid for reads. The read is volatile because the
+    // compiler must not use the value in this object.
     unsafe { ptr::read_volatile(offset) }
 }
 
-/// The value at an offset of a structure, by a helper; the default of its type
-/// if the offset is [`ABSENT`]. Verifiers before 5.13 do not follow a field into
-/// an array of a type that has another name.
+/// The value at an offset of a structure, read by a helper; the default of its
+/// type if the offset is [`ABSENT`]. Verifiers before 5.13 do not follow a field
+/// into an array of a typedef.
 #[inline(always)]
 pub(crate) fn load_by_helper<T: Copy + Default>(base: *const Kernel, offset: u32) -> T {
     let mut value = T::default();
@@ -46,10 +46,10 @@ pub(crate) fn load_by_helper<T: Copy + Default>(base: *const Kernel, offset: u32
     value
 }
 
-/// What a field can be read as.
+/// A type as which a field can be read.
 pub(crate) trait Value {
-    /// The value of the field that a placeholder stands for; zero where the
-    /// kernel has no such field.
+    /// The value of the field of a placeholder; zero if the kernel has no such
+    /// field.
     fn load<const PLACEHOLDER: i16>(base: *const Kernel) -> Self;
 }
 
@@ -59,9 +59,9 @@ macro_rules! value {
             #[inline(always)]
             fn load<const PLACEHOLDER: i16>(base: *const Kernel) -> Self {
                 let value: u64;
-                // SAFETY: the loader writes the offset that it took from the
-                // kernel's BTF into this instruction, and the verifier checks
-                // the access against that.
+                // SAFETY: the loader writes the offset from the kernel's BTF into
+                // this instruction, and the verifier checks the access against
+                // the BTF.
                 unsafe {
                     asm!(
                         concat!("{value} = *(", $size, " *)({base} + {place})"),
@@ -88,7 +88,7 @@ macro_rules! offset {
     };
 }
 
-/// The value of a field; zero where the kernel has no such field.
+/// The value of a field; zero if the kernel has no such field.
 macro_rules! field {
     ($base:expr, $name:ident: $type:ty) => {{
         const { assert!(size_of::<$type>() == collector_ebpf::Offsets::$name()) };
@@ -98,8 +98,8 @@ macro_rules! field {
     }};
 }
 
-/// The value of a field that is a pointer to a structure; null where the
-/// kernel has no such field.
+/// The value of a field that is a pointer to a structure; null if the kernel
+/// has no such field.
 macro_rules! pointer {
     ($base:expr, $name:ident) => {
         $crate::field::field!($base, $name: u64) as *const $crate::field::Kernel

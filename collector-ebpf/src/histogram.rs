@@ -1,26 +1,27 @@
-/// How many buckets a histogram has.
+/// The number of buckets of a histogram.
 ///
-/// Up to 8 ns each value has its own bucket; above, each power of two is cut
-/// into 8, so that a bucket is at most an eighth as wide as its lower bound.
-/// The last one begins at 2^41 - 2^37 ns, half an hour, and holds what is longer.
+/// Below 8 ns each value has its own bucket; above, each power of two is divided
+/// into 8 buckets, so that the width of a bucket is at most an eighth of its
+/// lower bound. The last bucket starts at 2^41 - 2^37 ns, half an hour, and has
+/// no upper bound.
 pub const BUCKETS: usize = 312;
 
-/// The shortest duration of the last bucket.
+/// The lower bound of the last bucket.
 const LONGEST: u64 = (1 << 41) - (1 << 37);
 
-/// The bucket that a duration falls into.
+/// The bucket of a duration.
 ///
-/// eBPF before version 4 of its instruction set cannot count leading zeros, and
-/// to find the highest bit by halving takes more instructions than this. Most
-/// durations are of up to 131 us where tasks are switched often.
+/// The eBPF instruction set has no instruction to count leading zeros, and a
+/// binary search for the highest bit takes more instructions than this table.
+/// Where tasks are switched often, most durations are below 131 us.
 #[expect(
     clippy::inline_always,
-    reason = "a call costs more than the function on the switch path"
+    reason = "on the switch path a call costs more than the function"
 )]
 #[inline(always)]
 pub const fn bucket_of(ns: u64) -> usize {
-    // So many bits are cut off from below that four to eleven are left; each
-    // bit less is eight buckets less.
+    // The low bits are shifted out until four to eleven remain; each bit is
+    // eight buckets.
     if ns < 1 << 9 {
         SHORT[ns as usize] as usize
     } else if ns < 1 << 17 {
@@ -30,8 +31,8 @@ pub const fn bucket_of(ns: u64) -> usize {
     }
 }
 
-/// The bucket of a longer duration: a function of its own, since switches are
-/// few where those are.
+/// The bucket of a longer duration. Not inlined, because such durations are rare
+/// where switches are frequent.
 #[inline(never)]
 const fn long_bucket_of(ns: u64) -> usize {
     if ns < 1 << 25 {
@@ -44,7 +45,7 @@ const fn long_bucket_of(ns: u64) -> usize {
     }
 }
 
-/// The buckets of the numbers of up to eleven bits.
+/// The buckets of numbers of up to eleven bits.
 static SHORT: [u8; 1 << 11] = {
     let mut buckets = [0; 1 << 11];
     let mut number = 0;
@@ -60,8 +61,8 @@ static SHORT: [u8; 1 << 11] = {
     buckets
 };
 
-/// The shortest duration of a bucket, and the shortest that is too long for
-/// it; `u64::MAX` for the last bucket.
+/// The lower bound of a bucket, inclusive, and the upper bound, exclusive;
+/// `u64::MAX` for the last bucket.
 pub const fn bucket_bounds(bucket: usize) -> (u64, u64) {
     const fn lower(bucket: usize) -> u64 {
         if bucket < 8 {

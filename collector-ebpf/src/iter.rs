@@ -1,13 +1,13 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated;
-use collector_ebpf::{NO_THREAD, TaskEntry};
+use collector_ebpf::{NO_SLOT, TaskEntry};
 
 use crate::{
     cgroup,
     field::{Kernel, field, load_by_helper, offset, pointer},
     maps::{CPUS, ENTRY_SCRATCH, THREADS},
-    record::{adopt, thread_of},
+    record::{assign_or_count, slot_of},
     task::{effective_user, flags, group_dead, parent, process_start, read_comm},
 };
 
@@ -27,8 +27,8 @@ struct IterMeta {
     seq_num: u64,
 }
 
-/// Visits every thread of the host: gives a record to those that have none,
-/// and tells user space what the switch path does not.
+/// Visits every thread of the host: assigns a record to those that have none,
+/// and reports the fields that the switch program does not read.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
 extern "C" fn all_tasks(ctx: *mut c_void) -> i32 {
@@ -42,8 +42,8 @@ extern "C" fn all_tasks(ctx: *mut c_void) -> i32 {
     let Some(entry) = ENTRY_SCRATCH.get_ptr_mut(0) else {
         return 0;
     };
-    // SAFETY: the scratch is this CPU's own, the program stays on it, and user
-    // space, to which the maps belong, reads one iteration at a time.
+    // SAFETY: the scratch memory is per CPU, the program does not migrate, and
+    // user space, which owns the maps, reads one iterator at a time.
     unsafe {
         fill(&mut *entry, task);
         generated::bpf_seq_write(
@@ -76,27 +76,27 @@ fn fill(entry: &mut TaskEntry, task: *const Kernel) {
     entry.exec_id = field!(task, task_exec_id: u64);
 
     entry.is_new = 0;
-    entry.found_cpu_ns = 0;
+    entry.cpu_ns_when_found = 0;
     entry.is_group_dead = u32::from(group_dead(task) != 0);
-    entry.thread = thread_of(task, entry.tid);
-    // A task in an exit state will not run again, or leaves its CPU for the
-    // last time just now: there is nothing left to be measured. Looked at anew,
-    // since it may have come to that meanwhile.
-    if entry.thread == NO_THREAD && field!(task, task_exit_state: u32) == 0 {
-        entry.thread = adopt(task, off_cpu_since(task));
-        if entry.thread != NO_THREAD {
+    entry.slot = slot_of(task, entry.tid);
+    // A task in an exit state will not run again, or is at its last switch-out:
+    // there is nothing left to be measured. Read again, because it may have
+    // exited meanwhile.
+    if entry.slot == NO_SLOT && field!(task, task_exit_state: u32) == 0 {
+        entry.slot = assign_or_count(task, off_cpu_since(task));
+        if entry.slot != NO_SLOT {
             entry.is_new = 1;
-            if let Some(thread) = THREADS.get_ptr(entry.thread) {
+            if let Some(thread) = THREADS.get_ptr(entry.slot) {
                 // SAFETY: the pointer is to an element.
-                entry.found_cpu_ns = unsafe { (&raw const (*thread).cpu_ns).read_volatile() };
+                entry.cpu_ns_when_found = unsafe { (&raw const (*thread).cpu_ns).read_volatile() };
             }
-            note_running(entry, task);
+            store_current_task(entry, task);
         }
     }
 }
 
-/// Since when a task is taken to be off every CPU, if it is: from now on, since
-/// nobody knows for how long it has been; 0 if it has not run yet.
+/// The time that is taken for the last switch-out of a task that is not on a CPU:
+/// now, because the actual time is unknown; 0 if it has not run yet.
 #[inline(always)]
 fn off_cpu_since(task: *const Kernel) -> u64 {
     /// `TASK_NEW` of `include/linux/sched.h`.
@@ -108,7 +108,7 @@ fn off_cpu_since(task: *const Kernel) -> u64 {
     unsafe { aya_ebpf::helpers::bpf_ktime_get_ns() }
 }
 
-/// What the process has in memory.
+/// The memory of the process.
 #[inline(always)]
 fn fill_memory(entry: &mut TaskEntry, task: *const Kernel) {
     entry.rss_pages = 0;
@@ -118,8 +118,8 @@ fn fill_memory(entry: &mut TaskEntry, task: *const Kernel) {
         return;
     }
     entry.vm_pages = field!(mm, mm_total_vm: u64);
-    // The counters of a process that shrinks on many CPUs may be below zero
-    // for a while; the kernel shows that as zero too.
+    // A counter that is decremented on many CPUs may be negative for a while;
+    // the kernel shows it as zero too.
     let file = load_by_helper::<i64>(mm, offset!(mm_rss_file));
     let anon = load_by_helper::<i64>(mm, offset!(mm_rss_anon));
     let shmem = load_by_helper::<i64>(mm, offset!(mm_rss_shmem));
@@ -131,10 +131,10 @@ fn at_least_zero(count: i64) -> u64 {
     if count < 0 { 0 } else { count as u64 }
 }
 
-/// What the threads of the process used that have ended.
+/// The counters of the exited threads of the process.
 #[inline(always)]
 fn fill_ended(entry: &mut TaskEntry, task: *const Kernel) {
-    // Every task has one until it is freed: `__put_task_struct` of `kernel/fork.c`.
+    // Not null before the task is freed: `__put_task_struct` of `kernel/fork.c`.
     let signal = pointer!(task, task_signal);
     if signal.is_null() {
         return;
@@ -151,17 +151,17 @@ fn fill_ended(entry: &mut TaskEntry, task: *const Kernel) {
     fill_ended_leader(entry, task);
 }
 
-/// Adds what the leading thread of the process used, if that has ended and
-/// has no record. It is not among the threads whose counters the kernel has
-/// added up, which it does when a thread is released: a leading thread stays
-/// until the last of the others has ended.
+/// Adds the counters of the thread-group leader, if that has exited and has no
+/// record. They are not in the sums of `signal_struct`, to which the kernel adds
+/// a thread when it is released: the thread-group leader is not released before
+/// all other threads have exited.
 #[inline(always)]
 fn fill_ended_leader(entry: &mut TaskEntry, task: *const Kernel) {
     let leader = pointer!(task, task_group_leader);
     if leader.is_null() || field!(leader, task_exit_state: u32) == 0 {
         return;
     }
-    if thread_of(leader, field!(leader, task_pid: u32)) != NO_THREAD {
+    if slot_of(leader, field!(leader, task_pid: u32)) != NO_SLOT {
         return;
     }
     entry.ended_cpu_ns += field!(leader, task_cpu_ns: u64);
@@ -173,13 +173,14 @@ fn fill_ended_leader(entry: &mut TaskEntry, task: *const Kernel) {
     entry.ended_major_faults += field!(leader, task_maj_flt: u64);
 }
 
-/// Notes a task that has had its CPU since before the programs were attached.
+/// Stores a task that has been running since before the programs were attached
+/// as the current task of its CPU.
 ///
-/// Without this it would show no time until it leaves. If the CPU switches
-/// just now, the switch overwrites this, or this is found wrong at the next
-/// one, where the task is compared.
+/// Without this, its CPU time would not be reported before its switch-out. If
+/// the CPU switches at the same time, the switch overwrites this; or the next
+/// switch finds that the stored task is not the one it switches out.
 #[inline(always)]
-fn note_running(entry: &TaskEntry, task: *const Kernel) {
+fn store_current_task(entry: &TaskEntry, task: *const Kernel) {
     if entry.on_cpu == 0 {
         return;
     }

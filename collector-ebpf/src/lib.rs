@@ -2,6 +2,7 @@
 //!
 //! Both sides are built from these definitions, so the layouts agree. All
 //! records hold only integers, have no padding, and are aligned to 8 bytes.
+//! With the feature `user` they are `aya::Pod`.
 #![no_std]
 
 mod cpu;
@@ -10,17 +11,19 @@ mod cpu_reading;
 mod event;
 mod histogram;
 mod offsets;
+#[cfg(feature = "user")]
+mod pod;
 mod preemption;
 mod sleep;
 mod task_entry;
 mod thread;
 
 pub use cpu::{Cpu, CpuCounters, Durations, Latency};
-pub use cpu_offsets::{CpuOffsets, IDLE_COUNTED, IDLE_IN_CPUSTAT, IDLE_IN_TICK_SCHED};
-pub use cpu_reading::{CPU_STATES, CPUS_A_RUN, CPUS_PASSED_OVER, CpuReading};
+pub use cpu_offsets::{CpuOffsets, IDLE_IN_CPUSTAT, IDLE_IN_TICK_SCHED, IDLE_TICK_ACCOUNTED};
+pub use cpu_reading::{CPU_STATES, CPUS_PER_RUN, CPUS_SKIPPED_PER_RUN, CpuReading};
 pub use event::{
     ARGV_MAX, CgroupMoveEvent, EVENT_CGROUP_MOVE, EVENT_EXEC, EVENT_FORK, EVENT_THREAD_END,
-    EventHeader, ExecEvent, FILENAME_MAX, ForkEvent, ThreadEndEvent,
+    EventHeader, ExecEvent, ExecInfo, FILENAME_MAX, ForkEvent, ThreadEndEvent,
 };
 pub use histogram::{BUCKETS, bucket_bounds, bucket_of};
 pub use offsets::{ABSENT, Field, OFFSETS, Offsets, PLACEHOLDERS, placeholder};
@@ -28,12 +31,13 @@ pub use preemption::{PREEMPTIONS_MAX, Preemption};
 pub use sleep::{FOUND_ASLEEP, is_uninterruptible, sleeps};
 pub use task_entry::TaskEntry;
 pub use thread::{
-    GROUP_DEAD, KERNEL_THREAD, NO_THREAD, THREAD_DEAD, THREAD_FREE, THREAD_LIVE, Thread, UNSEEN,
+    GROUP_DEAD, KERNEL_THREAD, NO_SLOT, ON_CPU_WHEN_FOUND, THREAD_DEAD, THREAD_FREE, THREAD_LIVE,
+    Thread,
 };
 
-/// The length of a task's name with its final zero: the kernel's
+/// The length of a command name with its terminating zero: the kernel's
 /// `TASK_COMM_LEN`, which is part of its interface to user space.
 pub const COMM_LEN: usize = 16;
 
-/// How many threads one element of the map `TOUCHED` has a byte for.
-pub const TOUCHED_PAGE: usize = 4096;
+/// The number of threads that one element of the map `DIRTY` has a byte for.
+pub const DIRTY_PAGE: usize = 4096;

@@ -10,32 +10,32 @@ use collector_ebpf::{
 };
 
 use crate::{
-    begin::is_of_known_process,
     cgroup,
     counter::count,
     debug::debug_log,
     field::{Kernel, field, pointer},
-    maps::{EVENTS, EXEC_SCRATCH, THREAD_OF, THREADS},
-    record::{adopt, find, thread_of},
+    maps::{EVENTS, EXEC_SCRATCH, TASK_TO_SLOT, THREADS},
+    record::{assign_or_count, find, slot_of},
     task::{effective_user, flags, group_dead, parent, process_start, read_comm, wait_status},
+    unseen_fork::is_of_tracked_process,
 };
 
-/// A task is made: it has not run yet.
+/// A task was created; it has not run yet.
 ///
-/// Not all tasks come by here: the kernel makes the workers of `io_uring` and
-/// of `vhost` without this tracepoint, and since 7.0 it leaves out a run of a
-/// program that comes while another one is preempted on the same CPU. Those
-/// tasks get their records with their first CPU, or from the iterator.
+/// Not every task fires this tracepoint: the workers of `io_uring` and `vhost`
+/// do not, and since 7.0 the kernel skips the program if another run of it is
+/// preempted on the same CPU (`recursion_misses`). Such tasks are assigned their
+/// records at their first switch-out, or by the iterator.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
-    let maker: *const Kernel = ctx.arg(0);
+    let parent: *const Kernel = ctx.arg(0);
     let child: *const Kernel = ctx.arg(1);
     let (tid, tgid) = (field!(child, task_pid: u32), field!(child, task_tgid: u32));
-    // The threads of a process that was there before the programs get theirs
-    // from the iterator, which brings what the ones used that have ended: those
-    // that end before it comes by must not be told twice.
-    if !has_record(child, tid) && (tid == tgid || is_of_known_process(child)) {
-        adopt(child, 0);
+    // The threads of a process that existed before the programs are assigned
+    // theirs by the iterator, which also reports the sums of the exited threads:
+    // a thread that exits before that visit must not be counted twice.
+    if !has_record(child, tid) && (tid == tgid || is_of_tracked_process(child)) {
+        assign_or_count(child, 0);
     }
 
     debug_log!(
@@ -43,7 +43,7 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         "fork: thread {} of process {}, record {}",
         tid,
         tgid,
-        thread_of(child, tid)
+        slot_of(child, tid)
     );
     if tid != tgid {
         return 0;
@@ -59,7 +59,7 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         (*event).header.pid = tgid;
         (*event).header.time_ns = bpf_ktime_get_ns();
         (*event).header.process_start_ns = field!(child, task_start: u64);
-        (*event).ppid = field!(maker, task_tgid: u32);
+        (*event).ppid = field!(parent, task_tgid: u32);
         (*event).uid = effective_user(child);
         (*event).flags = u32::from(flags(child));
         (*event).reserved = 0;
@@ -72,48 +72,48 @@ pub(crate) fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Whether a task that is made has a record by now: the iterator may have come
-/// by, since the task is in its list before this tracepoint. Any other record
-/// at its address is of a task that is gone, and is not found from here on.
+/// Whether a new task already has a record: the iterator may have visited it,
+/// because the task is in the task list before this tracepoint. Any other record
+/// with its address is of a task that has been freed, and is removed from the
+/// map.
 #[inline(always)]
 fn has_record(child: *const Kernel, tid: u32) -> bool {
-    let Some((_index, thread)) = find(child, tid) else {
+    let Some((_slot, thread)) = find(child, tid) else {
         return false;
     };
     // SAFETY: the pointer is to an element. The child has not run yet, and a
-    // task that was at its address before has been freed, and will not run.
+    // task that had its address before has been freed and will not run.
     unsafe {
         if (*thread).tid == tid {
             return true;
         }
         (*thread).task = 0;
     }
-    let _ = THREAD_OF.remove(child as u64);
+    let _ = TASK_TO_SLOT.remove(child as u64);
     false
 }
 
-/// A process has become another program. Its arguments are on its new stack.
+/// A process has executed a program. The arguments are on its new stack.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let task: *const Kernel = ctx.arg(0);
     let bprm: *const Kernel = ctx.arg(2);
-    // If another thread than the leading one called execve, it has taken over
-    // the number of the leading one.
+    // A thread other than the thread-group leader that calls `execve` takes over
+    // the leader's thread ID.
     let tid = field!(task, task_pid: u32);
-    if let Some(thread) = THREADS.get_ptr_mut(thread_of(task, tid)) {
-        // SAFETY: the pointer is to an element, which is this task's: it is
-        // running, so it has not been through its last switch. Only the program
-        // on `sched_switch` writes to the record of a running task too, on this
-        // CPU.
+    if let Some(thread) = THREADS.get_ptr_mut(slot_of(task, tid)) {
+        // SAFETY: the pointer is to the element of this task, which is running,
+        // so that its last switch-out is still to come. Only the program on
+        // `sched_switch`, on this CPU, writes the record of a running task too.
         unsafe { (*thread).tid = tid };
     }
     let Some(event) = EXEC_SCRATCH.get_ptr_mut(0) else {
         return 0;
     };
-    // SAFETY: the scratch is this CPU's own, and no other program uses it. The
-    // program stays on its CPU, and is not run within itself: up to 6.19 it is
-    // not preempted, and since 7.0 the kernel leaves out the run of one that
-    // preempts it (`__bpf_trace_run` of `kernel/trace/bpf_trace.c`).
+    // SAFETY: the scratch memory is per CPU, and only this program uses it. The
+    // program does not migrate and is not re-entered: up to 6.19 it is not
+    // preemptible, and since 7.0 the kernel skips a run of it that preempts
+    // another one (`__bpf_trace_run` of `kernel/trace/bpf_trace.c`).
     let length = unsafe { fill_exec(event, task, bprm) };
     // SAFETY: the first `length` bytes of the scratch are initialised.
     let refused = unsafe {
@@ -131,25 +131,25 @@ pub(crate) fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Fills in the event, and returns how many bytes of it are to be sent.
+/// Fills in the event, and returns its length in bytes.
 ///
 /// # Safety
 ///
-/// `event` points to memory of its size.
+/// `event` is valid for writes.
 #[inline(always)]
 unsafe fn fill_exec(event: *mut ExecEvent, task: *const Kernel, bprm: *const Kernel) -> u64 {
     // SAFETY: the caller's promise; the helpers check the sources.
     unsafe {
-        (*event).header = EventHeader {
+        (*event).info.header = EventHeader {
             kind: EVENT_EXEC,
             pid: field!(task, task_tgid: u32),
             time_ns: bpf_ktime_get_ns(),
             process_start_ns: process_start(task),
         };
-        (*event).ppid = parent(task);
-        (*event).uid = effective_user(task);
-        (*event).exec_id = field!(task, task_exec_id: u64);
-        read_comm(task, &raw mut (*event).comm);
+        (*event).info.ppid = parent(task);
+        (*event).info.uid = effective_user(task);
+        (*event).info.exec_id = field!(task, task_exec_id: u64);
+        read_comm(task, &raw mut (*event).info.comm);
 
         let filename = pointer!(bprm, bprm_filename);
         let read = generated::bpf_probe_read_kernel_str(
@@ -157,7 +157,7 @@ unsafe fn fill_exec(event: *mut ExecEvent, task: *const Kernel, bprm: *const Ker
             FILENAME_MAX as u32,
             filename.cast(),
         );
-        (*event).filename_len = if read > 0 { read as u32 } else { 0 };
+        (*event).info.filename_len = if read > 0 { read as u32 } else { 0 };
 
         let mm = pointer!(task, task_mm);
         let (mut start, mut full) = (0, 0);
@@ -165,7 +165,7 @@ unsafe fn fill_exec(event: *mut ExecEvent, task: *const Kernel, bprm: *const Ker
             start = field!(mm, mm_arg_start: u64);
             full = field!(mm, mm_arg_end: u64).wrapping_sub(start);
         }
-        (*event).argv_full_len = full;
+        (*event).info.argv_full_len = full;
         let mut length = full;
         if length > ARGV_MAX as u64 {
             length = ARGV_MAX as u64;
@@ -178,18 +178,18 @@ unsafe fn fill_exec(event: *mut ExecEvent, task: *const Kernel, bprm: *const Ker
         if failed != 0 {
             length = 0;
         }
-        (*event).argv_len = length as u32;
+        (*event).info.argv_len = length as u32;
         offset_of!(ExecEvent, argv) as u64 + length
     }
 }
 
-/// A thread begins to exit. It goes on running for a while: it gives back its
-/// memory and its files, and leaves its CPU for the last time in
-/// `sched_switch`; that also notes how it ended, should this run be left out.
+/// A thread starts to exit. It goes on running, to release its memory and files,
+/// until its last switch-out, where the wait status is recorded too in case the
+/// kernel skips this run.
 #[btf_tracepoint(function = "sched_process_exit")]
 pub(crate) fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     let task: *const Kernel = ctx.arg(0);
-    if let Some(thread) = THREADS.get_ptr_mut(thread_of(task, field!(task, task_pid: u32))) {
+    if let Some(thread) = THREADS.get_ptr_mut(slot_of(task, field!(task, task_pid: u32))) {
         let dead = group_dead(task);
         if dead != 0 {
             // SAFETY: as in `sched_process_exec`.

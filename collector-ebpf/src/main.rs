@@ -2,21 +2,25 @@
 //! scheduler's and the process tracepoints, and an iterator over all tasks.
 //!
 //! - [`switch`]: `sched_switch`, where time is charged.
-//! - [`begin`], [`end`]: the first and the last switch of a thread.
+//! - [`unseen_fork`], [`last_switch`]: the first switch-out of a thread whose
+//!   fork was not seen, and the last one of each thread.
 //! - [`clock`]: the time of a switch.
-//! - [`wakeup`]: `sched_wakeup`, `sched_wakeup_new`, where a wait begins.
+//! - [`wakeup`]: `sched_wakeup`, `sched_wakeup_new`, where a run-queue wait
+//!   starts.
 //! - [`lifecycle`]: `sched_process_fork`, `_exec`, `_exit`.
-//! - [`preempt`]: who lost a CPU to whom, called by `switch`.
+//! - [`preempt`]: preemptions between cgroups, called by `switch`.
 //! - [`cgroup`][]: `cgroup_attach_task`.
-//! - [`iter`]: the tasks that were there before, and what changes slowly.
-//! - [`record`]: which record a task has, and how it gets one.
-//! - [`field`]: how the kernel's structures are read.
-//! - [`read_cpus`]: what the kernel knows of each CPU, when user space asks.
+//! - [`iter`]: tasks that existed before the programs, and fields that change
+//!   slowly.
+//! - [`record`]: the record of a task, and how it is assigned.
+//! - [`field`]: reading fields of kernel structures.
+//! - [`read_cpus`]: the kernel's own accounting of each CPU, on request of user
+//!   space.
 //!
-//! Time is charged to threads, each with a record that only the CPU it leaves
-//! or gets, or that wakes it, writes to. User space maps the records into its
-//! memory, adds threads up to processes, and gives records away and takes them
-//! back. See `docs/architecture.md`.
+//! Time is charged to threads. The record of a thread is written only by the
+//! CPU that switches the thread in or out, or that wakes it. User space maps the
+//! records into its memory, adds threads up to processes, and owns the list of
+//! free records. See `docs/architecture.md`.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch, core_intrinsics)]
@@ -27,21 +31,20 @@
 #![expect(
     clippy::inline_always,
     reason = "a call between functions of a program costs more than most of these functions, \
-              and the verifier follows pointers to kernel structures through them less well"
+              and the verifier tracks pointers to kernel structures less well across calls"
 )]
 #![expect(
     clippy::needless_pass_by_value,
-    reason = "the macros of the programs give the context by value"
+    reason = "the program macros pass the context by value"
 )]
 
-mod begin;
 mod cgroup;
 mod clock;
 mod counter;
 mod debug;
-mod end;
 mod field;
 mod iter;
+mod last_switch;
 mod lifecycle;
 mod maps;
 mod preempt;
@@ -49,15 +52,15 @@ mod read_cpus;
 mod record;
 mod switch;
 mod task;
+mod unseen_fork;
 mod wakeup;
 
-/// The verifier wants to know what the programs may call: some helpers are for
-/// programs under the GPL only.
+/// Some helpers may be called by programs under a GPL-compatible license only.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// No path leads here: a test asserts that the object holds no call to it.
+/// Unreachable: a test asserts that the object has no call to it.
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

@@ -3,9 +3,9 @@ use crate::COMM_LEN;
 /// The offset of a field that this kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
-/// From here on an offset in an instruction that loads stands for an element of
-/// [`OFFSETS`]: the loader replaces it by the offset that the field has in the
-/// running kernel. No structure is so large that a program needs it for itself.
+/// An offset of at least this in a load instruction is the index of an element of
+/// [`OFFSETS`]: the loader replaces it by the offset of the field in the running
+/// kernel. No structure is large enough for such an offset.
 pub const PLACEHOLDERS: i16 = 0x4000;
 
 /// The placeholder of the field at an offset of [`Offsets`].
@@ -20,23 +20,21 @@ type Pointer = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its paths, the newest name first: `task_struct.se.sum_exec_runtime`.
-    /// The first that the running kernel has is taken.
+    /// The first one that the running kernel has is used.
     pub paths: &'static [&'static str],
-    /// How many bytes the programs read of it. The verifier refuses a program
-    /// that reads beyond the end of a field, so where the kernel's is shorter,
-    /// it counts as absent.
+    /// The bytes that the programs read. The verifier refuses a program that reads
+    /// beyond the end of a field, so a shorter field counts as absent.
     pub bytes: u32,
-    /// What is not known without it; `None` if nothing works without it.
+    /// What is unknown without it; `None` if it is required.
     pub feeds: Option<&'static str>,
 }
 
-/// What the way to `rq.clock` feeds.
-const CLOCK: &str =
-    "the scheduler's own clock: each switch reads another, and costs half as much again";
+/// What the fields on the path to `rq.clock` feed.
+const CLOCK: &str = "the scheduler's own clock; without it each switch reads CLOCK_MONOTONIC, which costs half as much again";
 
 macro_rules! offsets {
     ($($name:ident: $type:ty, [$($path:literal),+ $(,)?], $feeds:expr;)+) => {
-        /// Where the fields are that the programs read, in bytes from the
+        /// The offsets of the fields that the programs read, in bytes from the
         /// start of their structure, or [`ABSENT`].
         ///
         /// The loader takes them from the BTF of the running kernel and
@@ -51,11 +49,11 @@ macro_rules! offsets {
         }
 
         impl Offsets {
-            /// Before the loader has filled them in.
+            /// Before the loader has set them.
             pub const UNKNOWN: Self = Self { $($name: ABSENT,)+ };
 
             $(
-                #[doc = concat!("How many bytes are read of ", $("`", $path, "` ",)+)]
+                #[doc = concat!("The bytes that are read of ", $("`", $path, "` ",)+)]
                 pub const fn $name() -> usize {
                     size_of::<$type>()
                 }
@@ -86,10 +84,10 @@ offsets! {
     task_min_flt: u64, ["task_struct.min_flt"], Some("minor_faults");
     task_maj_flt: u64, ["task_struct.maj_flt"], Some("major_faults");
     // Only with CONFIG_SCHED_INFO; without it the programs measure the wait.
-    task_run_delay: u64, ["task_struct.sched_info.run_delay"], Some("runqueue_ns of processes that were there before; the rest comes from sched_wakeup then");
+    task_run_delay: u64, ["task_struct.sched_info.run_delay"], Some("runqueue_ns of processes that started before the agent; of others it is measured at sched_wakeup");
     task_comm: [u8; COMM_LEN], ["task_struct.comm"], Some("comm in process_events");
-    // Grows with each execve.
-    task_exec_id: u64, ["task_struct.self_exec_id"], Some("a new cmdline of processes whose exec event was lost");
+    // Incremented by each execve.
+    task_exec_id: u64, ["task_struct.self_exec_id"], Some("the new cmdline of processes whose exec event was lost");
     task_real_parent: Pointer, ["task_struct.real_parent"], Some("ppid");
     task_cred: Pointer, ["task_struct.cred"], Some("uid");
     cred_euid: u32, ["cred.euid.val"], Some("uid");
@@ -99,13 +97,13 @@ offsets! {
     signal_live: u32, ["signal_struct.live.counter"], None;
     signal_flags: u32, ["signal_struct.flags"], Some("exit_code, signal, core_dumped in process_events");
     signal_group_exit_code: u32, ["signal_struct.group_exit_code"], Some("exit_code, signal, core_dumped in process_events");
-    signal_cpu_ns: u64, ["signal_struct.sum_sched_runtime"], Some("cpu_ns of threads that ended before the start");
-    signal_utime: u64, ["signal_struct.utime"], Some("user_ns of threads that ended before the start");
-    signal_stime: u64, ["signal_struct.stime"], Some("system_ns of threads that ended before the start");
-    signal_nvcsw: u64, ["signal_struct.nvcsw"], Some("switches of threads that ended before the start");
-    signal_nivcsw: u64, ["signal_struct.nivcsw"], Some("switches of threads that ended before the start");
-    signal_min_flt: u64, ["signal_struct.min_flt"], Some("faults of threads that ended before the start");
-    signal_maj_flt: u64, ["signal_struct.maj_flt"], Some("faults of threads that ended before the start");
+    signal_cpu_ns: u64, ["signal_struct.sum_sched_runtime"], Some("cpu_ns of threads that exited before the agent started");
+    signal_utime: u64, ["signal_struct.utime"], Some("user_ns of threads that exited before the agent started");
+    signal_stime: u64, ["signal_struct.stime"], Some("system_ns of threads that exited before the agent started");
+    signal_nvcsw: u64, ["signal_struct.nvcsw"], Some("switches of threads that exited before the agent started");
+    signal_nivcsw: u64, ["signal_struct.nivcsw"], Some("switches of threads that exited before the agent started");
+    signal_min_flt: u64, ["signal_struct.min_flt"], Some("faults of threads that exited before the agent started");
+    signal_maj_flt: u64, ["signal_struct.maj_flt"], Some("faults of threads that exited before the agent started");
     // Only with CONFIG_TASK_IO_ACCOUNTING.
     task_read_bytes: u64, ["task_struct.ioac.read_bytes"], Some("read_bytes");
     task_write_bytes: u64, ["task_struct.ioac.write_bytes"], Some("write_bytes");
@@ -122,14 +120,14 @@ offsets! {
     mm_arg_end: u64, ["mm_struct.arg_end"], Some("argv");
     bprm_filename: Pointer, ["linux_binprm.filename"], Some("filename");
     task_cgroups: Pointer, ["task_struct.cgroups"], Some("id in cgroups; preemptions in sched_latency");
-    // The cgroup in the hierarchy of version 2, whatever controllers it has.
+    // The cgroup in the v2 hierarchy, whatever controllers that has.
     css_set_cgroup: Pointer, ["css_set.dfl_cgrp"], Some("id in cgroups; preemptions in sched_latency");
     cgroup_kn: Pointer, ["cgroup.kn"], Some("id in cgroups; preemptions in sched_latency");
     kernfs_node_id: u64, ["kernfs_node.id"], Some("id in cgroups; preemptions in sched_latency");
     // In thread_info since 5.16 on x86, from the start on arm64.
-    task_cpu: u32, ["task_struct.thread_info.cpu", "task_struct.cpu"], Some("the time of a task that has had its CPU since before the start");
+    task_cpu: u32, ["task_struct.thread_info.cpu", "task_struct.cpu"], Some("the CPU time of a task that has been running since before the agent started");
     // An `int`, and a byte since 7.3: of either, the first byte is read.
-    task_on_cpu: u8, ["task_struct.on_cpu"], Some("the time of a task that has had its CPU since before the start");
+    task_on_cpu: u8, ["task_struct.on_cpu"], Some("the CPU time of a task that has been running since before the agent started");
     // Only with CONFIG_FAIR_GROUP_SCHED.
     task_cfs_rq: Pointer, ["task_struct.se.cfs_rq"], Some(CLOCK);
     cfs_rq_rq: Pointer, ["cfs_rq.rq"], Some(CLOCK);

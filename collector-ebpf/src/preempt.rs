@@ -8,38 +8,39 @@ use crate::{
     maps::{OTHER_PREEMPTIONS, PREEMPTIONS},
 };
 
-/// Counts that a task lost its CPU to another, if their cgroups differ.
+/// Counts the preemption of a task by a task of another cgroup.
 ///
-/// To be called where `prev` could have gone on. If both are of one cgroup,
-/// which is so for most switches, this costs four loads.
+/// To be called if `prev` is still runnable. If both tasks are in the same
+/// cgroup, as for most switches, this costs four loads.
 #[inline(always)]
 pub(crate) fn preempted(prev: *const Kernel, next: *const Kernel) {
     if offset!(kernfs_node_id) == ABSENT {
         return;
     }
     let (victim, preemptor) = (cgroup::of(prev), cgroup::of(next));
-    // Nobody took the CPU if the idle task got it: the cgroup of `prev` has
-    // used up its quota, or `prev` may not run here any more.
+    // Not a preemption if the idle task is next: the cgroup of `prev` is
+    // throttled (CPU quota), or `prev` is no longer allowed on this CPU.
     if victim == preemptor || field!(next, task_pid: u32) == 0 {
         return;
     }
     count_pair(cgroup::id(victim), cgroup::id(preemptor));
 }
 
-/// Counts it for the two cgroups of these numbers.
+/// Counts the preemption for a pair of cgroup IDs.
 #[inline(never)]
 fn count_pair(victim: u64, preemptor: u64) {
     let pair = Preemption { victim, preemptor };
     let count = PREEMPTIONS.get_ptr_mut(pair).or_else(|| {
-        // If another CPU adds the pair just now, it is found below.
+        // If another CPU inserts the pair at the same time, it is found below.
         let _ = PREEMPTIONS.insert(pair, 0, u64::from(BPF_NOEXIST));
         PREEMPTIONS.get_ptr_mut(pair)
     });
     if let Some(count) = count.or_else(|| OTHER_PREEMPTIONS.get_ptr_mut(0)) {
-        // SAFETY: the pointer is to an element. CPUs share it, so the write is
-        // atomic. The elements of the map are made beforehand and never freed:
-        // should user space remove the pair just now, which it does when one of
-        // its cgroups has been gone for a while, this counts for another pair.
+        // SAFETY: the pointer is to an element. CPUs share it, so the addition
+        // is atomic. The elements of the map are preallocated and never freed:
+        // if user space removes the pair at the same time, which it does some
+        // time after one of its cgroups was removed, this counts for another
+        // pair.
         unsafe { add_one(count) };
     }
 }

@@ -1,16 +1,17 @@
-/// How many pairs of cgroups are counted apart; what happens between further
-/// pairs is counted in one sum.
+/// The number of cgroup pairs that are counted separately; preemptions between
+/// further pairs are counted in one sum.
 pub const PREEMPTIONS_MAX: usize = 1024;
 
-/// Who lost a CPU to whom: a key of the map `PREEMPTIONS`.
+/// A pair of cgroups, of which one preempted the other: a key of the map
+/// `PREEMPTIONS`.
 ///
-/// Both are numbers of cgroups of version 2: `kernfs_node.id`, the number of
-/// the inode that the cgroup's folder has.
+/// Both are cgroup v2 IDs: `kernfs_node.id`, which is the inode number of the
+/// cgroup's directory.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Preemption {
-    /// The cgroup of the task that could have gone on.
+    /// The cgroup of the preempted task, which was still runnable.
     pub victim: u64,
-    /// The cgroup of the task that got the CPU.
+    /// The cgroup of the task that was switched in.
     pub preemptor: u64,
 }

@@ -1,65 +1,64 @@
-//! The record of a task: where it is, and how it gets one.
+//! The record of a task: how it is found and assigned.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use collector_ebpf::{
-    CpuCounters, FOUND_ASLEEP, NO_THREAD, THREAD_FREE, THREAD_LIVE, Thread, UNSEEN, sleeps,
+    CpuCounters, FOUND_ASLEEP, NO_SLOT, ON_CPU_WHEN_FOUND, THREAD_FREE, THREAD_LIVE, Thread, sleeps,
 };
 
 use crate::{
-    counter::{count, stores_end_here},
+    counter::{compiler_barrier, count},
     field::{Kernel, field},
-    maps::{FREE, THREAD_OF, THREADS, recent, touch},
+    maps::{FREE_SLOTS, TASK_TO_SLOT, THREADS, cached_slot, set_dirty},
     task::{flags, process_start},
 };
 
-/// The element of `THREADS` of a task, or [`NO_THREAD`].
+/// The element of `THREADS` of a task, or [`NO_SLOT`].
 #[inline(always)]
-pub(crate) fn thread_of(task: *const Kernel, tid: u32) -> u32 {
+pub(crate) fn slot_of(task: *const Kernel, tid: u32) -> u32 {
     match find(task, tid) {
-        Some((index, _thread)) => index,
-        None => NO_THREAD,
+        Some((slot, _thread)) => slot,
+        None => NO_SLOT,
     }
 }
 
-/// The record of a task, and which element of `THREADS` that is.
+/// The record of a task, and its index in `THREADS`.
 ///
-/// Looks where a task of this number was found last, and only if another one
-/// is there by now in the hash map: numbers are given out in a row, so few
-/// share a place.
+/// Tries the cache by thread ID first, and the hash map only on a miss: thread
+/// IDs are assigned consecutively, so few of them collide.
 #[inline(always)]
 pub(crate) fn find(task: *const Kernel, tid: u32) -> Option<(u32, *mut Thread)> {
-    // SAFETY: the place is within the table. Another CPU may write to it: then
-    // one or the other is read, and either is checked.
-    let index = unsafe { recent(tid).read_volatile() };
-    if let Some(thread) = THREADS.get_ptr_mut(index) {
-        // SAFETY: the pointer is to an element. If it is that of another task
-        // its address differs, and if it is free it has none.
+    // SAFETY: the entry is within the table. Another CPU may write it: then
+    // the old or the new value is read, and either is verified.
+    let slot = unsafe { cached_slot(tid).read_volatile() };
+    if let Some(thread) = THREADS.get_ptr_mut(slot) {
+        // SAFETY: the pointer is to an element. If that is of another task, the
+        // address differs; if it is free, the address is 0.
         if unsafe { (&raw const (*thread).task).read_volatile() } == task as u64 {
-            return Some((index, thread));
+            return Some((slot, thread));
         }
     }
-    let index = look_up(task, tid);
-    Some((index, THREADS.get_ptr_mut(index)?))
+    let slot = slot_in_map(task, tid);
+    Some((slot, THREADS.get_ptr_mut(slot)?))
 }
 
-/// As [`thread_of`], by the hash map alone; notes what it found for the next
-/// time. A function of its own, since few switches come here.
+/// As [`slot_of`], by the hash map alone; updates the cache. Not inlined,
+/// because few switches miss the cache.
 #[inline(never)]
-pub(crate) fn look_up(task: *const Kernel, tid: u32) -> u32 {
-    match THREAD_OF.get_ptr(task as u64) {
-        // SAFETY: the pointer is to a live element; should the element be
-        // removed and used again meanwhile, the value read is that of another
-        // task, which only the last switch of this one could bring about.
-        // The place is within the table.
-        Some(thread) => unsafe {
-            recent(tid).write_volatile(*thread);
-            *thread
+fn slot_in_map(task: *const Kernel, tid: u32) -> u32 {
+    match TASK_TO_SLOT.get_ptr(task as u64) {
+        // SAFETY: the pointer is to a live element. If the element is removed
+        // and reused meanwhile, the value read is that of another task; but only
+        // the last switch-out of this task removes it. The cache entry is within
+        // the table.
+        Some(slot) => unsafe {
+            cached_slot(tid).write_volatile(*slot);
+            *slot
         },
-        None => NO_THREAD,
+        None => NO_SLOT,
     }
 }
 
-/// Copies the counters that the kernel keeps of a task into its record.
+/// Copies the kernel's counters of a task to its record.
 ///
 /// # Safety
 ///
@@ -78,50 +77,49 @@ pub(crate) unsafe fn copy_counters(task: *const Kernel, thread: *mut Thread) {
     }
 }
 
-/// Marks the record of a task as changed, once it is: on the CPU that the task
-/// leaves, or on the one that wakes it.
+/// Sets a record dirty after it was changed: on the CPU that switches the task
+/// out, or on the one that wakes it.
 ///
-/// Once is enough until user space drains the marks, which it counts: so the
-/// bytes of them, which lie close to each other, are not passed to and fro
-/// between CPUs at each switch.
+/// At most once per drain epoch, so that the cache lines of the dirty bytes,
+/// which many records share, do not bounce between CPUs at each switch.
 #[inline(always)]
-pub(crate) fn mark(cpu: &CpuCounters, thread: &mut Thread, index: u32) {
-    stores_end_here();
+pub(crate) fn mark_dirty(cpu: &CpuCounters, thread: &mut Thread, slot: u32) {
+    compiler_barrier();
     // SAFETY: a reference is valid for reads; user space writes the field.
-    let drain = unsafe { (&raw const cpu.drain).read_volatile() };
-    if thread.marked != drain {
-        thread.marked = drain;
-        touch(index);
+    let epoch = unsafe { (&raw const cpu.drain_epoch).read_volatile() };
+    if thread.dirty_epoch != epoch {
+        thread.dirty_epoch = epoch;
+        set_dirty(slot);
     }
 }
 
-/// As [`give_record`]; if no record is free, that is counted.
+/// As [`assign_record`]; counts the thread as dropped if no record is free.
 #[inline(always)]
-pub(crate) fn adopt(task: *const Kernel, since_ns: u64) -> u32 {
-    let index = give_record(task, since_ns);
-    if index == NO_THREAD {
+pub(crate) fn assign_or_count(task: *const Kernel, since_ns: u64) -> u32 {
+    let slot = assign_record(task, since_ns);
+    if slot == NO_SLOT {
         count!(threads_dropped);
     }
-    index
+    slot
 }
 
-/// Gives a task a record, with the counters that it has by now, and marks it
-/// as changed; returns the one that it has if another CPU was faster, and
-/// [`NO_THREAD`] if no record is free.
+/// Assigns a record to a task, with its present counters, and sets it dirty;
+/// returns the task's record if another CPU assigned one at the same time, and
+/// [`NO_SLOT`] if no record is free.
 ///
-/// If it is off every CPU it has been so since `since_ns` as far as is known:
-/// a time before the call, or 0 for one that has not run yet.
+/// If the task is not on a CPU, `since_ns` is taken for its last switch-out: a
+/// time before the call, or 0 for a task that has not run yet.
 #[inline(always)]
-pub(crate) fn give_record(task: *const Kernel, since_ns: u64) -> u32 {
-    let Ok(Some(index)) = FREE.pop() else {
-        return NO_THREAD;
+pub(crate) fn assign_record(task: *const Kernel, since_ns: u64) -> u32 {
+    let Ok(Some(slot)) = FREE_SLOTS.pop() else {
+        return NO_SLOT;
     };
-    let Some(thread) = THREADS.get_ptr_mut(index) else {
-        return NO_THREAD;
+    let Some(thread) = THREADS.get_ptr_mut(slot) else {
+        return NO_SLOT;
     };
-    // SAFETY: the record was free, so nobody else writes to it until it is
-    // found: through `RECENT` once it has the address of its task, and through
-    // `THREAD_OF`. From then on only `state` is written here.
+    // SAFETY: the record was free, so that nothing else writes it until it can be
+    // found: through `SLOT_CACHE` once it has the address of its task, and through
+    // `TASK_TO_SLOT`. From then on only `state` is written here.
     unsafe {
         (*thread).tid = field!(task, task_pid: u32);
         (*thread).tgid = field!(task, task_tgid: u32);
@@ -139,32 +137,33 @@ pub(crate) fn give_record(task: *const Kernel, since_ns: u64) -> u32 {
         (*thread).runqueue_ns = field!(task, task_run_delay: u64);
         (*thread).interruptible_ns = 0;
         (*thread).uninterruptible_ns = 0;
-        // What came before the slice that it is in is not known. Looked at
-        // after its counters: the wait for any later slice is not in them yet.
+        // If it is on a CPU, the start of its present slice is unknown. Read
+        // after its counters, so that these cannot have the run-queue wait of a
+        // later slice.
         (*thread).left_at_ns = if field!(task, task_on_cpu: u8) == 0 {
             since_ns
         } else {
-            UNSEEN
+            ON_CPU_WHEN_FOUND
         };
         (*thread).task = task as u64;
         (*thread).state = THREAD_LIVE;
     }
-    if THREAD_OF
-        .insert(task as u64, index, u64::from(BPF_NOEXIST))
+    if TASK_TO_SLOT
+        .insert(task as u64, slot, u64::from(BPF_NOEXIST))
         .is_err()
     {
-        // Another CPU was faster, or the map is full, which it is not before
-        // `FREE` is empty.
+        // Another CPU has assigned a record to the task. The map cannot be full
+        // before `FREE_SLOTS` is empty.
         // SAFETY: the pointer is to an element. The switch program may have
-        // found it through `RECENT` meanwhile, and written to it: nothing of
-        // that is kept, and `THREAD_OF` leads to the other one.
+        // found it through `SLOT_CACHE` meanwhile, and written it: that is
+        // discarded, and `TASK_TO_SLOT` has the other record.
         unsafe {
             (*thread).task = 0;
             (*thread).state = THREAD_FREE;
         }
-        let _ = FREE.push(index, 0);
-        return thread_of(task, field!(task, task_pid: u32));
+        let _ = FREE_SLOTS.push(slot, 0);
+        return slot_of(task, field!(task, task_pid: u32));
     }
-    touch(index);
-    index
+    set_dirty(slot);
+    slot
 }

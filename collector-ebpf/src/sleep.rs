@@ -1,4 +1,4 @@
-//! How a task sleeps, by its state when it left its CPU.
+//! Whether and how a task sleeps, by its state at the switch-out.
 
 const INTERRUPTIBLE: u32 = 0x1;
 const UNINTERRUPTIBLE: u32 = 0x2;
@@ -9,32 +9,32 @@ const NOLOAD: u32 = 0x400;
 const RTLOCK_WAIT: u32 = 0x1000;
 const FROZEN: u32 = 0x8000;
 
-/// [`Thread::task_state`](crate::Thread::task_state): the task slept when it got
-/// its record, so that when its sleep began is not known. No bit of the
-/// kernel's own.
+/// [`Thread::task_state`](crate::Thread::task_state): the task was asleep when
+/// its record was assigned, so that the start of its sleep is unknown. Not a
+/// bit that the kernel uses.
 pub const FOUND_ASLEEP: u32 = 1 << 31;
 
-/// Whether a task of this state (`task_struct.__state`), that left its CPU of
-/// its own accord, is off every CPU until it is woken.
+/// Whether a task that was switched out voluntarily in this state
+/// (`task_struct.__state`) is asleep until it is woken.
 ///
-/// Not one that is woken in that moment (`TASK_WAKING`), has not run yet
-/// (`TASK_NEW`), or will not run again (`TASK_DEAD`).
+/// Not one that is being woken (`TASK_WAKING`), has not run yet (`TASK_NEW`), or
+/// will not run again (`TASK_DEAD`).
 pub const fn sleeps(task_state: u32) -> bool {
     const ASLEEP: u32 =
         INTERRUPTIBLE | UNINTERRUPTIBLE | STOPPED | TRACED | PARKED | RTLOCK_WAIT | FROZEN;
     task_state & ASLEEP != 0
 }
 
-/// Whether a task of this state is in uninterruptible sleep: what
+/// Whether a task in this state is in uninterruptible sleep, which
 /// `/proc/PID/stat` shows as `D`.
 ///
-/// As `task_state_index` of
-/// [`include/linux/sched.h`](https://elixir.bootlin.com/linux/v6.12/source/include/linux/sched.h#L1652)
-/// has it. A kernel thread with nothing to do (`TASK_IDLE`, shown as `I`) is
-/// not: it is `TASK_UNINTERRUPTIBLE | TASK_NOLOAD`.
+/// The same rule as `task_state_index` of
+/// [`include/linux/sched.h`](https://elixir.bootlin.com/linux/v6.12/source/include/linux/sched.h#L1652).
+/// An idle kernel thread (`TASK_IDLE`, shown as `I`) is not: its state is
+/// `TASK_UNINTERRUPTIBLE | TASK_NOLOAD`.
 #[expect(
     clippy::inline_always,
-    reason = "a call costs more than the function on the switch path"
+    reason = "on the switch path a call costs more than the function"
 )]
 #[inline(always)]
 pub const fn is_uninterruptible(task_state: u32) -> bool {
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_states_of_tasks_that_are_off_every_cpu_are_told_apart() {
+    fn sleeping_and_runnable_states_are_distinguished() {
         const WAKEKILL: u32 = 0x100;
         const FREEZABLE: u32 = 0x2000;
         for (what, state, is_asleep, is_d) in [

@@ -1,58 +1,59 @@
-//! Time is charged where a CPU passes from one task to another.
+//! `sched_switch`: time is charged when a CPU switches tasks.
 //!
-//! What few switches need is in functions of its own, which are not inlined:
-//! so the common way is short, and keeps little on the stack. From 64 bytes on
-//! kernels since 6.13 give a program a stack apart, which costs at each run
+//! What few switches need is in functions that are not inlined, so that the
+//! common path is short and uses little stack: with 64 bytes or more, kernels
+//! since 6.13 give a program a private stack, which costs at each run
 //! ([`a76ab5731e32`](https://git.kernel.org/torvalds/c/a76ab5731e32)).
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use collector_ebpf::{
-    ABSENT, Cpu, CpuCounters, FOUND_ASLEEP, Latency, Thread, UNSEEN, bucket_of, is_uninterruptible,
+    ABSENT, Cpu, CpuCounters, FOUND_ASLEEP, Latency, ON_CPU_WHEN_FOUND, Thread, bucket_of,
+    is_uninterruptible,
 };
 
 use crate::{
-    begin::begin,
     clock::switch_time,
-    counter::{stores_end_here, this_cpu},
-    end::end,
+    counter::{compiler_barrier, this_cpu},
     field::{Kernel, field, offset},
+    last_switch::end_thread,
     maps::THREADS,
     preempt::preempted,
-    record::{copy_counters, find, mark},
+    record::{copy_counters, find, mark_dirty},
+    unseen_fork::assign_at_switch,
 };
 
 /// `TASK_DEAD` of `include/linux/sched.h`: set once, in `do_task_dead`.
 const TASK_DEAD: u32 = 0x80;
 
-/// A CPU passes from one task to another.
+/// A CPU switches from one task to another.
 ///
-/// Runs with the run queue locked and interrupts off. By now the scheduler
-/// has charged `prev` up to this switch, so its counters are exact.
+/// Runs with the run queue locked and interrupts disabled. The scheduler has
+/// charged `prev` up to this switch, so that its counters are exact.
 #[btf_tracepoint(function = "sched_switch")]
 pub(crate) fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let prev: *const Kernel = ctx.arg(1);
     let next: *const Kernel = ctx.arg(2);
     if let Some(cpu) = this_cpu() {
-        // SAFETY: the pointer is to this CPU's element, and interrupts are off,
-        // so that no other program runs on it. Of what is written elsewhere (see
-        // `Cpu`), `drain` is read as volatile, and the rest is only compared and
-        // overwritten.
+        // SAFETY: the pointer is to this CPU's element, and interrupts are
+        // disabled, so that no other program runs on it. Of the fields that are
+        // written elsewhere (see `Cpu`), `drain_epoch` is read by a volatile
+        // read, and the others are only compared and overwritten.
         let cpu = unsafe { &mut *cpu };
         let now = switch_time(&mut cpu.counters, prev);
-        let began = enter(&mut cpu.counters, prev, next, now);
-        leave(cpu, prev, next, now, began);
+        let began = switch_in(&mut cpu.counters, prev, next, now);
+        switch_out(cpu, prev, next, now, began);
     }
     0
 }
 
-/// Notes who has the CPU now, and returns since when the one before had it; 0
-/// if another one was noted: then a switch was not seen.
+/// Stores the new current task, and returns when the previous one was switched
+/// in; 0 if another task was stored, because a switch was not seen.
 ///
-/// That is done before the one that leaves is charged: user space would take
-/// what has been charged already for time in flight. The record of the one that
-/// comes is looked for when it leaves: so that is done once a switch.
+/// Before the previous task is charged: otherwise user space would count its
+/// charged slice as time in flight too. The record of `next` is looked up at its
+/// switch-out, so that each switch looks up one record.
 #[inline(always)]
-fn enter(cpu: &mut CpuCounters, prev: *const Kernel, next: *const Kernel, now: u64) -> u64 {
+fn switch_in(cpu: &mut CpuCounters, prev: *const Kernel, next: *const Kernel, now: u64) -> u64 {
     let began = if cpu.task == prev as u64 {
         cpu.since_ns
     } else {
@@ -61,11 +62,11 @@ fn enter(cpu: &mut CpuCounters, prev: *const Kernel, next: *const Kernel, now: u
     cpu.task = next as u64;
     cpu.tid = field!(next, task_pid: u32);
     cpu.since_ns = now;
-    stores_end_here();
+    compiler_barrier();
     began
 }
 
-/// Counts a duration.
+/// Adds a duration to a histogram.
 macro_rules! count_duration {
     ($latency:expr, $kind:ident, $ns:ident) => {
         if let Some(bucket) = $latency.buckets.get_mut(bucket_of($ns)) {
@@ -74,7 +75,7 @@ macro_rules! count_duration {
     };
 }
 
-/// Counts the sleep of a task that has ended, by the state in which it was.
+/// Counts a sleep that has ended, by the state in which the task slept.
 #[inline(always)]
 pub(crate) fn count_sleep(
     cpu: &mut CpuCounters,
@@ -87,17 +88,17 @@ pub(crate) fn count_sleep(
     } else {
         thread.interruptible_ns += slept;
     }
-    // How long it was as a whole is not known where its begin was not seen.
+    // If its start was not seen, its length is unknown.
     if thread.task_state & FOUND_ASLEEP == 0 {
         cpu.off_cpu_ns += slept;
         count_duration!(latency, off_cpu, slept);
     }
 }
 
-/// Charges the task that leaves the CPU, which it has had since `began`; 0 if
-/// that is not known.
+/// Charges the task that is switched out, and that was switched in at `began`; 0
+/// if unknown.
 #[inline(always)]
-fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64, began: u64) {
+fn switch_out(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64, began: u64) {
     let counters = &mut cpu.counters;
     let tid = field!(prev, task_pid: u32);
     if tid == 0 {
@@ -107,24 +108,24 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64, bega
         }
         return;
     }
-    let Some((index, thread)) = find(prev, tid) else {
-        leave_unknown(counters, prev, now, began);
+    let Some((slot, thread)) = find(prev, tid) else {
+        switch_out_untracked(counters, prev, now, began);
         return;
     };
-    // SAFETY: the pointer is to an element. No other program writes to it: its
-    // task is leaving this CPU, so it runs none on another, and who would wake
-    // it waits for the lock of this run queue. User space writes to it only if
-    // it takes the task for gone.
+    // SAFETY: the pointer is to an element. No other program writes it: its task
+    // is being switched out here, so it is not on another CPU, and a waker waits
+    // for the lock of this run queue. User space writes it only after it has
+    // found that the task no longer exists.
     let thread = unsafe { &mut *thread };
     let (cpu_ns, voluntary_switches) = (thread.cpu_ns, thread.voluntary_switches);
     // SAFETY: as above.
     unsafe { copy_counters(prev, thread) };
-    // Not that of its fork if it called `execve` and was not the leading one.
+    // `execve` gives the calling thread the ID of the thread-group leader.
     thread.tid = tid;
     counters.busy_ns += thread.cpu_ns.wrapping_sub(cpu_ns);
     let state = field!(prev, task_state: u32);
-    // A task that was about to sleep may be preempted before it does, and goes
-    // on: then its state tells of no sleep.
+    // A task that was about to sleep may be preempted first: then it is still
+    // runnable, whatever its state.
     let next_state = if thread.voluntary_switches == voluntary_switches {
         counters.involuntary_switches += 1;
         preempted(prev, next);
@@ -134,51 +135,52 @@ fn leave(cpu: &mut Cpu, prev: *const Kernel, next: *const Kernel, now: u64, bega
         state
     };
 
-    // How long it had been off every CPU, if that is known; 0 before its first
-    // slice.
+    // The off-CPU time before this slice, if known; 0 before the first slice.
     let off = match thread.left_at_ns {
-        UNSEEN => None,
+        ON_CPU_WHEN_FOUND => None,
         _ if began == 0 => None,
         0 => Some(0),
         left_at => Some(elapsed(left_at, began)),
     };
-    let wait = waited(thread, prev, off);
+    let wait = runqueue_wait_of(thread, prev, off);
     if let Some(off) = off {
         let ran = elapsed(began, now);
         counters.on_cpu_ns += ran;
         count_duration!(cpu.latency, on_cpu, ran);
         counters.runqueue_wait_ns += wait;
         count_duration!(cpu.latency, runqueue_wait, wait);
-        // What was not waited for was slept; a task that was preempted did
-        // not sleep. The difference is compared, and not the two: of those the
-        // verifier of 5.10 concludes bounds that exclude each other.
+        // Off-CPU time that was not run-queue wait was sleep, unless the task
+        // was preempted. The difference is compared with 0, and not the two with
+        // each other, from which the verifier of 5.10 infers contradictory
+        // bounds.
         let slept = elapsed(wait, off);
         if thread.task_state != 0 && slept != 0 {
             count_sleep(counters, &mut cpu.latency, thread, slept);
         }
     } else {
-        counters.discarded += 1;
+        counters.untimed_slices += 1;
     }
     thread.left_at_ns = now;
     thread.task_state = next_state;
-    mark(counters, thread, index);
+    mark_dirty(counters, thread, slot);
     if state & TASK_DEAD != 0 {
-        end(counters, prev, thread, index, now);
+        end_thread(counters, prev, thread, slot, now);
     }
 }
 
-/// How long a task had waited for the CPU that it leaves now, which is added
-/// to its record. `off` is how long it had been off every CPU, if that is known.
+/// The run-queue wait before the slice that ends now, which is also added to the
+/// record. `off` is the off-CPU time before that slice, if known.
 #[inline(always)]
-fn waited(thread: &mut Thread, task: *const Kernel, off: Option<u64>) -> u64 {
-    // The kernel adds a wait to the task's counter when it ends, so the last
-    // one is what the counter has grown by since the task left its last CPU.
+fn runqueue_wait_of(thread: &mut Thread, task: *const Kernel, off: Option<u64>) -> u64 {
+    // The kernel adds a wait to `run_delay` at the switch-in, so the last wait is
+    // the growth of the counter since the previous switch-out.
     if offset!(task_run_delay) != ABSENT {
         let runqueue_ns = thread.runqueue_ns;
         thread.runqueue_ns = field!(task, task_run_delay: u64);
         return thread.runqueue_ns.wrapping_sub(runqueue_ns);
     }
-    // Else its wakeup is where it left its record as if it had been preempted.
+    // Otherwise the program on the wakeup has made the record look like that of
+    // a task preempted at that time.
     let wait = match off {
         Some(off) if thread.task_state == 0 => off,
         _ => 0,
@@ -187,11 +189,11 @@ fn waited(thread: &mut Thread, task: *const Kernel, off: Option<u64>) -> u64 {
     wait
 }
 
-/// Charges a task that has no record: it was there before the programs and
-/// has not been found yet, there was no free record when it was made, or its
-/// fork was not seen. To that one a record is given.
+/// Charges a task that has no record: it existed before the programs and has not
+/// been visited by the iterator yet, there was no free record at its fork, or its
+/// fork was not seen. The last of these is assigned a record.
 #[inline(never)]
-fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u64) {
+fn switch_out_untracked(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u64) {
     let ran = if began == 0 { 0 } else { elapsed(began, now) };
     let state = field!(prev, task_state: u32);
     if state == 0 {
@@ -199,30 +201,30 @@ fn leave_unknown(cpu: &mut CpuCounters, prev: *const Kernel, now: u64, began: u6
     } else {
         cpu.voluntary_switches += 1;
     }
-    let index = begin(cpu, prev, now);
-    let Some(thread) = THREADS.get_ptr_mut(index) else {
-        cpu.unknown_tasks += 1;
+    let slot = assign_at_switch(cpu, prev, now);
+    let Some(thread) = THREADS.get_ptr_mut(slot) else {
+        cpu.untracked_tasks += 1;
         cpu.busy_ns += ran;
         cpu.unattributed_ns += ran;
         return;
     };
-    cpu.discarded += 1;
-    // SAFETY: as in `leave`.
+    cpu.untimed_slices += 1;
+    // SAFETY: as in `switch_out`.
     let thread = unsafe { &mut *thread };
-    // If this was its first slice, the kernel's counter tells how long that
-    // was: the clock counts interrupts too.
+    // If this was its first slice, its length is the kernel's counter, which
+    // excludes interrupts.
     let is_first = thread.voluntary_switches + thread.involuntary_switches == 1;
     cpu.busy_ns += if is_first { thread.cpu_ns } else { ran };
     thread.left_at_ns = now;
     if state & TASK_DEAD != 0 {
-        end(cpu, prev, thread, index, now);
+        end_thread(cpu, prev, thread, slot, now);
     }
 }
 
-/// The time from one switch to another; 0 if that seems to be less than none,
-/// since the clocks of two CPUs may differ by a little.
+/// The time from one switch to another; 0 if that is negative, because the clocks
+/// of two CPUs may differ slightly.
 ///
-/// Not `saturating_sub`, of which the compiler makes more instructions.
+/// Not `saturating_sub`, which compiles to more instructions.
 #[inline(always)]
 pub(crate) fn elapsed(from_ns: u64, to_ns: u64) -> u64 {
     let ns = to_ns.wrapping_sub(from_ns);

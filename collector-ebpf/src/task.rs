@@ -1,4 +1,4 @@
-//! What the programs want to know of a task.
+//! Properties of a task.
 
 use core::ptr;
 
@@ -7,16 +7,16 @@ use collector_ebpf::{ABSENT, COMM_LEN, GROUP_DEAD, KERNEL_THREAD};
 
 use crate::field::{Kernel, field, offset, pointer};
 
-/// When the programs were loaded, by the clock of `start_boottime`. The loader
-/// fills this in and freezes it.
+/// When the programs were loaded, by the clock of `start_boottime`
+/// (`CLOCK_BOOTTIME`). Set and frozen by the loader.
 #[unsafe(no_mangle)]
 static LOADED_AT_NS: u64 = u64::MAX;
 
-/// [`LOADED_AT_NS`], as the loader has set it.
+/// [`LOADED_AT_NS`], as set by the loader.
 #[inline(always)]
 pub(crate) fn loaded_at() -> u64 {
-    // SAFETY: a static is valid for reads. It is read as volatile because the compiler
-    // must not take the value from this object.
+    // SAFETY: a static is valid for reads. The read is volatile because the
+    // compiler must not use the value in this object.
     unsafe { ptr::read_volatile(&raw const LOADED_AT_NS) }
 }
 
@@ -25,7 +25,7 @@ const PF_KTHREAD: u32 = 0x0020_0000;
 /// `SIGNAL_GROUP_EXIT` of `include/linux/sched/signal.h`.
 const SIGNAL_GROUP_EXIT: u32 = 0x4;
 
-/// When the process of a task began.
+/// The start time of the process of a task.
 #[inline(always)]
 pub(crate) fn process_start(task: *const Kernel) -> u64 {
     let leader = pointer!(task, task_group_leader);
@@ -36,7 +36,7 @@ pub(crate) fn process_start(task: *const Kernel) -> u64 {
     }
 }
 
-/// The process that made the process of a task.
+/// The parent process of a task.
 #[inline(always)]
 pub(crate) fn parent(task: *const Kernel) -> u32 {
     let parent = pointer!(task, task_real_parent);
@@ -47,7 +47,7 @@ pub(crate) fn parent(task: *const Kernel) -> u32 {
     }
 }
 
-/// The effective user of a task; `u32::MAX` where it is not known.
+/// The effective user ID of a task; `u32::MAX` if unknown.
 #[inline(always)]
 pub(crate) fn effective_user(task: *const Kernel) -> u32 {
     let cred = pointer!(task, task_cred);
@@ -68,7 +68,7 @@ pub(crate) fn flags(task: *const Kernel) -> u16 {
     }
 }
 
-/// Writes the name of a task to `comm`.
+/// Copies the command name of a task to `comm`.
 #[inline(always)]
 pub(crate) fn read_comm(task: *const Kernel, comm: *mut [u8; COMM_LEN]) {
     let offset = offset!(task_comm);
@@ -85,9 +85,8 @@ pub(crate) fn read_comm(task: *const Kernel, comm: *mut [u8; COMM_LEN]) {
     }
 }
 
-/// What `wait` would tell of the process of a task whose last thread exits.
-///
-/// As `wait_task_zombie` of `kernel/exit.c` does it.
+/// The wait status of the process of a task whose last thread exits, as
+/// `wait_task_zombie` of `kernel/exit.c` computes it.
 #[inline(always)]
 pub(crate) fn wait_status(task: *const Kernel) -> u32 {
     if group_exits(task) {
@@ -101,14 +100,15 @@ pub(crate) fn wait_status(task: *const Kernel) -> u32 {
     }
 }
 
-/// Whether the process of a task ends as a whole: by `exit_group`, or a signal.
+/// Whether all threads of a task's process exit together: by `exit_group`, or a
+/// fatal signal.
 #[inline(always)]
 pub(crate) fn group_exits(task: *const Kernel) -> bool {
     let signal = pointer!(task, task_signal);
     !signal.is_null() && field!(signal, signal_flags: u32) & SIGNAL_GROUP_EXIT != 0
 }
 
-/// Whether all threads of the process of a task have begun to exit.
+/// [`GROUP_DEAD`] if all threads of the process of a task have started to exit.
 #[inline(always)]
 pub(crate) fn group_dead(task: *const Kernel) -> u16 {
     let signal = pointer!(task, task_signal);

@@ -106,8 +106,8 @@
 //! # Modules
 //!
 //! They depend on each other one way: `cli` → [`agent`], [`manager`], `export` →
-//! [`bus`] → [`collectors`] → [`source`]; [`metric`], the data, and [`feed`], the
-//! subscriptions, depend on none of them.
+//! [`bus`] → [`collectors`] → [`source`] → `accounting`; [`metric`], the data, and
+//! [`feed`], the subscriptions, depend on none of them.
 //!
 //! [`enable_time`]: tokio::runtime::Builder::enable_time
 //! [`BusBuilder::build`]: bus::BusBuilder::build
@@ -122,7 +122,9 @@
 // So that the derive macros name this crate alike inside and outside of it.
 extern crate self as collector;
 
+mod accounting;
 pub mod agent;
+pub mod allocator;
 pub mod bus;
 pub mod collectors;
 #[cfg(feature = "config")]

@@ -10,8 +10,8 @@ use std::{
 };
 
 use collector::{
+    collectors::ebpf::{Accountant, EventSink, EventStream},
     metric::{ExecEvent, ExitEvent, ForkEvent, ProcessEvent},
-    source::ebpf::{EventSink, EventStream, Scheduler},
 };
 
 use crate::{Identity, Who, here_or_emulated};
@@ -32,9 +32,9 @@ pub struct Recording {
 
 impl Recording {
     /// Records the events of these programs from now on.
-    pub fn of(scheduler: &Scheduler) -> Self {
+    pub fn of(accountant: &Accountant) -> Self {
         let recorder = EventRecorder::default();
-        let stream = scheduler.send_events_to(recorder.clone());
+        let stream = accountant.send_events_to(recorder.clone());
         Self {
             recorder,
             _stream: stream,

@@ -7,7 +7,7 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 fn committed() -> std::io::Result<Vec<u8>> {
     std::fs::read(
         Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../collector-user/src/source/ebpf/collector.bpf.o"),
+            .join("../collector-user/src/source/bpf/collector.bpf.o"),
     )
 }
 

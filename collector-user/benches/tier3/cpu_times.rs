@@ -22,11 +22,11 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
         "Both collectors in turn, each through a tick of its own. `/proc/stat` is held open, as \
          in the agent.",
     );
-    let scheduler = load()?;
-    if !scheduler.reads_cpus() {
+    let accountant = load()?;
+    if !accountant.has_cpu_stats() {
         return Err("the program read_cpus does not run here: `collector doctor` says why".into());
     }
-    let mut programs = ebpf::CpuStatsCollector::new(scheduler);
+    let mut programs = ebpf::CpuStatsCollector::new(accountant);
     let mut file = procfs::ProcfsCpuStats;
     let sources = Sources::live();
     let (mut by_programs, mut by_file) = (Vec::new(), Vec::new());

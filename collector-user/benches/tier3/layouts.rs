@@ -85,9 +85,9 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
             measured.entry(name).or_default().add(name, turns, bare)?;
             tracepoint(&mut ebpf, name)?.detach(link)?;
         }
-        let scheduler = load()?;
+        let accountant = load()?;
         measured.entry(AGENT).or_default().add(AGENT, turns, bare)?;
-        drop(scheduler);
+        drop(accountant);
     }
     report(&mut part, &measured);
     Ok(part)

@@ -34,7 +34,10 @@ use std::{
 };
 
 use clap::Parser;
-use collector::source::ebpf::{LoadError, LoadOptions, Scheduler};
+use collector::{
+    collectors::ebpf::Accountant,
+    source::bpf::{LoadError, LoadOptions},
+};
 
 use report::Report;
 use run::{Failure, PartOf, Run};
@@ -146,6 +149,6 @@ fn write_page(report: &Report, json: &Path) -> Result<(), Failure> {
 }
 
 /// The programs, loaded into this process.
-fn load() -> Result<Scheduler, LoadError> {
-    Scheduler::load(&LoadOptions::default())
+fn load() -> Result<Accountant, LoadError> {
+    Accountant::load(&LoadOptions::default())
 }

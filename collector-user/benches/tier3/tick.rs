@@ -188,13 +188,13 @@ fn measure(run: &Run, idle: usize) -> Result<Costs, Failure> {
     let rounds = run.choose(1, 2);
     let (slow_ticks, fast_ticks) = run.choose((4, 8), (10, 100));
     run.say(&format!("{idle} processes"));
-    let scheduler = load()?;
+    let accountant = load()?;
     let nursery = Nursery::new(idle, ACTIVE);
     let sources = Sources::live();
     // The first ticks look up what is new.
     loop {
         let before = sources.stats().opens;
-        scheduler.process_stats(&sources.tick())?;
+        accountant.process_stats(&sources.tick())?;
         if sources.stats().opens == before {
             break;
         }
@@ -207,7 +207,7 @@ fn measure(run: &Run, idle: usize) -> Result<Costs, Failure> {
         let before = sources.stats().opens;
         let tick = sources.tick();
         let start = Instant::now();
-        let reading = scheduler.process_stats(&tick)?;
+        let reading = accountant.process_stats(&tick)?;
         let took = start.elapsed();
         assert!(reading.processes.len() > idle, "all are shown");
         kept = Some(reading);

@@ -1,9 +1,12 @@
 use std::str::FromStr;
 
 use super::StartError;
-use crate::source::{
-    Sources,
-    ebpf::{LoadError, LoadOptions, Scheduler},
+use crate::{
+    collectors::ebpf::Accountant,
+    source::{
+        Sources,
+        bpf::{LoadError, LoadOptions},
+    },
 };
 
 /// How CPUs and processes are accounted.
@@ -61,7 +64,7 @@ pub enum Fallback {
 /// What accounts CPUs and processes.
 #[derive(Debug)]
 pub(super) enum Accounting {
-    Ebpf(Scheduler),
+    Ebpf(Accountant),
     Procfs(Fallback),
 }
 
@@ -75,10 +78,10 @@ pub(super) fn choose(
         BackendChoice::Ebpf if !sources.is_live() => {
             Err(StartError::EbpfOfTree(sources.root().to_owned()))
         }
-        BackendChoice::Ebpf => Ok(Accounting::Ebpf(Scheduler::load(options)?)),
+        BackendChoice::Ebpf => Ok(Accounting::Ebpf(Accountant::load(options)?)),
         BackendChoice::Auto if !sources.is_live() => Ok(Accounting::Procfs(Fallback::Tree)),
-        BackendChoice::Auto => Ok(match Scheduler::load(options) {
-            Ok(scheduler) => Accounting::Ebpf(scheduler),
+        BackendChoice::Auto => Ok(match Accountant::load(options) {
+            Ok(accountant) => Accounting::Ebpf(accountant),
             Err(error) => Accounting::Procfs(Fallback::NoEbpf(error)),
         }),
     }

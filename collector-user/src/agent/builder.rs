@@ -5,7 +5,7 @@ use crate::{
     bus::{BusBuilder, Mode},
     collectors::Collector,
     metric::{MetricInfo, Reading, UnknownMetric, find},
-    source::ebpf::LoadOptions,
+    source::bpf::LoadOptions,
 };
 
 /// Makes an [`Agent`].

@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 
 use crate::{
     bus::WeakPublisher,
-    collectors::procfs::ProcessPoller,
+    collectors::{ebpf::EventSink, procfs::ProcessPoller},
     metric::ProcessEvent,
-    source::{Sources, ebpf::EventSink},
+    source::Sources,
 };
 
 /// Hands the events of the eBPF programs to the bus.

@@ -16,11 +16,9 @@ pub use report::{MetricRow, StartReport};
 
 use crate::{
     bus::{BuildError, Bus, SubscribeError},
+    collectors::ebpf::Accountant,
     metric::{ProcessEvent, Reading as _, UnknownMetric},
-    source::{
-        SourceError, Sources,
-        ebpf::{LoadError, Scheduler},
-    },
+    source::{SourceError, Sources, bpf::LoadError},
 };
 use backend::Accounting;
 use plan::Plan;
@@ -61,7 +59,7 @@ pub enum StartError {
 pub struct Agent {
     bus: Bus,
     report: StartReport,
-    scheduler: Option<Scheduler>,
+    scheduler: Option<Accountant>,
 }
 
 impl Agent {
@@ -123,7 +121,7 @@ impl Agent {
     /// programs had no room for them, since the start; zero with the procfs
     /// backend, which has none.
     pub fn events_lost(&self) -> u64 {
-        self.scheduler.as_ref().map_or(0, Scheduler::events_lost)
+        self.scheduler.as_ref().map_or(0, Accountant::events_lost)
     }
 
     /// Ends every collection, and detaches the programs.

@@ -3,7 +3,7 @@ use serde::Serialize;
 use super::{Fallback, backend::Accounting};
 use crate::{
     metric::{Backend, MetricInfo},
-    source::ebpf::LoadReport,
+    source::bpf::LoadReport,
 };
 
 /// What an agent runs with: what is attached, what fell back, and why.

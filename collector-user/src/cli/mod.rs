@@ -26,7 +26,7 @@ use error::Failure;
 
 /// Parses the command line and runs the subcommand.
 pub(super) fn main() -> ExitCode {
-    collector::source::ebpf::share_heap();
+    collector::allocator::use_one_arena();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return error::usage(&error),

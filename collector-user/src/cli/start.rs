@@ -5,7 +5,7 @@ use collector::{
     bus::Mode,
     config::Config,
     metric::{MetricInfo, UnknownMetric, find},
-    source::ebpf::LoadOptions,
+    source::bpf::LoadOptions,
 };
 use tokio::runtime::Builder;
 

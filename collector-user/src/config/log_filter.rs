@@ -66,6 +66,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const TARGETS: &[&str] = &[
     "collector",
     "collector::agent",
+    "collector::allocator",
     "collector::bus",
     "collector::cli",
     "collector::collectors",

@@ -5,9 +5,9 @@
 //! functions of bytes, so that each can be used and tested alone.
 
 mod bound;
-pub mod cgroup;
+pub mod bpf;
+mod cgroup_mounts;
 mod clock;
-pub mod ebpf;
 mod entries;
 mod error;
 mod file_table;
@@ -27,6 +27,7 @@ mod stats;
 pub mod sysfs;
 mod tick;
 
+pub(crate) use cgroup_mounts::CgroupMounts;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use entries::Entries;
 pub use error::SourceError;

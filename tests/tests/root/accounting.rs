@@ -13,7 +13,7 @@ use crate::support::{
 /// Runs a helper until it exits, and compares its exit event with the rusage that its
 /// parent gets.
 fn assert_charged_as_by_wait4(test: &str, ended_threads: u64) {
-    let (_scheduler, recorder) = load_and_record();
+    let (_accountant, recorder) = load_and_record();
     let (exit, usage) = end_of(&recorder, start(test));
     assert!(usage.status.success(), "{:?}", usage.status);
     assert_eq!((exit.exit_code, exit.signal), (Some(0), None));
@@ -39,14 +39,14 @@ fn an_exec_from_another_thread_keeps_the_process_and_its_time() {
 
 #[test]
 fn a_running_process_shows_its_time() {
-    let scheduler = load();
+    let accountant = load();
     let child = start("burn_for_ever");
     let step = cpu_clock_step_ns();
     let mut last = 0;
     for _ in 0..5 {
         thread::sleep(Duration::from_millis(200));
         let before = cpu_clock_ns(child.pid()).expect("it runs");
-        let shown = process(&scheduler, child.pid())
+        let shown = process(&accountant, child.pid())
             .cpu_ns
             .expect("it is known");
         let after = cpu_clock_ns(child.pid()).expect("it runs");
@@ -66,7 +66,7 @@ fn a_running_process_shows_its_time() {
 
 #[test]
 fn time_wait_and_switches_are_those_of_proc() {
-    let scheduler = load();
+    let accountant = load();
     // More burning children than CPUs, so that they wait for each other.
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let children: Vec<Child> = (0..=cpus).map(|_| start("burn_for_ever")).collect();
@@ -74,7 +74,7 @@ fn time_wait_and_switches_are_those_of_proc() {
     for child in &children {
         stop(child);
         let pid = child.pid();
-        let shown = process(&scheduler, pid);
+        let shown = process(&accountant, pid);
         let proc = ProcTask::read(pid).expect("it is there");
         assert_eq!(shown.cpu_ns, Some(proc.cpu_ns));
         assert_close(
@@ -108,8 +108,8 @@ fn time_wait_and_switches_are_those_of_proc() {
 
 #[test]
 fn the_task_iterator_returns_what_proc_shows() {
-    let scheduler = load();
-    let this = process(&scheduler, std::process::id());
+    let accountant = load();
+    let this = process(&accountant, std::process::id());
     let status = std::fs::read_to_string("/proc/self/status").expect("it can be read");
     let field = |key: &str| -> u64 {
         let line = status.lines().find_map(|line| line.strip_prefix(key));
@@ -136,7 +136,7 @@ fn the_task_iterator_returns_what_proc_shows() {
             .as_deref()
             .is_some_and(|path| path.starts_with('/'))
     );
-    let kthreadd = process(&scheduler, 2);
+    let kthreadd = process(&accountant, 2);
     assert_eq!(kthreadd.kernel_thread, Some(true));
     assert_eq!(&*kthreadd.comm, "kthreadd");
 }

@@ -7,9 +7,9 @@ use std::{
 
 use collector::{
     bus::{Bus, Publisher, SubscribeOptions},
-    collectors::ebpf::ProcessStatsCollector,
+    collectors::ebpf::{EventSink, ProcessStatsCollector},
     metric::{Backend, ProcessEvent},
-    source::ebpf::{EventSink, ProgramState},
+    source::bpf::ProgramState,
 };
 
 use collector_tests::{Child, helper, wait_until};
@@ -18,8 +18,8 @@ use crate::load;
 
 #[test]
 fn all_programs_load_and_attach() {
-    let scheduler = load();
-    for program in &scheduler.report().programs {
+    let accountant = load();
+    for program in &accountant.report().programs {
         if program.name.starts_with("sched_wakeup") {
             assert!(
                 matches!(program.state, ProgramState::Unneeded { .. }),
@@ -29,7 +29,7 @@ fn all_programs_load_and_attach() {
             assert_eq!(program.state, ProgramState::Attached, "{}", program.name);
         }
     }
-    assert_eq!(scheduler.report().programs.len(), 10);
+    assert_eq!(accountant.report().programs.len(), 10);
 }
 
 #[test]
@@ -66,10 +66,10 @@ fn detached_programs_leave_nothing_in_the_kernel() {
             .map(|program| program.id())
             .collect()
     };
-    let scheduler = load();
+    let accountant = load();
     let ours = programs_of_this_process();
     assert_eq!(ours.len(), 8, "all but those that watch wakeups");
-    drop(scheduler);
+    drop(accountant);
     // The kernel frees a program asynchronously after its last reference is dropped.
     wait_until("no program is left", || loaded().is_disjoint(&ours));
 }
@@ -103,14 +103,14 @@ impl EventSink for ToBus {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_bus_built_from_public_parts_leaves_no_descriptor_open() {
     let before = bpf_descriptors();
-    let scheduler = load();
+    let accountant = load();
     let bus = Bus::builder()
-        .collector(ProcessStatsCollector::new(scheduler.clone()))
+        .collector(ProcessStatsCollector::new(accountant.clone()))
         .producer::<ProcessEvent>(Backend::Ebpf)
         .build()
         .expect("it is complete");
     let publisher = bus.publisher().expect("there is such a metric");
-    let stream = scheduler.send_events_to(ToBus(publisher));
+    let stream = accountant.send_events_to(ToBus(publisher));
     assert!(bpf_descriptors() > before);
     let mut events = bus
         .subscribe::<ProcessEvent>(SubscribeOptions::default())
@@ -119,7 +119,7 @@ async fn a_bus_built_from_public_parts_leaves_no_descriptor_open() {
     child.wait().expect("it is a child");
     assert!(events.recv().await.is_ok(), "the stream is there");
     // The order in which a user drops them is the user's own.
-    drop(scheduler);
+    drop(accountant);
     drop(events);
     drop(bus);
     drop(stream);

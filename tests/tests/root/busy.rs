@@ -15,7 +15,7 @@ const BETWEEN: Duration = Duration::from_millis(80);
 
 #[test]
 fn a_process_that_never_leaves_its_cpu_shows_its_time_at_each_tick() {
-    let scheduler = load();
+    let accountant = load();
     let slack = emulation_slack_ns() + 2 * cpu_clock_step_ns();
     // SAFETY: it makes system calls only.
     let child = unsafe { fork(0, None, keep_a_cpu) }.expect("it starts");
@@ -29,7 +29,7 @@ fn a_process_that_never_leaves_its_cpu_shows_its_time_at_each_tick() {
     for _ in 0..LOOKS {
         thread::sleep(BETWEEN);
         let before = cpu_clock_ns(pid).expect("it runs");
-        let shown = process(&scheduler, pid);
+        let shown = process(&accountant, pid);
         let after = cpu_clock_ns(pid).expect("it runs");
         let cpu_ns = shown.cpu_ns.expect("it is known");
         let allowed = |clock: u64| (clock / 1_000).max(200_000) + slack;

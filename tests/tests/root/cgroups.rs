@@ -10,12 +10,9 @@ use std::{
 };
 
 use collector::{
-    collectors::{Collector as _, procfs::ProcfsProcessStats},
+    collectors::{Collector as _, ebpf::Accountant, procfs::ProcfsProcessStats},
     metric::{Cgroup, CgroupKind, Preemption, PreemptionKind, Process, ProcessState, ProcessStats},
-    source::{
-        Sources,
-        ebpf::{LoadOptions, Scheduler},
-    },
+    source::{Sources, bpf::LoadOptions},
 };
 use collector_tests::{
     Child, TestCgroup, cpu_clock_ns, emulation_slack_ns, helper, schedstat, wait_until,
@@ -23,8 +20,8 @@ use collector_tests::{
 
 use crate::{load, support::stop};
 
-fn read(scheduler: &Scheduler) -> ProcessStats {
-    scheduler
+fn read(accountant: &Accountant) -> ProcessStats {
+    accountant
         .process_stats(&Sources::live().tick())
         .expect("a reading is had")
 }
@@ -96,9 +93,9 @@ fn lost(rows: &[Preemption], victim: u64, preemptor: Option<u64>) -> u64 {
     rows.iter().filter(of).map(|row| row.count).sum()
 }
 
-fn preemptions(scheduler: &Scheduler) -> Vec<Preemption> {
-    scheduler.look_up(&Sources::live().tick());
-    scheduler
+fn preemptions(accountant: &Accountant) -> Vec<Preemption> {
+    accountant.read_details(&Sources::live().tick());
+    accountant
         .sched_latency()
         .preemptions
         .expect("there are cgroups of version 2")
@@ -106,12 +103,12 @@ fn preemptions(scheduler: &Scheduler) -> Vec<Preemption> {
 
 #[test]
 fn two_cgroups_on_one_cpu_are_charged_as_by_the_kernel_and_preempt_each_other() {
-    let scheduler = load();
+    let accountant = load();
     let cgroups = [version_2("left"), version_2("right")];
     let cpu = a_cpu();
     let children = [0, 1].map(|at| stopped_burner(&cgroups[at], cpu));
     let look = || {
-        let reading = read(&scheduler);
+        let reading = read(&accountant);
         [0, 1].map(|at| {
             let row = row(&reading, &cgroups[at]).expect("it has a row");
             let pid = children[at].pid();
@@ -124,14 +121,14 @@ fn two_cgroups_on_one_cpu_are_charged_as_by_the_kernel_and_preempt_each_other() 
         })
     };
     let before = look();
-    let lost_before = preemptions(&scheduler);
+    let lost_before = preemptions(&accountant);
     for child in &children {
         child.signal(libc::SIGCONT);
     }
     thread::sleep(Duration::from_secs(3));
     children.iter().for_each(stop);
     let after = look();
-    let lost_after = preemptions(&scheduler);
+    let lost_after = preemptions(&accountant);
 
     let ids = [0, 1].map(|at| before[at].0.id.expect("it has one"));
     for at in [0, 1] {
@@ -185,25 +182,25 @@ fn two_cgroups_on_one_cpu_are_charged_as_by_the_kernel_and_preempt_each_other() 
 
 #[test]
 fn a_moved_process_shows_its_new_cgroup_and_leaves_its_usage_in_the_old_one() {
-    let scheduler = load();
+    let accountant = load();
     let (from, to) = (version_2("from"), version_2("to"));
     let child = stopped_burner(&from, a_cpu());
     child.signal(libc::SIGCONT);
     thread::sleep(Duration::from_millis(500));
-    let reading = read(&scheduler);
+    let reading = read(&accountant);
     assert_eq!(
         process(&reading, child.pid()).cgroup.as_deref(),
         Some(from.path())
     );
     to.take(child.pid()).expect("root may");
     thread::sleep(Duration::from_millis(500));
-    let reading = read(&scheduler);
+    let reading = read(&accountant);
     assert_eq!(
         process(&reading, child.pid()).cgroup.as_deref(),
         Some(to.path())
     );
     stop(&child);
-    let reading = read(&scheduler);
+    let reading = read(&accountant);
     for cgroup in [&from, &to] {
         let charged = row(&reading, cgroup).and_then(|row| row.cpu_ns);
         let charged = charged.expect("it is known");
@@ -223,7 +220,7 @@ fn a_moved_process_shows_its_new_cgroup_and_leaves_its_usage_in_the_old_one() {
 
 #[test]
 fn a_child_is_in_the_cgroup_of_its_parent_and_exited_processes_count() {
-    let scheduler = load();
+    let accountant = load();
     let cgroup = version_2("family");
     let folder = tempfile::tempdir().expect("a folder");
     let fifo = folder.path().join("fifo");
@@ -237,9 +234,9 @@ fn a_child_is_in_the_cgroup_of_its_parent_and_exited_processes_count() {
     );
     let parent = Child::spawn(Command::new("/bin/sh").args(["-c", &script])).expect("it starts");
     wait_until("the loop runs", || {
-        row(&read(&scheduler), &cgroup).is_some_and(|row| row.processes == 2)
+        row(&read(&accountant), &cgroup).is_some_and(|row| row.processes == 2)
     });
-    let reading = read(&scheduler);
+    let reading = read(&accountant);
     let children: Vec<Cow<'_, Process>> = reading
         .processes
         .iter()
@@ -259,9 +256,9 @@ fn a_child_is_in_the_cgroup_of_its_parent_and_exited_processes_count() {
     });
     fs::write(fifo, "end\n").expect("it is read");
     wait_until("the loop has ended", || {
-        row(&read(&scheduler), &cgroup).is_some_and(|row| row.processes == 1)
+        row(&read(&accountant), &cgroup).is_some_and(|row| row.processes == 1)
     });
-    let reading = read(&scheduler);
+    let reading = read(&accountant);
     let row = row(&reading, &cgroup).expect("it has a row");
     let alive = process(&reading, parent.pid()).cpu_ns.unwrap_or(0);
     let charged = row.cpu_ns.expect("it is known");
@@ -275,7 +272,7 @@ fn a_child_is_in_the_cgroup_of_its_parent_and_exited_processes_count() {
 
 #[test]
 fn the_usage_of_a_removed_cgroup_is_kept() {
-    let scheduler = Scheduler::load(&LoadOptions {
+    let accountant = Accountant::load(&LoadOptions {
         preemption_pairs: Some(2),
         ..LoadOptions::default()
     })
@@ -287,7 +284,7 @@ fn the_usage_of_a_removed_cgroup_is_kept() {
         child.signal(libc::SIGCONT);
     }
     thread::sleep(Duration::from_secs(2));
-    let reading = read(&scheduler);
+    let reading = read(&accountant);
     let used: u64 = cgroups
         .iter()
         .filter_map(|cgroup| row(&reading, cgroup)?.cpu_ns)
@@ -296,7 +293,7 @@ fn the_usage_of_a_removed_cgroup_is_kept() {
     let before = kind(&reading, CgroupKind::Removed).and_then(|row| row.cpu_ns);
 
     // Of three on one CPU there are six pairs, and room for two.
-    let rows = preemptions(&scheduler);
+    let rows = preemptions(&accountant);
     let pairs = rows.iter().filter(|row| row.kind == PreemptionKind::Pair);
     assert_eq!(pairs.count(), 2, "{rows:?}");
     let total = |rows: &[Preemption]| rows.iter().map(|row| row.count).sum::<u64>();
@@ -310,7 +307,7 @@ fn the_usage_of_a_removed_cgroup_is_kept() {
     // Two passes over all tasks, one each ten seconds, must find it empty.
     let deadline = Instant::now() + Duration::from_mins(2);
     let reading = loop {
-        let reading = read(&scheduler);
+        let reading = read(&accountant);
         let is_there = |row: &Arc<Cgroup>| {
             row.path
                 .as_deref()
@@ -325,19 +322,19 @@ fn the_usage_of_a_removed_cgroup_is_kept() {
     let removed = kind(&reading, CgroupKind::Removed).and_then(|row| row.cpu_ns);
     let removed = removed.expect("there is such a row") - before.unwrap_or(0);
     assert!(removed >= used, "{removed} {used}");
-    let rows = preemptions(&scheduler);
+    let rows = preemptions(&accountant);
     assert!(total(&rows) >= counted, "{rows:?} and {counted} before");
 }
 
 #[test]
 fn the_sum_of_the_cgroups_is_the_sum_of_running_and_exited_processes() {
-    let scheduler = load();
+    let accountant = load();
     for _ in 0..5 {
         for _ in 0..50 {
             let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
             child.wait().expect("it is a child");
         }
-        let reading = read(&scheduler);
+        let reading = read(&accountant);
         let sum = |field: fn(&Cgroup) -> Option<u64>| {
             reading
                 .cgroups
@@ -392,16 +389,16 @@ fn a_move_in_a_v1_hierarchy_is_seen() {
         println!("this host has no hierarchy of version 1");
         return;
     };
-    let scheduler = load();
+    let accountant = load();
     let child = Child::spawn(&mut helper("helpers::burn_for_ever").expect("this binary is known"))
         .expect("it starts");
     thread::sleep(Duration::from_millis(300));
-    let reading = read(&scheduler);
+    let reading = read(&accountant);
     let before = process(&reading, child.pid()).cgroup.clone();
     assert_ne!(before.as_deref(), Some(cgroup.path()));
     cgroup.take(child.pid()).expect("root may");
     thread::sleep(Duration::from_millis(500));
-    let reading = read(&scheduler);
+    let reading = read(&accountant);
     let row = row(&reading, &cgroup).expect("it has a row");
     assert_eq!(
         process(&reading, child.pid()).cgroup.as_deref(),
@@ -411,7 +408,7 @@ fn a_move_in_a_v1_hierarchy_is_seen() {
     assert_eq!((row.processes, row.id), (1, None));
     // In which cgroup it is was known from the last reading on.
     thread::sleep(Duration::from_millis(500));
-    let charged = self::row(&read(&scheduler), &cgroup).and_then(|row| row.cpu_ns);
+    let charged = self::row(&read(&accountant), &cgroup).and_then(|row| row.cpu_ns);
     assert!(charged > row.cpu_ns, "{charged:?} after {row:?}");
     end([child]);
 }
@@ -424,7 +421,7 @@ fn a_v1_container_is_not_charged_to_the_daemon_in_its_v2_cgroup() {
         return;
     };
     let daemon = version_2("daemon");
-    let scheduler = load();
+    let accountant = load();
     let spawn = || {
         Child::spawn(&mut helper("helpers::burn_for_ever").expect("this binary is known"))
             .expect("it starts")
@@ -437,7 +434,7 @@ fn a_v1_container_is_not_charged_to_the_daemon_in_its_v2_cgroup() {
     let deadline = Instant::now() + Duration::from_mins(1);
     let paths = [daemon.path(), container.path()].map(Some);
     let reading = loop {
-        let reading = read(&scheduler);
+        let reading = read(&accountant);
         let of = |child: &Child| process(&reading, child.pid()).cgroup.clone();
         let found = [of(&first), of(&second)];
         if [found[0].as_deref(), found[1].as_deref()] == paths {
@@ -456,7 +453,7 @@ fn a_v1_container_is_not_charged_to_the_daemon_in_its_v2_cgroup() {
     assert_eq!(charged.id, Some(daemon.id().expect("it is there")));
     // What it uses from then on is the container's.
     loop {
-        let now = row(&read(&scheduler), &container).expect("it has a row");
+        let now = row(&read(&accountant), &container).expect("it has a row");
         if now.cpu_ns > before.cpu_ns {
             break;
         }
@@ -477,20 +474,20 @@ fn a_v1_container_is_not_charged_to_the_daemon_in_its_v2_cgroup() {
 
 #[test]
 fn without_the_kernel_fields_only_paths_of_cgroups_are_known() {
-    let scheduler = Scheduler::load(&LoadOptions {
+    let accountant = Accountant::load(&LoadOptions {
         pretend_missing: vec!["kernfs_node.id".to_owned()],
         ..LoadOptions::default()
     })
     .unwrap_or_else(|error| panic!("{error}"));
-    let reading = read(&scheduler);
+    let reading = read(&accountant);
     assert!(reading.cgroups.iter().all(|row| row.id.is_none()));
     // At each reading some hundreds of processes are looked up.
     let deadline = Instant::now() + Duration::from_mins(2);
-    while process(&read(&scheduler), std::process::id())
+    while process(&read(&accountant), std::process::id())
         .cgroup
         .is_none()
     {
         assert!(Instant::now() < deadline, "/proc tells it");
     }
-    assert_eq!(scheduler.sched_latency().preemptions, None);
+    assert_eq!(accountant.sched_latency().preemptions, None);
 }

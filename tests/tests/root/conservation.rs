@@ -13,9 +13,11 @@ use std::{
 
 use collector::{
     bus::{Bus, every},
-    collectors::ebpf::{CpuStatsCollector, ProcessStatsCollector, SchedLatencyCollector},
+    collectors::ebpf::{
+        Accountant, CpuStatsCollector, ProcessStatsCollector, SchedLatencyCollector,
+    },
     metric::{CpuStats, CpuTimes, ProcessStats, Sample, SchedLatency},
-    source::{ebpf::Scheduler, procfs::proc_stat},
+    source::procfs::proc_stat,
 };
 use collector_tests::{Child, ProcTask, here_or_emulated};
 use procfs::CurrentSI as _;
@@ -30,9 +32,9 @@ struct Switches {
 }
 
 impl Switches {
-    fn read(scheduler: &Scheduler) -> Self {
+    fn read(accountant: &Accountant) -> Self {
         let kernel_before = context_switches();
-        let cpus = cpu_times(scheduler);
+        let cpus = cpu_times(accountant);
         let kernel_after = context_switches();
         let of = |field: fn(&CpuTimes) -> Option<u64>| sum(&cpus, field);
         Self {
@@ -49,8 +51,8 @@ impl Switches {
 /// of the processes that `/proc` shows and we do not. There are none on a
 /// kernel as it is published; some hosts of virtual machines hide their
 /// agent in the guest.
-fn hidden_switches(scheduler: &Scheduler) -> u64 {
-    let shown = processes(scheduler);
+fn hidden_switches(accountant: &Accountant) -> u64 {
+    let shown = processes(accountant);
     let hidden = procfs::process::all_processes()
         .expect("they can be listed")
         .filter_map(Result::ok)
@@ -164,11 +166,11 @@ fn totals(processes: &Sample<ProcessStats>, cpus: &Sample<CpuStats>) -> Totals {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn all_samples_of_a_tick_have_one_window_and_their_sums_agree() {
-    let scheduler = crate::load();
+    let accountant = crate::load();
     let bus = Bus::builder()
-        .collector(CpuStatsCollector::new(scheduler.clone()))
-        .collector(ProcessStatsCollector::new(scheduler.clone()))
-        .collector(SchedLatencyCollector::new(scheduler))
+        .collector(CpuStatsCollector::new(accountant.clone()))
+        .collector(ProcessStatsCollector::new(accountant.clone()))
+        .collector(SchedLatencyCollector::new(accountant))
         .build()
         .expect("it can be built");
     let options = every(Duration::from_millis(250));
@@ -221,24 +223,24 @@ async fn all_samples_of_a_tick_have_one_window_and_their_sums_agree() {
 
 #[test]
 fn over_a_minute_the_cpu_time_of_the_processes_is_the_busy_time_of_the_cpus() {
-    let (scheduler, recorder) = load_and_record();
+    let (accountant, recorder) = load_and_record();
     let load = MixedLoad::start();
     let began = Instant::now();
     thread::sleep(Duration::from_secs(1));
-    let hidden_before = hidden_switches(&scheduler);
-    let switches_before = Switches::read(&scheduler);
+    let hidden_before = hidden_switches(&accountant);
+    let switches_before = Switches::read(&accountant);
     let proc_before = busy_by_proc_stat(began);
-    let (before, cpus_before) = look(&scheduler);
+    let (before, cpus_before) = look(&accountant);
     // A guest has twenty minutes for all its tests.
     let length = here_or_emulated(60, 20);
     for _ in 0..length {
         thread::sleep(Duration::from_secs(1));
-        look(&scheduler);
+        look(&accountant);
     }
     let proc_after = busy_by_proc_stat(began);
-    let (after, cpus_after) = look(&scheduler);
-    let switches_after = Switches::read(&scheduler);
-    let hidden = hidden_switches(&scheduler).saturating_sub(hidden_before);
+    let (after, cpus_after) = look(&accountant);
+    let switches_after = Switches::read(&accountant);
+    let hidden = hidden_switches(&accountant).saturating_sub(hidden_before);
     load.stop();
 
     Totals::assert_conserved(&before, &after);

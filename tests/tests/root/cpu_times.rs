@@ -14,11 +14,15 @@ use std::{
 };
 
 use collector::{
-    collectors::{Collector, ebpf::CpuStatsCollector, procfs::ProcfsCpuStats},
+    collectors::{
+        Collector,
+        ebpf::{Accountant, CpuStatsCollector},
+        procfs::ProcfsCpuStats,
+    },
     metric::{CpuStats, CpuTimes},
     source::{
         Sources,
-        ebpf::{LoadOptions, ProgramState, Scheduler},
+        bpf::{LoadOptions, ProgramState},
         procfs::proc_stat,
         sysfs::parse_cpu_list,
     },
@@ -197,13 +201,13 @@ impl Drop for Load {
 
 #[test]
 fn each_time_of_each_cpu_is_within_a_clock_tick_of_proc_stat() {
-    let scheduler = load();
+    let accountant = load();
     assert!(
-        scheduler.reads_cpus(),
+        accountant.has_cpu_stats(),
         "they are read: {:?}",
-        scheduler.report()
+        accountant.report()
     );
-    let mut collector = CpuStatsCollector::new(scheduler);
+    let mut collector = CpuStatsCollector::new(accountant);
     let load = Load::start();
     let end = Instant::now() + duration();
     let (mut readings, mut repeated) = (0, 0);
@@ -248,8 +252,8 @@ fn each_time_of_each_cpu_is_within_a_clock_tick_of_proc_stat() {
 
 #[test]
 fn the_other_values_of_proc_stat_are_collected() {
-    let scheduler = load();
-    let mut collector = CpuStatsCollector::new(scheduler);
+    let accountant = load();
+    let mut collector = CpuStatsCollector::new(accountant);
     for _ in 0..20 {
         let [before, read, after] = bracketed(&mut collector);
         // A task is counted a moment after the kernel has; so one on each CPU
@@ -281,10 +285,10 @@ fn without_the_programs_proc_stat_is_read_and_the_report_has_the_reason() {
             pretend_missing: vec![missing.to_owned()],
             ..LoadOptions::default()
         };
-        let scheduler = Scheduler::load(&options).unwrap_or_else(|error| panic!("{error}"));
-        assert!(!scheduler.reads_cpus(), "without {missing}");
+        let accountant = Accountant::load(&options).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!accountant.has_cpu_stats(), "without {missing}");
         let is_off = |state: &ProgramState| matches!(state, ProgramState::Off { .. });
-        let off: Vec<&str> = scheduler
+        let off: Vec<&str> = accountant
             .report()
             .programs
             .iter()
@@ -292,7 +296,7 @@ fn without_the_programs_proc_stat_is_read_and_the_report_has_the_reason() {
             .map(|program| program.name)
             .collect();
         assert_eq!(off, [missing]);
-        let mut collector = CpuStatsCollector::new(scheduler);
+        let mut collector = CpuStatsCollector::new(accountant);
         assert!(collector.sources().contains(&"/proc/stat"));
         let looks = bracketed(&mut collector);
         let [before, read, after] = &looks;

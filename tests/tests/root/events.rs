@@ -23,8 +23,8 @@ fn shell(script: &str) -> Command {
 
 #[test]
 fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
-    let scheduler = load();
-    let recorder = Recording::of(&scheduler);
+    let accountant = load();
+    let recorder = Recording::of(&accountant);
     let mut used = BTreeMap::new();
     for _ in 0..1_000 {
         let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
@@ -35,7 +35,7 @@ fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
     let all: Vec<Identity> = used.keys().copied().collect();
     assert_eq!(all.len(), 1_000, "they can be told apart");
     let recorded = recorder.wait_for_exits(&all);
-    assert_eq!(scheduler.events_dropped(), 0);
+    assert_eq!(accountant.events_dropped(), 0);
     let has_fine_clock = cpu_clock_step_ns() < 1_000_000;
     let (mut charged, mut expected) = (0, 0);
     for (who, cpu_ns) in &used {
@@ -65,8 +65,8 @@ fn a_thousand_short_lived_processes_give_a_thousand_exits_with_their_totals() {
 
 #[test]
 fn an_exec_has_the_file_name_and_the_arguments() {
-    let scheduler = load();
-    let recorder = Recording::of(&scheduler);
+    let accountant = load();
+    let recorder = Recording::of(&accountant);
     let mut command = Command::new("/bin/echo");
     command.args(["one", "", "two words", "\u{fc}"]);
     let child = Child::spawn(&mut command).expect("it starts");
@@ -84,8 +84,8 @@ fn an_exec_has_the_file_name_and_the_arguments() {
 
 #[test]
 fn long_arguments_are_truncated_and_marked() {
-    let scheduler = load();
-    let recorder = Recording::of(&scheduler);
+    let accountant = load();
+    let recorder = Recording::of(&accountant);
     let child = Child::spawn(Command::new("/bin/true").arg("x".repeat(20_000))).expect("it starts");
     let who = child.identity().expect("nobody has waited for it");
     child.wait().expect("it is a child");
@@ -99,8 +99,8 @@ fn long_arguments_are_truncated_and_marked() {
 
 #[test]
 fn an_exit_has_the_exit_code_or_the_signal() {
-    let scheduler = load();
-    let recorder = Recording::of(&scheduler);
+    let accountant = load();
+    let recorder = Recording::of(&accountant);
     let returns = Child::spawn(&mut shell("exit 42")).expect("it starts");
     let killed = Child::spawn(&mut shell("kill -9 $$; sleep 10")).expect("it starts");
     let both = [&returns, &killed].map(|child| child.identity().expect("it is there"));
@@ -117,8 +117,8 @@ fn an_exit_has_the_exit_code_or_the_signal() {
 
 #[test]
 fn events_are_delivered_in_order() {
-    let scheduler = load();
-    let recorder = Recording::of(&scheduler);
+    let accountant = load();
+    let recorder = Recording::of(&accountant);
     let child = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
     let who = child.identity().expect("nobody has waited for it");
     child.wait().expect("it is a child");
@@ -133,14 +133,14 @@ fn events_are_delivered_in_order() {
 
 #[test]
 fn a_fork_comes_before_its_exit_with_concurrent_readers() {
-    let (scheduler, recorder) = load_and_record();
+    let (accountant, recorder) = load_and_record();
     let count = here_or_emulated(4_000, 500);
     let ends = AtomicBool::new(false);
     let crowd = thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !ends.load(Ordering::Relaxed) {
-                    processes(&scheduler);
+                    processes(&accountant);
                 }
             });
         }

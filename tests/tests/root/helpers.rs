@@ -3,9 +3,7 @@
 use std::{process::Command, thread};
 
 use collector::{
-    agent::Agent,
-    bus::SnapshotRequest,
-    source::ebpf::{LoadOptions, Scheduler},
+    agent::Agent, bus::SnapshotRequest, collectors::ebpf::Accountant, source::bpf::LoadOptions,
 };
 use collector_tests::burn_cpu_ms;
 
@@ -62,7 +60,7 @@ fn load_in_a_pid_namespace() {
 #[test]
 #[ignore = "run by other tests as a child process"]
 fn loading_fails_here() {
-    let error = Scheduler::load(&LoadOptions::default());
+    let error = Accountant::load(&LoadOptions::default());
     let error = error.expect_err("the numbers of processes would be wrong");
     assert!(error.to_string().contains("PID namespace"), "{error}");
 }

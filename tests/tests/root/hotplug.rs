@@ -35,9 +35,9 @@ fn a_cpu_that_comes_online_for_the_first_time_is_read() {
         println!("skipped: only a virtual machine's CPU is switched on");
         return;
     };
-    let scheduler = load();
-    assert!(scheduler.reads_cpus(), "{:?}", scheduler.report());
-    let mut collector = CpuStatsCollector::new(scheduler);
+    let accountant = load();
+    assert!(accountant.has_cpu_stats(), "{:?}", accountant.report());
+    let mut collector = CpuStatsCollector::new(accountant);
     // It stays: a CPU that was there before and is not when the programs are
     // loaded would keep them from reading the CPUs in the tests that follow.
     fs::write(format!("/sys/devices/system/cpu/cpu{new}/online"), "1").expect("it may be");
@@ -67,10 +67,10 @@ fn a_cpu_that_was_never_online_is_not_charged() {
     }
     let cpu = Cpu("/sys/devices/system/cpu/cpu1/online");
     cpu.set(false);
-    let scheduler = load();
-    let (before, _cpus) = look(&scheduler);
+    let accountant = load();
+    let (before, _cpus) = look(&accountant);
     thread::sleep(Duration::from_secs(1));
-    let (after, cpus) = look(&scheduler);
+    let (after, cpus) = look(&accountant);
     Totals::assert_conserved(&before, &after);
     assert!(cpus.iter().all(|row| row.cpu != Some(1)), "{cpus:?}");
 }
@@ -81,16 +81,16 @@ fn no_time_is_lost_when_a_cpu_goes_offline_and_online() {
         println!("skipped: only a virtual machine's CPU is taken away");
         return;
     }
-    let (scheduler, recorder) = load_and_record();
+    let (accountant, recorder) = load_and_record();
     let burning: Vec<Child> = (0..3).map(|_| start("burn_for_ever")).collect();
     thread::sleep(Duration::from_millis(500));
     let cpu = Cpu("/sys/devices/system/cpu/cpu1/online");
-    let (before, _cpus) = look(&scheduler);
+    let (before, _cpus) = look(&accountant);
     for _ in 0..3 {
         cpu.set(false);
         let short = Child::spawn(&mut Command::new("/bin/true")).expect("it starts");
         thread::sleep(Duration::from_millis(300));
-        look(&scheduler);
+        look(&accountant);
         cpu.set(true);
         thread::sleep(Duration::from_millis(300));
         let who = short.identity().expect("nobody has waited for it");
@@ -100,10 +100,10 @@ fn no_time_is_lost_when_a_cpu_goes_offline_and_online() {
     }
     cpu.set(false);
     burning.iter().for_each(stop);
-    let (after, _cpus) = look(&scheduler);
+    let (after, _cpus) = look(&accountant);
     Totals::assert_conserved(&before, &after);
     for child in &burning {
-        let shown = process(&scheduler, child.pid());
+        let shown = process(&accountant, child.pid());
         let proc = ProcTask::read(child.pid()).expect("it is there");
         assert_eq!(shown.cpu_ns, cpu_clock_ns(child.pid()).ok());
         assert_eq!(shown.voluntary_switches, Some(proc.voluntary_switches));
@@ -111,7 +111,7 @@ fn no_time_is_lost_when_a_cpu_goes_offline_and_online() {
     }
     cpu.set(true);
     // The kernel's threads of that CPU were parked, and are the same.
-    let reading = processes(&scheduler);
+    let reading = processes(&accountant);
     for name in ["migration/1", "ksoftirqd/1"] {
         let mut rows = reading.processes.iter().filter(|row| &*row.comm == name);
         let row = rows.next().unwrap_or_else(|| panic!("{name} is not shown"));

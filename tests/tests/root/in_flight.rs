@@ -11,10 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use collector::{
-    metric::Process,
-    source::{Sources, ebpf::Scheduler},
-};
+use collector::{collectors::ebpf::Accountant, metric::Process, source::Sources};
 use collector_tests::{Child, emulation_slack_ns, helper, schedstat};
 use rustix::{
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
@@ -164,8 +161,8 @@ impl Drop for Apart {
     }
 }
 
-fn process(scheduler: &Scheduler, pid: u32) -> Option<Process> {
-    let reading = scheduler
+fn process(accountant: &Accountant, pid: u32) -> Option<Process> {
+    let reading = accountant
         .process_stats(&Sources::live().tick())
         .expect("a reading is had");
     reading
@@ -242,7 +239,7 @@ fn assert_split(shown: &Process, before: [u64; 2], after: [u64; 2]) {
 
 #[test]
 fn a_process_that_never_leaves_its_cpu_shows_its_cpu_time() {
-    let scheduler = load();
+    let accountant = load();
     let apart = Apart::new();
     let file = tempfile::NamedTempFile::new().expect("there is a place for files");
     file.as_file()
@@ -276,7 +273,7 @@ fn a_process_that_never_leaves_its_cpu_shows_its_cpu_time() {
         }
         let split_before = split(pid);
         let before_ns = now_ns(ClockId::Monotonic);
-        let shown = process(&scheduler, pid);
+        let shown = process(&accountant, pid);
         let after_ns = now_ns(ClockId::Monotonic);
         let Some(shown) = shown else {
             continue;
@@ -305,7 +302,7 @@ fn a_process_that_never_leaves_its_cpu_shows_its_cpu_time() {
 
 #[test]
 fn the_wait_before_the_current_slice_is_counted() {
-    let scheduler = load();
+    let accountant = load();
     let apart = Apart::new();
     // Both are there before they begin, however slow the machine.
     let begin = now_ns(ClockId::Monotonic) + 1_000_000_000 + emulation_slack_ns();
@@ -322,7 +319,7 @@ fn the_wait_before_the_current_slice_is_counted() {
     while begin.elapsed() < LONGEST_TURN * 3 / 8 {
         thread::sleep(Duration::from_millis(25));
         let before = schedstat(second.pid());
-        let Some(shown) = process(&scheduler, second.pid()) else {
+        let Some(shown) = process(&accountant, second.pid()) else {
             continue;
         };
         let (Ok([_, before, _]), Ok([_, after, _])) = (before, schedstat(second.pid())) else {

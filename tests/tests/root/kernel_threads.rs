@@ -7,7 +7,7 @@ use crate::support::{load, processes};
 
 #[test]
 fn kernel_threads_have_the_time_of_schedstat() {
-    let scheduler = load();
+    let accountant = load();
     let read = |pid| {
         ProcTask::read(pid)
             .ok()
@@ -18,7 +18,7 @@ fn kernel_threads_have_the_time_of_schedstat() {
         .filter_map(Result::ok)
         .filter_map(|process| Some((process.pid as u32, read(process.pid as u32)?)))
         .collect();
-    let reading = processes(&scheduler);
+    let reading = processes(&accountant);
     let mut compared = 0;
     for (pid, before) in before {
         // Those that end meanwhile tell nothing.

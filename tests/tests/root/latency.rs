@@ -4,8 +4,8 @@
 use std::{thread, time::Duration};
 
 use collector::{
+    collectors::ebpf::Accountant,
     metric::{CpuLatency, CpuTimes, LatencyHistogram},
-    source::ebpf::Scheduler,
 };
 use collector_tests::{burn_cpu_ms, emulation_slack_ns};
 
@@ -16,8 +16,8 @@ const TIMES: u64 = 40;
 const RUN_MS: u64 = 20;
 const SLEEP_MS: u64 = 50;
 
-fn total(scheduler: &Scheduler) -> CpuLatency {
-    scheduler.sched_latency().total
+fn total(accountant: &Accountant) -> CpuLatency {
+    accountant.sched_latency().total
 }
 
 /// How many durations from `from` to `to` came in between two readings.
@@ -51,8 +51,8 @@ fn be_preferred() {
 
 #[test]
 fn slices_and_sleeps_of_known_length_are_in_their_buckets() {
-    let scheduler = load();
-    let before = total(&scheduler);
+    let accountant = load();
+    let before = total(&accountant);
     thread::spawn(|| {
         be_preferred();
         for _ in 0..TIMES {
@@ -62,7 +62,7 @@ fn slices_and_sleeps_of_known_length_are_in_their_buckets() {
     })
     .join()
     .expect("it does not panic");
-    let after = total(&scheduler);
+    let after = total(&accountant);
 
     // Interrupts and the host of a guest make a slice longer than the time that
     // the thread is charged for, and timers come late.
@@ -89,12 +89,12 @@ fn slices_and_sleeps_of_known_length_are_in_their_buckets() {
 
 #[test]
 fn the_slices_are_as_many_as_the_switches_and_sum_up_to_the_busy_time() {
-    let scheduler = load();
+    let accountant = load();
     let look = || {
-        let cpus = cpu_times(&scheduler);
+        let cpus = cpu_times(&accountant);
         let sum = |field: fn(&CpuTimes) -> Option<u64>| cpus.iter().filter_map(field).sum::<u64>();
         let switches = sum(|cpu| cpu.voluntary_switches) + sum(|cpu| cpu.involuntary_switches);
-        let on_cpu = total(&scheduler).on_cpu.expect("it is known");
+        let on_cpu = total(&accountant).on_cpu.expect("it is known");
         (switches, sum(|cpu| cpu.busy_ns), on_cpu)
     };
     let before = look();

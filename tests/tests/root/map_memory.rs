@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use collector::source::ebpf::map_bytes;
+use collector::source::bpf::map_bytes;
 
 use crate::{cpu_times::cpu_list, load};
 
@@ -29,11 +29,11 @@ fn maps_of_this_process() -> BTreeMap<u64, u64> {
 #[test]
 fn the_memory_of_the_maps_is_that_of_the_formula() {
     let before = maps_of_this_process();
-    let scheduler = load();
+    let accountant = load();
     let mut maps = maps_of_this_process();
     maps.retain(|id, _bytes| !before.contains_key(id));
     let taken: u64 = maps.values().sum();
-    drop(scheduler);
+    drop(accountant);
     let possible = cpu_list("possible").len() as u32;
     let pid_max = fs::read_to_string("/proc/sys/kernel/pid_max").expect("it can be read");
     let computed = map_bytes(possible, pid_max.trim().parse().expect("a number"));

@@ -8,9 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use collector::source::{
-    Sources,
-    ebpf::{LoadError, LoadOptions, LoadReport, ProgramState, Scheduler},
+use collector::{
+    collectors::ebpf::Accountant,
+    source::{
+        Sources,
+        bpf::{LoadError, LoadOptions, LoadReport, ProgramState},
+    },
 };
 use collector_ebpf::OFFSETS;
 use collector_tests::{Child, Recording, emulation_slack_ns};
@@ -27,8 +30,8 @@ const RUN_DELAY: &str = "task_struct.sched_info.run_delay";
 /// that came (`exit`).
 type Known = BTreeSet<String>;
 
-fn load(missing: &[&str]) -> Result<Scheduler, LoadError> {
-    Scheduler::load(&LoadOptions {
+fn load(missing: &[&str]) -> Result<Accountant, LoadError> {
+    Accountant::load(&LoadOptions {
         pretend_missing: missing.iter().map(|&name| name.to_owned()).collect(),
         ..LoadOptions::default()
     })
@@ -37,15 +40,15 @@ fn load(missing: &[&str]) -> Result<Scheduler, LoadError> {
 /// Loads without the missing program or field, causes some events, and returns which
 /// fields are known.
 fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
-    let scheduler = load(missing)?;
-    let recorder = Recording::of(&scheduler);
+    let accountant = load(missing)?;
+    let recorder = Recording::of(&accountant);
     let children = ["exit 3", "kill -9 $$"].map(|script| {
         let child = Child::spawn(Command::new("/bin/sh").args(["-c", script])).expect("it starts");
         let who = child.identity().expect("nobody has waited for it");
         child.wait().expect("it is a child");
         who
     });
-    let reading = scheduler
+    let reading = accountant
         .process_stats(&Sources::live().tick())
         .expect("a reading is had");
     let this = reading.processes.get(std::process::id());
@@ -56,13 +59,13 @@ fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
         &*this.expect("this process is shown"),
     );
     add(&mut known, "exited", &reading.exited);
-    for cpu in cpu_times(&scheduler) {
+    for cpu in cpu_times(&accountant) {
         add(&mut known, "cpu", &cpu);
     }
     for cgroup in &reading.cgroups {
         add(&mut known, "cgroup", &**cgroup);
     }
-    let latency = scheduler.sched_latency();
+    let latency = accountant.sched_latency();
     add(&mut known, "latency", &latency);
     add(&mut known, "latency", &latency.total);
 
@@ -89,7 +92,7 @@ fn look(missing: &[&str]) -> Result<(Known, LoadReport), LoadError> {
         !missing.is_empty() || events.iter().all(|&event| known.contains(event)),
         "with all of it, all events are told: {known:?}"
     );
-    Ok((known, scheduler.report().clone()))
+    Ok((known, accountant.report().clone()))
 }
 
 fn add(known: &mut Known, part: &str, value: &impl Serialize) {
@@ -221,15 +224,17 @@ fn a_missing_field_disables_only_what_it_feeds() {
 #[test]
 fn without_the_program_read_cpus_the_online_cpus_are_read_once_a_tick() {
     const PATH: &str = "/sys/devices/system/cpu/online";
-    let scheduler = load(&["read_cpus"]).unwrap_or_else(|error| panic!("{error}"));
-    assert!(!scheduler.reads_cpus(), "{:?}", scheduler.report());
+    let accountant = load(&["read_cpus"]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!accountant.has_cpu_stats(), "{:?}", accountant.report());
     let _moving = Moving::begin();
     let sources = Sources::live();
     for tick in 1..=3 {
         let tick_of_all = sources.tick();
         for _ in 0..2 {
-            scheduler.look(&tick_of_all).expect("a reading is had");
-            scheduler.cpu_stats(&tick_of_all);
+            accountant
+                .processes_and_cpus(&tick_of_all)
+                .expect("a reading is had");
+            accountant.cpu_stats(&tick_of_all);
         }
         let stats = sources.file_stats();
         let online = stats.iter().find(|file| &*file.path == PATH);

@@ -85,11 +85,11 @@ fn both_backends_show_a_cgroup_with_a_name_that_is_not_utf8() {
     let row = stats.processes.get(child.pid()).expect("it is shown");
     let by_procfs = row.cgroup.clone();
 
-    let scheduler = load();
+    let accountant = load();
     wait_until("its cgroup is looked up", || {
-        process(&scheduler, child.pid()).cgroup.is_some()
+        process(&accountant, child.pid()).cgroup.is_some()
     });
-    let by_ebpf = process(&scheduler, child.pid()).cgroup;
+    let by_ebpf = process(&accountant, child.pid()).cgroup;
     // On a host with hierarchies of version 1 its path there may tell more.
     if by_procfs.as_deref() != Some(group.path()) {
         eprintln!("this host tells of version 1: {by_procfs:?}");

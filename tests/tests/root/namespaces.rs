@@ -22,7 +22,7 @@ fn processes_in_a_pid_namespace_have_the_pids_of_the_host() {
 }
 
 fn in_namespaces(flags: i32) {
-    let (scheduler, recorder) = load_and_record();
+    let (accountant, recorder) = load_and_record();
     // SAFETY: it makes system calls only.
     let first = unsafe { fork(flags, None, have_a_child) }.expect("root may make them");
     let pid = first.pid();
@@ -35,7 +35,7 @@ fn in_namespaces(flags: i32) {
             && is_off_cpu(child)
     });
 
-    let reading = processes(&scheduler);
+    let reading = processes(&accountant);
     for (pid, parent) in [(pid, std::process::id()), (child, pid)] {
         let shown = reading.processes.get(pid);
         let shown = shown.unwrap_or_else(|| panic!("process {pid} is not shown"));

@@ -2,10 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use collector::{
-    metric::ProcessEvent,
-    source::ebpf::{EventSink, LoadOptions},
-};
+use collector::{collectors::ebpf::EventSink, metric::ProcessEvent, source::bpf::LoadOptions};
 use collector_tests::{
     Crowd, EventRecorder, Identity, Recorded, here_or_emulated, tasks_made, wait_until,
 };
@@ -52,26 +49,29 @@ impl EventSink for Blocking {
 #[test]
 fn events_lost_to_a_full_ring_buffer_are_counted_and_no_process_is_lost() {
     let count = here_or_emulated(2_000, 400);
-    let scheduler = load_with(&LoadOptions {
+    let accountant = load_with(&LoadOptions {
         // Room for the events of a hundred processes.
         events_bytes: Some(64 << 10),
         ..LoadOptions::default()
     });
-    let (before, _cpus) = look(&scheduler);
+    let (before, _cpus) = look(&accountant);
     let recorder = EventRecorder::default();
     let sink = Blocking {
         recorder: recorder.clone(),
         goes_on: Arc::default(),
     };
-    let _stream = scheduler.send_events_to(sink.clone());
+    let _stream = accountant.send_events_to(sink.clone());
     let made_before = tasks_made().expect("it is told");
     let crowd = Crowd::of(count).expect("they start");
-    assert!(scheduler.events_dropped() > 0, "the buffer did not fill up");
+    assert!(
+        accountant.events_dropped() > 0,
+        "the buffer did not fill up"
+    );
     sink.go_on();
 
     wait_until("all their ends are told", || {
         // Exits without an event are found by the reading of processes.
-        processes(&scheduler);
+        processes(&accountant);
         crowd.events_in(&recorder.recorded()).exits.len() >= count
     });
     let Recorded {
@@ -91,18 +91,18 @@ fn events_lost_to_a_full_ring_buffer_are_counted_and_no_process_is_lost() {
     // Dropped events are forks and execs, which are counted as lost, and exits that were
     // found without an event.
     wait_until("each end that was dropped was found", || {
-        processes(&scheduler);
-        let untold = scheduler.events_dropped() + scheduler.events_missed();
-        untold - scheduler.events_lost() == scheduler.ends_found()
+        processes(&accountant);
+        let untold = accountant.events_dropped() + accountant.events_missed();
+        untold - accountant.events_lost() == accountant.ends_without_event()
     });
     let missing = (2 * count - forks.len() - execs.len()) as u64;
     println!(
         "{} dropped: {} lost, {missing} of them ours; {} ends found without",
-        scheduler.events_dropped(),
-        scheduler.events_lost(),
-        scheduler.ends_found()
+        accountant.events_dropped(),
+        accountant.events_lost(),
+        accountant.ends_without_event()
     );
-    let lost = scheduler.events_lost();
+    let lost = accountant.events_lost();
     assert_eq!(recorder.lost(), lost);
     assert!(missing > 0);
     // What else was made meanwhile may have lost a fork and an exec each.
@@ -113,9 +113,9 @@ fn events_lost_to_a_full_ring_buffer_are_counted_and_no_process_is_lost() {
     );
 
     // What the processes used is in the sums, and none is left.
-    let (after, _cpus) = look(&scheduler);
+    let (after, _cpus) = look(&accountant);
     Totals::assert_conserved(&before, &after);
-    let reading = processes(&scheduler);
+    let reading = processes(&accountant);
     let shown = reading.processes.iter();
     let left: Vec<Identity> = shown
         .map(|row| Identity::new(row.pid, row.start_time_ns))

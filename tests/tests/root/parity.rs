@@ -3,10 +3,11 @@
 use collector::{
     collectors::{
         Collector,
+        ebpf::Accountant,
         procfs::{ProcfsCpuStats, ProcfsProcessStats},
     },
     metric::{Process, ProcessStats},
-    source::{Sources, ebpf::Scheduler, procfs::proc_pid},
+    source::{Sources, procfs::proc_pid},
 };
 use collector_tests::{Child, cpu_clock_step_ns, emulation_slack_ns, helper};
 
@@ -23,9 +24,9 @@ fn stopped_child(test: &str) -> Child {
     child
 }
 
-fn both(scheduler: &Scheduler) -> (ProcessStats, ProcessStats) {
+fn both(accountant: &Accountant) -> (ProcessStats, ProcessStats) {
     let tick = Sources::live().tick();
-    let ebpf = scheduler.process_stats(&tick).expect("a reading is had");
+    let ebpf = accountant.process_stats(&tick).expect("a reading is had");
     let procfs = ProcfsProcessStats::new()
         .collect(&tick)
         .expect("a reading is had");
@@ -34,8 +35,8 @@ fn both(scheduler: &Scheduler) -> (ProcessStats, ProcessStats) {
 
 #[test]
 fn both_backends_have_the_same_comm_of_kernel_threads() {
-    let scheduler = load();
-    let (ebpf, procfs) = both(&scheduler);
+    let accountant = load();
+    let (ebpf, procfs) = both(&accountant);
     let mut workers = 0;
     for process in &procfs.processes {
         if process.kernel_thread != Some(true) {
@@ -59,9 +60,9 @@ fn same_start(ebpf: &Process, procfs: &Process) -> bool {
 
 #[test]
 fn both_backends_agree_on_a_child_within_a_tick() {
-    let scheduler = load();
+    let accountant = load();
     let child = stopped_child("helpers::burn_for_ever");
-    let (ebpf, procfs) = both(&scheduler);
+    let (ebpf, procfs) = both(&accountant);
     let of = |reading: &ProcessStats| -> Process {
         reading
             .processes
@@ -112,9 +113,9 @@ fn both_backends_agree_on_a_child_within_a_tick() {
 /// reference.
 #[test]
 fn both_backends_agree_with_the_procfs_crate_on_a_child() {
-    let scheduler = load();
+    let accountant = load();
     let child = stopped_child("helpers::burn_for_ever");
-    let (ebpf, procfs) = both(&scheduler);
+    let (ebpf, procfs) = both(&accountant);
     let read = procfs::process::Process::new(child.pid() as i32).expect("it is there");
     let stat = read.stat().expect("its stat can be read");
     let status = read.status().expect("its status can be read");
@@ -163,8 +164,8 @@ fn both_backends_agree_with_the_procfs_crate_on_a_child() {
 
 #[test]
 fn both_backends_show_the_same_processes() {
-    let scheduler = load();
-    let (ebpf, procfs) = both(&scheduler);
+    let accountant = load();
+    let (ebpf, procfs) = both(&accountant);
     // A process that starts or exits between the two readings is in one of them only.
     let is_there = |process: &Process| {
         let path = format!("/proc/{}/stat", process.pid);
@@ -181,7 +182,7 @@ fn both_backends_show_the_same_processes() {
     // A process that was started after the first reading is in the second, if it still
     // exists.
     missing.retain(|process| {
-        let reading = scheduler
+        let reading = accountant
             .process_stats(&Sources::live().tick())
             .expect("a reading is had");
         reading.processes.get(process.pid).is_none() && is_there(process)
@@ -190,7 +191,7 @@ fn both_backends_show_the_same_processes() {
     let mut beyond: Vec<_> = ebpf.processes.iter().collect();
     // One that ends after the first look is in that, and not in the next.
     beyond.retain(|process| !is_there(process));
-    let reading = scheduler
+    let reading = accountant
         .process_stats(&Sources::live().tick())
         .expect("a reading is had");
     beyond.retain(|process| {
@@ -221,7 +222,7 @@ fn values_that_procfs_does_not_have_are_empty() {
 
 #[test]
 fn the_busy_time_of_the_cpus_is_that_of_proc_stat() {
-    let scheduler = load();
+    let accountant = load();
     let look = || {
         let tick = Sources::live().tick();
         let proc = ProcfsCpuStats
@@ -237,7 +238,7 @@ fn the_busy_time_of_the_cpus_is_that_of_proc_stat() {
             proc.softirq_ns,
         ]);
         let told = busy + sum(&[proc.idle_ns, proc.iowait_ns, proc.steal_ns]);
-        let counted = cpu_times(&scheduler);
+        let counted = cpu_times(&accountant);
         let switches: u64 = counted.iter().filter_map(|cpu| cpu.busy_ns).sum();
         let passed = std::time::Instant::now();
         (busy, switches, told, passed, counted.len() as u32)

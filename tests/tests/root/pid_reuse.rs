@@ -9,7 +9,7 @@ use crate::support::{assert_charged_as_by_wait4, assert_close, load_and_record, 
 #[test]
 fn processes_with_a_reused_pid_are_distinguished() {
     const GENERATIONS: u64 = 10;
-    let (scheduler, recorder) = load_and_record();
+    let (accountant, recorder) = load_and_record();
     let mut number = None;
     let mut usages = Vec::new();
     for generation in 1..=GENERATIONS {
@@ -19,7 +19,7 @@ fn processes_with_a_reused_pid_are_distinguished() {
         assert_eq!(*number.get_or_insert(pid), pid);
         if generation % 3 == 0 {
             // It may have exited already.
-            let reading = processes(&scheduler);
+            let reading = processes(&accountant);
             let used = reading.processes.get(pid).and_then(|row| row.cpu_ns);
             let used = used.unwrap_or(0);
             assert!(used < 1_000_000_000, "it has {used} ns of those before it");
@@ -60,7 +60,7 @@ fn processes_with_a_reused_pid_are_distinguished() {
             assert_close("cpu_ns", exit.cpu_ns.unwrap_or(0), used, 0.0, distance);
         }
     }
-    assert!(processes(&scheduler).processes.get(pid).is_none());
+    assert!(processes(&accountant).processes.get(pid).is_none());
 }
 
 /// Waits for the event of a child's end, of which there have been some with
@@ -114,7 +114,7 @@ fn every_process_has_its_events_when_pids_are_reused_quickly() {
         println!("skipped: only a virtual machine's pid_max is changed");
         return;
     }
-    let (scheduler, recorder) = load_and_record();
+    let (accountant, recorder) = load_and_record();
     let pid_max = PidMax::set("500");
     let mut pids = Vec::new();
     for _ in 0..PROCESSES {
@@ -137,7 +137,7 @@ fn every_process_has_its_events_when_pids_are_reused_quickly() {
         ours(&recorder.recorded()) >= PROCESSES
     });
     assert_eq!(ours(&recorder.recorded()), PROCESSES);
-    let reading = processes(&scheduler);
+    let reading = processes(&accountant);
     let ghosts: Vec<u32> = reading
         .processes
         .iter()

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use collector::source::ebpf::LoadOptions;
+use collector::source::bpf::LoadOptions;
 use collector_tests::{
     Identity, ProcTask, Recording, burn_cpu_ms, cpu_clock_ns, emulation_slack_ns, fork, raw_thread,
     threads_of_the_host, wait_until,
@@ -20,24 +20,24 @@ use crate::support::{
 fn without_free_records_time_is_unattributed_until_there_are_some() {
     // The minimum, but enough for the existing threads.
     let records = threads_of_the_host().expect("it is told") + 2_048;
-    let scheduler = load_with(&LoadOptions {
+    let accountant = load_with(&LoadOptions {
         thread_records: Some(records),
         ..LoadOptions::default()
     });
-    let recorder = Recording::of(&scheduler);
+    let recorder = Recording::of(&accountant);
     let unattributed = || -> u64 {
-        let cpus = cpu_times(&scheduler);
+        let cpus = cpu_times(&accountant);
         cpus.iter().filter_map(|cpu| cpu.unattributed_ns).sum()
     };
-    assert_eq!(scheduler.threads_dropped(), 0);
-    let (at_first, _cpus) = look(&scheduler);
+    assert_eq!(accountant.threads_dropped(), 0);
+    let (at_first, _cpus) = look(&accountant);
 
     // SAFETY: it makes system calls only.
     let horde = unsafe { fork(0, None, || be_many(records + 4_096)) }.expect("it starts");
     wait_until("there are more threads than records", || {
         ProcTask::state(horde.pid()) == Some('T')
     });
-    assert!(scheduler.threads_dropped() > 0);
+    assert!(accountant.threads_dropped() > 0);
 
     // A process of the host that ends meanwhile gives its record to one of
     // these, which keeps it.
@@ -50,7 +50,7 @@ fn without_free_records_time_is_unattributed_until_there_are_some() {
             cpu_clock_ns(one.pid()).is_ok_and(|used| used >= 50_000_000) && is_off_cpu(one.pid())
         });
         let grown = unattributed() - before;
-        if processes(&scheduler).processes.get(one.pid()).is_none() {
+        if processes(&accountant).processes.get(one.pid()).is_none() {
             assert!(grown >= 45_000_000, "only {grown} ns without a record");
             break one;
         }
@@ -63,7 +63,7 @@ fn without_free_records_time_is_unattributed_until_there_are_some() {
     // If its last thread has no record, two passes of the task iterator find that it has
     // exited, with an unknown exit status.
     let is_told = (0..60).any(|_second| {
-        let _reading = processes(&scheduler);
+        let _reading = processes(&accountant);
         let until = Instant::now() + Duration::from_secs(1);
         let recorded = recorder.wait_for_exits_until(&[threads], until);
         !recorded.of(&threads).exits.is_empty()
@@ -74,9 +74,9 @@ fn without_free_records_time_is_unattributed_until_there_are_some() {
     // The next pass of the task iterator finds it. Its CPU time is unattributed, and is not
     // counted twice.
     wait_until("the one without a record is shown", || {
-        processes(&scheduler).processes.get(one.pid()).is_some()
+        processes(&accountant).processes.get(one.pid()).is_some()
     });
-    assert_eq!(process(&scheduler, one.pid()).cpu_ns, Some(0));
+    assert_eq!(process(&accountant, one.pid()).cpu_ns, Some(0));
     let used = cpu_clock_ns(one.pid()).expect("it is there");
     one.signal(libc::SIGKILL);
     let (exit, usage) = end_of(&recorder, one);
@@ -86,24 +86,24 @@ fn without_free_records_time_is_unattributed_until_there_are_some() {
         cpu_ns.abs_diff(rest) < 2_000,
         "{cpu_ns} ns, {rest} by wait4"
     );
-    let (found, _cpus) = look(&scheduler);
+    let (found, _cpus) = look(&accountant);
     at_first.assert_each_counted_once(&found);
 
     // The next pass finds the other tasks that started on this host without a free record.
     let pass = Instant::now() + Duration::from_secs(11);
     while Instant::now() < pass {
-        processes(&scheduler);
+        processes(&accountant);
         thread::sleep(Duration::from_millis(500));
     }
     // From now on, all have records again.
-    let dropped = scheduler.threads_dropped();
-    let (before, _cpus) = look(&scheduler);
+    let dropped = accountant.threads_dropped();
+    let (before, _cpus) = look(&accountant);
     // SAFETY: it makes system calls only.
     let another = unsafe { fork(0, None, || burn_cpu_ms(50)) }.expect("it starts");
     let (exit, usage) = end_of(&recorder, another);
     assert_charged_as_by_wait4(&exit, &usage);
-    let (after, _cpus) = look(&scheduler);
-    assert_eq!(scheduler.threads_dropped(), dropped);
+    let (after, _cpus) = look(&accountant);
+    assert_eq!(accountant.threads_dropped(), dropped);
     assert_close(
         "charged",
         after.charged_ns - before.charged_ns,
@@ -112,7 +112,7 @@ fn without_free_records_time_is_unattributed_until_there_are_some() {
         // A look takes a while, and an emulated CPU is held up in its midst.
         200_000 + emulation_slack_ns(),
     );
-    let reading = processes(&scheduler);
+    let reading = processes(&accountant);
     let mut shown = reading.processes.iter();
     assert!(shown.all(|row| Identity::new(row.pid, row.start_time_ns) != threads));
 }

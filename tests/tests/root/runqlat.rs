@@ -145,9 +145,9 @@ impl Waits {
 
 #[test]
 fn the_run_queue_waits_are_those_of_runqlat() {
-    let scheduler = load();
+    let accountant = load();
     let waits = || {
-        let total = scheduler.sched_latency().total;
+        let total = accountant.sched_latency().total;
         total.runqueue_wait.expect("it is known")
     };
     let cpus = thread::available_parallelism().map_or(1, usize::from);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use collector::source::ebpf::LoadOptions;
+use collector::source::bpf::LoadOptions;
 use collector_tests::{
     Crowd, Identity, Recorded, Recording, here_or_emulated, tasks_made, threads_of_the_host,
     wait_until,
@@ -17,12 +17,12 @@ fn none_of_twenty_thousand_processes_is_lost_or_leaks_a_record() {
     // Fewer free records than processes: were they not given back, they would
     // run out.
     let threads = threads_of_the_host().expect("it is told");
-    let scheduler = load_with(&LoadOptions {
+    let accountant = load_with(&LoadOptions {
         thread_records: Some(threads + count as u32 / 4),
         ..LoadOptions::default()
     });
-    let recorder = Recording::of(&scheduler);
-    let exited_before = processes(&scheduler).exited;
+    let recorder = Recording::of(&accountant);
+    let exited_before = processes(&accountant).exited;
 
     let made_before = tasks_made().expect("it is told");
     let crowd = Crowd::of(count).expect("they start");
@@ -49,7 +49,7 @@ fn none_of_twenty_thousand_processes_is_lost_or_leaks_a_record() {
         "{count} processes: {charged} ns charged, {} ns by rusage ({:+.4} %), {} events dropped",
         crowd.cpu_ns,
         (charged as f64 / crowd.cpu_ns as f64 - 1.0) * 100.0,
-        scheduler.events_dropped()
+        accountant.events_dropped()
     );
     assert_close("cpu_ns", charged, crowd.cpu_ns, 0.005, 0);
 
@@ -57,10 +57,10 @@ fn none_of_twenty_thousand_processes_is_lost_or_leaks_a_record() {
     let missing = (2 * count - forks.len() - execs.len()) as u64;
     println!(
         "{missing} begins are missing; the kernel left out {}",
-        scheduler.events_missed()
+        accountant.events_missed()
     );
     wait_until("each begin that is missing was told to be lost", || {
-        processes(&scheduler);
+        processes(&accountant);
         missing <= recorder.lost()
     });
     // What else was made meanwhile may have lost a fork and an exec each.
@@ -71,14 +71,14 @@ fn none_of_twenty_thousand_processes_is_lost_or_leaks_a_record() {
         recorder.lost()
     );
 
-    assert_eq!(scheduler.threads_dropped(), 0);
+    assert_eq!(accountant.threads_dropped(), 0);
     let grown = |now: Option<u64>, before: Option<u64>| now.zip(before).map(|(a, b)| a - b);
     // Whether a zombie was reaped is looked at of so many a reading.
     wait_until("all are found to be reaped", || {
-        let exited = processes(&scheduler).exited;
+        let exited = processes(&accountant).exited;
         grown(exited.processes, exited_before.processes) >= Some(count as u64)
     });
-    let reading = processes(&scheduler);
+    let reading = processes(&accountant);
     let exited = reading.exited;
     assert!(grown(exited.cpu_ns, exited_before.cpu_ns) >= Some(charged));
     let shown = reading.processes.iter();

@@ -2,10 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use collector::{
-    metric::Process,
-    source::ebpf::{LoadOptions, Scheduler},
-};
+use collector::{collectors::ebpf::Accountant, metric::Process, source::bpf::LoadOptions};
 use collector_tests::{
     Child, ProcTask, Recording, burn_cpu_ms, emulation_slack_ns, fork, raw_vfork, schedstat,
     wait_until,
@@ -68,18 +65,18 @@ fn kinds(process: &Process) -> [u64; 2] {
 }
 
 /// What is shown of a child that sleeps, and the times between which that was.
-fn look(scheduler: &Scheduler, child: &Child) -> ([u64; 2], u64, u64) {
+fn look(accountant: &Accountant, child: &Child) -> ([u64; 2], u64, u64) {
     let before_ns = now_ns();
-    let shown = kinds(&process(scheduler, child.pid()));
+    let shown = kinds(&process(accountant, child.pid()));
     (shown, before_ns, now_ns())
 }
 
 /// Asserts that one kind of sleep grows as time passes, and the other does not.
-fn assert_sleeps(scheduler: &Scheduler, child: &Child, kind: usize) {
-    let (first, first_before, first_after) = look(scheduler, child);
+fn assert_sleeps(accountant: &Accountant, child: &Child, kind: usize) {
+    let (first, first_before, first_after) = look(accountant, child);
     for _ in 0..4 {
         thread::sleep(Duration::from_millis(200));
-        let (shown, before, after) = look(scheduler, child);
+        let (shown, before, after) = look(accountant, child);
         let grown = shown[kind] - first[kind];
         assert!(
             (before - first_after..=after - first_before).contains(&grown),
@@ -93,8 +90,8 @@ fn assert_sleeps(scheduler: &Scheduler, child: &Child, kind: usize) {
 
 /// Asserts that the sleep is the time since the start of the child, minus on-CPU time and
 /// run-queue wait.
-fn assert_is_what_is_left(scheduler: &Scheduler, child: &Child) {
-    let shown = process(scheduler, child.pid());
+fn assert_is_what_is_left(accountant: &Accountant, child: &Child) {
+    let shown = process(accountant, child.pid());
     let now = clock_gettime(ClockId::Boottime);
     let now_ns = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
     let [cpu_ns, wait_ns, _slices] = schedstat(child.pid()).expect("it is there");
@@ -108,25 +105,25 @@ fn assert_is_what_is_left(scheduler: &Scheduler, child: &Child) {
     );
 }
 
-fn a_sleeper_and_one_in_d_state(scheduler: &Scheduler) {
+fn a_sleeper_and_one_in_d_state(accountant: &Accountant) {
     let sleeper = sleeping_child();
-    assert_sleeps(scheduler, &sleeper, 0);
-    assert_is_what_is_left(scheduler, &sleeper);
+    assert_sleeps(accountant, &sleeper, 0);
+    assert_is_what_is_left(accountant, &sleeper);
     assert_eq!(ProcTask::state(sleeper.pid()), Some('S'));
 
     let hangs = child_in_d_state();
-    assert_sleeps(scheduler, &hangs, 1);
-    assert_is_what_is_left(scheduler, &hangs);
-    let shown = process(scheduler, hangs.pid());
+    assert_sleeps(accountant, &hangs, 1);
+    assert_is_what_is_left(accountant, &hangs);
+    let shown = process(accountant, hangs.pid());
     assert_eq!(
         shown.state.map(collector::metric::ProcessState::letter),
         Some('D')
     );
 
     // What was shown while they slept is in what they used in the end.
-    let recording = Recording::of(scheduler);
+    let recording = Recording::of(accountant);
     for (child, kind) in [(sleeper, 0), (hangs, 1)] {
-        let shown = kinds(&process(scheduler, child.pid()));
+        let shown = kinds(&process(accountant, child.pid()));
         child.signal(libc::SIGKILL);
         let (exit, _usage) = end_of(&recording, child);
         let slept = [exit.interruptible_sleep_ns, exit.uninterruptible_sleep_ns];
@@ -157,10 +154,10 @@ fn sleep_before_the_start_counts_from_the_start() {
     let (sleeper, hangs) = (sleeping_child(), child_in_d_state());
     thread::sleep(Duration::from_millis(300));
     let before = now_ns();
-    let scheduler = load();
+    let accountant = load();
     let loaded = now_ns();
     for (child, kind) in [(&sleeper, 0), (&hangs, 1)] {
-        let (shown, before_look, after_look) = look(&scheduler, child);
+        let (shown, before_look, after_look) = look(&accountant, child);
         let slept = shown[kind];
         assert!(
             (before_look - loaded..=after_look - before).contains(&slept),
@@ -168,21 +165,21 @@ fn sleep_before_the_start_counts_from_the_start() {
             before_look - loaded,
             after_look - before
         );
-        assert_sleeps(&scheduler, child, kind);
+        assert_sleeps(&accountant, child, kind);
     }
     // It is woken, and the sleep that was shown ends.
-    let shown = kinds(&process(&scheduler, sleeper.pid()))[0];
+    let shown = kinds(&process(&accountant, sleeper.pid()))[0];
     sleeper.signal(libc::SIGSTOP);
     wait_until("it is stopped", || {
         ProcTask::is_stopped(sleeper.pid()).unwrap_or(false)
     });
-    assert!(kinds(&process(&scheduler, sleeper.pid()))[0] >= shown);
-    assert_sleeps(&scheduler, &sleeper, 0);
+    assert!(kinds(&process(&accountant, sleeper.pid()))[0] >= shown);
+    assert_sleeps(&accountant, &sleeper, 0);
 }
 
 #[test]
 fn no_sleep_of_a_process_ever_goes_back() {
-    let scheduler = load();
+    let accountant = load();
     // Many that are woken all the time, so that some wait at each look.
     let children: Vec<Child> = (0..8)
         .map(|_| {
@@ -201,7 +198,7 @@ fn no_sleep_of_a_process_ever_goes_back() {
     let mut before = vec![[0; 2]; children.len()];
     for _ in 0..40 {
         thread::sleep(Duration::from_millis(25));
-        let reading = processes(&scheduler);
+        let reading = processes(&accountant);
         for (child, before) in children.iter().zip(&mut before) {
             let Some(process) = reading.processes.get(child.pid()) else {
                 continue;

@@ -10,11 +10,9 @@ use std::{
 };
 
 use collector::{
+    collectors::ebpf::Accountant,
     metric::{CpuTimes, ExitEvent, Process, ProcessStats},
-    source::{
-        Sources,
-        ebpf::{LoadOptions, Scheduler},
-    },
+    source::{Sources, bpf::LoadOptions},
 };
 use collector_tests::{
     Child, ProcTask, Recording, TestCgroup, Usage, emulation_slack_ns, helper, wait_until,
@@ -22,20 +20,20 @@ use collector_tests::{
 use tokio::runtime::{Builder, Runtime};
 
 /// The programs, loaded and attached.
-pub(crate) fn load() -> Scheduler {
+pub(crate) fn load() -> Accountant {
     load_with(&LoadOptions::default())
 }
 
 /// The same with options.
-pub(crate) fn load_with(options: &LoadOptions) -> Scheduler {
-    Scheduler::load(options).unwrap_or_else(|error| panic!("{error}"))
+pub(crate) fn load_with(options: &LoadOptions) -> Accountant {
+    Accountant::load(options).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The programs, and all events from now on.
-pub(crate) fn load_and_record() -> (Scheduler, Recording) {
-    let scheduler = load();
-    let recorder = Recording::of(&scheduler);
-    (scheduler, recorder)
+pub(crate) fn load_and_record() -> (Accountant, Recording) {
+    let accountant = load();
+    let recorder = Recording::of(&accountant);
+    (accountant, recorder)
 }
 
 /// A runtime for an agent in a test.
@@ -69,15 +67,15 @@ pub(crate) fn is_off_cpu(pid: u32) -> bool {
 }
 
 /// All processes.
-pub(crate) fn processes(scheduler: &Scheduler) -> ProcessStats {
-    scheduler
+pub(crate) fn processes(accountant: &Accountant) -> ProcessStats {
+    accountant
         .process_stats(&Sources::live().tick())
         .expect("a reading is had")
 }
 
 /// One process.
-pub(crate) fn process(scheduler: &Scheduler, pid: u32) -> Process {
-    let reading = processes(scheduler);
+pub(crate) fn process(accountant: &Accountant, pid: u32) -> Process {
+    let reading = processes(accountant);
     let found = reading.processes.get(pid);
     found
         .unwrap_or_else(|| panic!("process {pid} is not shown"))
@@ -85,8 +83,8 @@ pub(crate) fn process(scheduler: &Scheduler, pid: u32) -> Process {
 }
 
 /// What the programs know of each CPU.
-pub(crate) fn cpu_times(scheduler: &Scheduler) -> Vec<CpuTimes> {
-    scheduler.cpu_times(&Sources::live().tick())
+pub(crate) fn cpu_times(accountant: &Accountant) -> Vec<CpuTimes> {
+    accountant.cpu_times(&Sources::live().tick())
 }
 
 /// What a clock tick of `/proc` is, and no timer tick is longer.
@@ -229,9 +227,9 @@ pub(crate) struct Totals {
 }
 
 /// The totals as of now, and the CPUs.
-pub(crate) fn look(scheduler: &Scheduler) -> (Totals, Vec<CpuTimes>) {
-    let look = scheduler
-        .look(&Sources::live().tick())
+pub(crate) fn look(accountant: &Accountant) -> (Totals, Vec<CpuTimes>) {
+    let look = accountant
+        .processes_and_cpus(&Sources::live().tick())
         .expect("a reading is had");
     let alive = look.processes.processes.iter();
     let alive: u64 = alive.filter_map(|process| process.cpu_ns).sum();

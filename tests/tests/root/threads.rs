@@ -16,13 +16,13 @@ use crate::support::{
 
 #[test]
 fn running_and_exited_threads_are_one_sum() {
-    let (scheduler, recorder) = load_and_record();
+    let (accountant, recorder) = load_and_record();
     let child = start("threads_that_end_and_threads_that_stay");
     let pid = child.pid();
     wait_until("six threads have used 30 ms each, and sleep", || {
         cpu_clock_ns(pid).is_ok_and(|used| used > 6 * 30_000_000) && is_off_cpu(pid)
     });
-    let shown = process(&scheduler, pid);
+    let shown = process(&accountant, pid);
     let proc = ProcTask::read(pid).expect("it is there");
     // Each exited thread used some time after the kernel had added it up:
     // see `assert_charged_with_ended_threads`.
@@ -41,11 +41,11 @@ fn running_and_exited_threads_are_one_sum() {
 
 #[test]
 fn a_process_whose_leader_has_exited_continues() {
-    let (scheduler, recorder) = load_and_record();
+    let (accountant, recorder) = load_and_record();
     // SAFETY: it makes system calls only.
     let child = unsafe { fork(0, None, end_before_another_thread) }.expect("it starts");
     let pid = child.pid();
-    assert_is_shown_without_its_leader(&scheduler, pid);
+    assert_is_shown_without_its_leader(&accountant, pid);
     child.signal(libc::SIGKILL);
     let (exit, usage) = end_of(&recorder, child);
     assert_charged_with_ended_threads(&exit, &usage, 1);
@@ -58,8 +58,8 @@ fn a_leader_that_exited_before_the_start_is_charged_to_its_process() {
     wait_until("its leading thread has ended", || {
         ProcTask::state(child.pid()) == Some('Z')
     });
-    let scheduler = load();
-    assert_is_shown_without_its_leader(&scheduler, child.pid());
+    let accountant = load();
+    assert_is_shown_without_its_leader(&accountant, child.pid());
 }
 
 #[test]
@@ -72,11 +72,11 @@ fn threads_that_exit_during_the_load_count_once() {
                 let _joined = thread::spawn(|| burn_cpu_ms(2)).join();
             }
         });
-        let scheduler = load();
+        let accountant = load();
         ends.store(true, Ordering::Relaxed);
         let this = std::process::id();
         let before = cpu_clock_ns(this).expect("it runs");
-        let told = process(&scheduler, this).cpu_ns.expect("it is known");
+        let told = process(&accountant, this).cpu_ns.expect("it is known");
         let after = cpu_clock_ns(this).expect("it runs");
         // What threads used after the kernel had added them up: see
         // `assert_charged_with_ended_threads`.
@@ -88,15 +88,18 @@ fn threads_that_exit_during_the_load_count_once() {
     });
 }
 
-fn assert_is_shown_without_its_leader(scheduler: &collector::source::ebpf::Scheduler, pid: u32) {
+fn assert_is_shown_without_its_leader(
+    accountant: &collector::collectors::ebpf::Accountant,
+    pid: u32,
+) {
     wait_until("both threads have used 30 ms, and one is left", || {
         cpu_clock_ns(pid).is_ok_and(|used| used > 2 * 30_000_000)
             && ProcTask::state(pid) == Some('Z')
             && is_off_cpu(pid)
     });
     // Where the name is missing, a second look has it.
-    process(scheduler, pid);
-    let shown = process(scheduler, pid);
+    process(accountant, pid);
+    let shown = process(accountant, pid);
     let proc = ProcTask::read(pid).expect("it is there");
     assert_eq!(shown.cpu_ns, cpu_clock_ns(pid).ok());
     assert_eq!(shown.voluntary_switches, Some(proc.voluntary_switches));

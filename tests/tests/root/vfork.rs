@@ -6,7 +6,7 @@ use crate::support::{assert_charged_as_by_wait4, end_of, load_and_record};
 
 #[test]
 fn a_child_of_vfork_is_charged_separately() {
-    let (_scheduler, recorder) = load_and_record();
+    let (_accountant, recorder) = load_and_record();
     // SAFETY: it makes system calls only.
     let parent = unsafe { fork(0, None, burn_and_make_a_child) }.expect("it starts");
     let pid = parent.pid();

@@ -23,7 +23,7 @@ fn assert_is_shown_as_zombie(reading: &ProcessStats, pid: u32, cpu_ns: Option<u6
 
 #[test]
 fn a_zombie_has_its_exit_event_and_its_totals_and_is_shown_until_it_is_reaped() {
-    let (scheduler, recorder) = load_and_record();
+    let (accountant, recorder) = load_and_record();
     // SAFETY: it makes system calls only.
     let child = unsafe { fork(0, None, || burn_cpu_ms(30)) }.expect("it starts");
     let pid = child.pid();
@@ -34,7 +34,7 @@ fn a_zombie_has_its_exit_event_and_its_totals_and_is_shown_until_it_is_reaped() 
     let [by_proc, ..] = schedstat(pid).expect("a zombie has it");
     assert_eq!(cpu_ns, by_proc);
 
-    let reading = processes(&scheduler);
+    let reading = processes(&accountant);
     assert_is_shown_as_zombie(&reading, pid, Some(cpu_ns));
     // The programs are loaded while it exists.
     let later = load();
@@ -47,8 +47,8 @@ fn a_zombie_has_its_exit_event_and_its_totals_and_is_shown_until_it_is_reaped() 
     let (exit, usage) = end_of(&recorder, child);
     assert_charged_as_by_wait4(&exit, &usage);
     // It is reaped: from then on it is in `exited`.
-    for scheduler in [&scheduler, &later] {
-        let after = processes(scheduler);
+    for accountant in [&accountant, &later] {
+        let after = processes(accountant);
         assert!(after.processes.get(pid).is_none());
         assert!(after.exited.cpu_ns >= Some(cpu_ns));
     }
@@ -60,7 +60,7 @@ fn a_zombie_has_its_exit_event_and_its_totals_and_is_shown_until_it_is_reaped() 
 
 #[test]
 fn a_process_whose_parent_ignores_sigchld_is_not_a_zombie() {
-    let (scheduler, recorder) = load_and_record();
+    let (accountant, recorder) = load_and_record();
     // SAFETY: they make system calls only.
     let parent = unsafe {
         fork(0, None, || {
@@ -78,7 +78,7 @@ fn a_process_whose_parent_ignores_sigchld_is_not_a_zombie() {
     wait_until("they have ended", || {
         recorder.recorded().exits.iter().filter(of_parent).count() == 20
     });
-    let reading = processes(&scheduler);
+    let reading = processes(&accountant);
     let left = |process: &Process| process.ppid == Some(parent.pid());
     assert_eq!(reading.processes.iter().filter(|of| left(of)).count(), 0);
 }
@@ -103,9 +103,9 @@ fn a_process_whose_leader_has_exited_is_not_a_zombie() {
         ProcTask::state(child.pid()) == Some('Z')
     });
     thread::sleep(Duration::from_millis(100));
-    for scheduler in [before, load()] {
+    for accountant in [before, load()] {
         let slept = || {
-            let reading = processes(&scheduler);
+            let reading = processes(&accountant);
             let row = reading.processes.get(child.pid()).expect("it goes on");
             assert_eq!(row.state, Some(ProcessState::Zombie), "as in /proc");
             assert_eq!(row.threads, Some(2));
@@ -119,12 +119,12 @@ fn a_process_whose_leader_has_exited_is_not_a_zombie() {
 
 #[test]
 fn no_exit_event_comes_before_the_exit() {
-    let (scheduler, recorder) = load_and_record();
+    let (accountant, recorder) = load_and_record();
     // SAFETY: it makes system calls only.
     let child = unsafe { fork(0, None, || burn_cpu_ms(u64::MAX / 2)) }.expect("it starts");
     let pid = child.pid();
     stop(&child);
-    assert!(processes(&scheduler).processes.get(pid).is_some());
+    assert!(processes(&accountant).processes.get(pid).is_some());
     let told = recorder.recorded();
     assert!(told.exits.iter().all(|exit| exit.pid != pid));
 }

@@ -37,7 +37,7 @@ pub(crate) struct BuildEbpf {
 const OBJECTS: [(&str, &str); 2] = [
     (
         "collector-ebpf",
-        "collector-user/src/source/ebpf/collector.bpf.o",
+        "collector-user/src/source/bpf/collector.bpf.o",
     ),
     (
         "collector-layouts",

@@ -5,7 +5,7 @@ mod maps;
 
 use std::{thread, time::Duration};
 
-use collector::source::ebpf::map_bytes;
+use collector::source::bpf::map_bytes;
 
 use crate::{
     agent::Agent,

@@ -1,6 +1,7 @@
 use collector::{
     agent::BackendChoice,
-    source::ebpf::{LoadOptions, ProgramState, Scheduler},
+    collectors::ebpf::Accountant,
+    source::bpf::{LoadOptions, ProgramState},
 };
 
 use super::{Check, CheckStatus, Examined, passed};
@@ -25,8 +26,8 @@ pub(super) fn checks(examined: &Examined) -> Vec<Check> {
         }
         return vec![Check::new("ebpf", CheckStatus::Skipped, why)];
     }
-    let scheduler = match Scheduler::load(&LoadOptions::default()) {
-        Ok(scheduler) => scheduler,
+    let accountant = match Accountant::load(&LoadOptions::default()) {
+        Ok(accountant) => accountant,
         Err(error) => {
             let (status, means) = match examined.backend {
                 BackendChoice::Ebpf => (CheckStatus::Failed, "the agent does not start"),
@@ -40,7 +41,7 @@ pub(super) fn checks(examined: &Examined) -> Vec<Check> {
             return vec![Check::failed("ebpf", status, error.to_string(), means, fix)];
         }
     };
-    let report = scheduler.report();
+    let report = accountant.report();
     let attached = |state: &ProgramState| *state == ProgramState::Attached;
     let count = report
         .programs

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use collector::{agent::BackendChoice, source::ebpf::Rights};
+use collector::{agent::BackendChoice, source::bpf::Rights};
 
 use super::{Check, CheckStatus, Examined, passed};
 

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use collector::{agent::StartReport, metric::Backend, source::ebpf::ProgramState, text::harmless};
+use collector::{agent::StartReport, metric::Backend, source::bpf::ProgramState, text::harmless};
 
 use super::{Grid, Side};
 use crate::cli::output::Size;

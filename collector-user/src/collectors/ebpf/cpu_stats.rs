@@ -1,28 +1,27 @@
-use super::accounted;
+use super::{Accountant, accounted};
 use crate::{
     collectors::{CollectError, Collector},
     metric::{Backend, CpuStats, CpuTimes},
-    source::{Tick, ebpf::Scheduler, procfs::proc_stat},
+    source::{Tick, procfs::proc_stat},
 };
 
-/// `cpu_stats`: what the scheduler's tracepoints tell to the nanosecond,
-/// beside the states that `/proc/stat` has.
+/// `cpu_stats`: the times of `/proc/stat`, and those that the scheduler's
+/// tracepoints measure, in nanoseconds.
 ///
 /// Tier 3. Runs a program that copies the kernel's own counters, and reads the
-/// maps `CPU_TIMES` and `CPUS`; opens no file. Where the program cannot be
-/// had, it reads `/proc/stat` and which CPUs are online instead, and the report
-/// of the programs says why. Needs the rights of [`Scheduler::load`]; without
-/// them the procfs collector of the same metric leaves what only the programs
-/// know empty.
+/// maps `CPU_TIMES` and `CPUS`; opens no file. If that program cannot be used,
+/// it reads `/proc/stat` and the list of online CPUs instead, and the load report
+/// says why. Needs the rights of [`Accountant::load`]; without them the procfs
+/// collector of the same metric has `None` for what only the programs measure.
 #[derive(Debug)]
 pub struct CpuStatsCollector {
-    scheduler: Scheduler,
+    accountant: Accountant,
 }
 
 impl CpuStatsCollector {
-    /// A collector that reads the maps of these programs.
-    pub const fn new(scheduler: Scheduler) -> Self {
-        Self { scheduler }
+    /// A collector of this accountant.
+    pub const fn new(accountant: Accountant) -> Self {
+        Self { accountant }
     }
 }
 
@@ -34,7 +33,7 @@ impl Collector for CpuStatsCollector {
     }
 
     fn sources(&self) -> &'static [&'static str] {
-        if self.scheduler.reads_cpus() {
+        if self.accountant.has_cpu_stats() {
             &["BPF map CPU_TIMES", "BPF map CPUS"]
         } else {
             &[
@@ -46,7 +45,7 @@ impl Collector for CpuStatsCollector {
     }
 
     fn collect(&mut self, tick: &Tick) -> Result<CpuStats, CollectError> {
-        let accounted = accounted(&self.scheduler, tick)?;
+        let accounted = accounted(&self.accountant, tick)?;
         let mut reading = match &accounted.kernel {
             Some(reading) => reading.clone(),
             None => tick.parse("/proc/stat", proc_stat::parse)?.cpu_stats,
@@ -63,8 +62,8 @@ impl Collector for CpuStatsCollector {
     }
 }
 
-/// Adds what the programs counted to a row that has the other fields. What they
-/// do not count stays unknown.
+/// Adds the times that the programs measure to a row with the other fields. What
+/// they do not measure stays unknown.
 fn add(row: &mut CpuTimes, counted: &CpuTimes) {
     for (field, counted) in [
         (&mut row.busy_ns, counted.busy_ns),

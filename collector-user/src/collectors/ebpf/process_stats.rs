@@ -1,27 +1,27 @@
-use super::accounted;
+use super::{Accountant, accounted};
 use crate::{
     collectors::{CollectError, Collector, Cost},
     metric::{Backend, ProcessStats},
-    source::{Tick, ebpf::Scheduler},
+    source::Tick,
 };
 
-/// `process_stats`: what each process used, accounted in the kernel.
+/// `process_stats`: the usage of each process, accounted in the kernel.
 ///
-/// Tier 3. Reads the records of the threads that ran since the last tick,
-/// without a system call; in the steady state it opens no file. A new process
-/// costs up to three reads of `/proc` once, and every ten seconds one pass
-/// over all tasks brings memory, I/O and owners (about a microsecond a task).
-/// Needs the rights of [`Scheduler::load`]; without them the procfs collector
-/// of the same metric reads every process at every tick.
+/// Tier 3. Reads the records of the threads that ran since the last tick, without
+/// a system call; in the steady state it opens no file. A new process costs up to
+/// three reads of `/proc`, once, and every ten seconds a pass over all tasks
+/// updates memory, I/O and owners (about a microsecond per task). Needs the rights
+/// of [`Accountant::load`]; without them the procfs collector of the same metric
+/// reads every process at every tick.
 #[derive(Debug)]
 pub struct ProcessStatsCollector {
-    scheduler: Scheduler,
+    accountant: Accountant,
 }
 
 impl ProcessStatsCollector {
-    /// A collector that reads the maps of these programs.
-    pub const fn new(scheduler: Scheduler) -> Self {
-        Self { scheduler }
+    /// A collector of this accountant.
+    pub const fn new(accountant: Accountant) -> Self {
+        Self { accountant }
     }
 }
 
@@ -35,7 +35,7 @@ impl Collector for ProcessStatsCollector {
     fn sources(&self) -> &'static [&'static str] {
         &[
             "BPF map THREADS",
-            "BPF map TOUCHED",
+            "BPF map DIRTY",
             "BPF map CPUS",
             "BPF iter/task",
             "/proc/*/cgroup",
@@ -49,11 +49,13 @@ impl Collector for ProcessStatsCollector {
     }
 
     fn collect(&mut self, tick: &Tick) -> Result<ProcessStats, CollectError> {
-        let accounted = accounted(&self.scheduler, tick)?;
+        let accounted = accounted(&self.accountant, tick)?;
         match &accounted.processes {
             Some(Ok(processes)) => Ok(processes.clone()),
-            Some(Err(reason)) => Err(CollectError::failed(reason.clone())),
-            None => Err(CollectError::failed("the tick does not collect them")),
+            Some(Err(error)) => Err(CollectError::failed(error.to_string())),
+            None => Err(CollectError::failed(
+                "the tick does not collect process_stats",
+            )),
         }
     }
 }

@@ -1,25 +1,25 @@
-use super::accounted;
+use super::{Accountant, accounted};
 use crate::{
     collectors::{CollectError, Collector},
     metric::{Backend, SchedLatency},
-    source::{Tick, ebpf::Scheduler},
+    source::Tick,
 };
 
-/// `sched_latency`: how long tasks waited for a CPU, ran, and slept, and who
-/// took the CPU from whom.
+/// `sched_latency`: histograms of run-queue waits, slices and sleeps, and the
+/// preemptions between cgroups.
 ///
-/// Tier 3. Reads the map `CPUS` without a system call, and by two a pair those
-/// pairs of cgroups of which one took a CPU from the other. Needs the rights of
-/// [`Scheduler::load`]; there is no other source of this metric.
+/// Tier 3. Reads the map `CPUS` without a system call, and the preemptions by two
+/// system calls per pair of cgroups. Needs the rights of [`Accountant::load`];
+/// there is no other source of this metric.
 #[derive(Debug)]
 pub struct SchedLatencyCollector {
-    scheduler: Scheduler,
+    accountant: Accountant,
 }
 
 impl SchedLatencyCollector {
-    /// A collector that reads the maps of these programs.
-    pub const fn new(scheduler: Scheduler) -> Self {
-        Self { scheduler }
+    /// A collector of this accountant.
+    pub const fn new(accountant: Accountant) -> Self {
+        Self { accountant }
     }
 }
 
@@ -35,8 +35,8 @@ impl Collector for SchedLatencyCollector {
     }
 
     fn collect(&mut self, tick: &Tick) -> Result<SchedLatency, CollectError> {
-        let accounted = accounted(&self.scheduler, tick)?;
+        let accounted = accounted(&self.accountant, tick)?;
         let latency = accounted.latency.clone();
-        latency.ok_or_else(|| CollectError::failed("the tick does not collect it"))
+        latency.ok_or_else(|| CollectError::failed("the tick does not collect sched_latency"))
     }
 }

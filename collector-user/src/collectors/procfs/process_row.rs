@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use crate::{
+    accounting::cgroup::{CgroupTable, TableMember, Usage, container_of},
     metric::Process,
     source::{
         HeldFile, ProcessFiles, Tick,
-        cgroup::{CgroupTable, Member, Usage, container_of},
         procfs::{
             CLOCK_TICKS_PER_SECOND,
             proc_pid::{self, Cmdline, ExitStatus, Io, ProgramMark, Schedstat, Stat},
@@ -29,7 +29,7 @@ pub(super) struct Row {
     /// Whether it ever had more than one thread.
     had_threads: bool,
     /// The cgroup that it counts in.
-    pub(super) member: Member,
+    pub(super) member: TableMember,
 }
 
 /// Which files of a process are to be read that it can keep from being read:
@@ -90,7 +90,7 @@ impl Row {
             schedstat_file,
             schedstat: None,
             had_threads: false,
-            member: Member::default(),
+            member: TableMember::default(),
         };
         let wanted = row.update(tick, stat, schedstat, true);
         (row, wanted)

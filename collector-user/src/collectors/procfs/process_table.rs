@@ -6,10 +6,10 @@ use std::{
 
 use super::process_row::{self, FoundFiles, Row, WantedFiles};
 use crate::{
+    accounting::cgroup::{CgroupTable, Usage},
     metric::{Cgroup, ExecEvent, ExitEvent, ExitedTotals, ForkEvent, ProcessEvent, ProcessList},
     source::{
         HeldFile, ProcessReads, SourceError, Tick,
-        cgroup::{CgroupTable, Usage},
         procfs::{
             loadavg,
             proc_pid::{self, Cmdline, ExitStatus},

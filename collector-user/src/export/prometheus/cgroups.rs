@@ -230,7 +230,7 @@ mod tests {
         let id = "a".repeat(64);
         let container = format!("/docker/{id}");
         let mut busy = Cgroup::clone(&row(2, &container, 7));
-        busy.container = crate::source::cgroup::container_of(&container).map(Arc::new);
+        busy.container = crate::accounting::cgroup::container_of(&container).map(Arc::new);
         let text = encoded(&mut families, &[row(1, "/a", 4), Arc::new(busy), removed]);
         let busy = format!("{{cgroup=\"{container}\",container_id=\"{id}\"}} 7");
         assert!(text.contains(&busy), "{text}");

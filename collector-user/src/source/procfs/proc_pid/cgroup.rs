@@ -1,4 +1,7 @@
-use crate::source::{cgroup::container_of, name_text, parse};
+use crate::{
+    accounting::cgroup::container_of,
+    source::{name_text, parse},
+};
 
 /// The suffix that cgroup v2 appends to the path of a zombie whose cgroup was removed:
 /// <https://docs.kernel.org/admin-guide/cgroup-v2.html#processes>.
