@@ -1,4 +1,4 @@
-//! The agent as a program that embeds it sees it.
+//! The agent as embedded in another program.
 
 #![expect(
     clippy::unwrap_used,
@@ -113,9 +113,9 @@ async fn events_continue_if_the_agent_is_dropped_and_its_bus_lives() {
     let mut events = bus
         .subscribe::<ProcessEvent>(SubscribeOptions::default().queue(100_000))
         .unwrap();
-    // Nobody but the subscription holds it now.
+    // Only the subscription holds it now.
     drop(bus);
-    // Those that begin before the first look at all processes are not told.
+    // Processes that start before the first scan have no fork event.
     let mut children = Vec::new();
     let deadline = Instant::now() + Duration::from_mins(1);
     let told = loop {
@@ -133,7 +133,7 @@ async fn events_continue_if_the_agent_is_dropped_and_its_bus_lives() {
     assert_eq!(told.status, Status::Ok);
 }
 
-/// An event of one of these processes, if one comes within two seconds.
+/// The next event of one of these processes within two seconds.
 async fn next_event_of(
     children: &[Child],
     events: &mut Subscription<ProcessEvent>,

@@ -1,4 +1,4 @@
-//! Small trees, each made after a fault seen in the field, read by the binary.
+//! Small trees, each of a fault seen in the field, read by the binary.
 
 #![expect(
     clippy::unwrap_used,

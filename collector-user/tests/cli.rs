@@ -1,5 +1,5 @@
-//! The command line as a user meets it: what it prints, where, and with which
-//! status, over a small tree instead of the live `/proc`.
+//! The command line: output, standard error and exit status, with a small tree instead of
+//! the live `/proc`.
 
 #![expect(
     clippy::unwrap_used,
@@ -42,7 +42,7 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// The one line on standard error of a call that fails with this status.
+/// The single line on standard error of a command that fails with this status.
 fn complaint(output: &Output, status: i32) -> String {
     let stderr = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(status), "{stderr}");
@@ -52,7 +52,7 @@ fn complaint(output: &Output, status: i32) -> String {
     stderr
 }
 
-/// Waits for the end of a process, but not for ever.
+/// Waits for a process to exit, with a timeout.
 fn ended(child: &mut std::process::Child) -> Option<i32> {
     let patience = Instant::now() + Duration::from_secs(20);
     loop {
@@ -378,7 +378,7 @@ fn doctor_distinguishes_readable_and_unreadable_trees() {
     let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(report["verdict"], "ok");
 
-    // Of a tree without /sys, what is missing is named.
+    // In a tree without /sys the missing files are named.
     let small = tree();
     let output = over(small.path(), &args);
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
@@ -401,7 +401,7 @@ fn doctor_distinguishes_readable_and_unreadable_trees() {
     assert!(failed["fix"].as_str().unwrap().contains("--root"));
 }
 
-/// Files of a tree with nothing in them.
+/// A tree of empty files.
 fn emptied(tree: &Path) {
     for path in [
         "proc/stat",
@@ -429,8 +429,8 @@ fn doctor_fails_for_a_tree_of_empty_files() {
     assert!(text.contains("osrelease is \"\", not a release"), "{text}");
 }
 
-/// A tree in which nothing is what it should be: links that lead out, FIFOs,
-/// a device, a file without end, and names and texts that steer a terminal.
+/// A hostile tree: links that lead outside, FIFOs, a device, a huge file, and names and text
+/// with control characters.
 fn hostile_tree() -> (TempDir, TempDir) {
     use std::os::unix::fs::symlink;
     let outside = tempfile::tempdir().unwrap();
@@ -503,7 +503,7 @@ fn a_hostile_tree_neither_hangs_nor_escapes_nor_controls_the_terminal() {
         let steers = |c: char| c != '\n' && collector::text::is_harmful(c);
         assert!(!text.chars().any(steers), "{args:?}: {text:?}");
         assert!(text.len() < 100_000, "{args:?}: {} bytes", text.len());
-        // No line begins with what follows a line break of the tree.
+        // No text of the tree starts a line.
         let forged = |line: &str| line.starts_with("b\u{9b}") || line.starts_with("9)");
         assert!(!text.lines().any(forged), "{args:?}: {text}");
     }

@@ -1,4 +1,4 @@
-//! What the collectors read from the captured trees.
+//! Readings of the captured trees.
 
 #![expect(
     clippy::unwrap_used,
@@ -24,7 +24,7 @@ fn tick(tree: &str) -> Tick {
     Sources::rooted(trees::path(tree)).tick()
 }
 
-/// Every reading of a tree, without the fields that are not known.
+/// Every reading of a tree, without unknown fields.
 fn known(tree: &str) -> String {
     fn strip(value: &mut Value) {
         match value {
@@ -65,7 +65,7 @@ fn each_file_of_a_tree_is_opened_once_for_all_metrics() {
     for tree in trees::TREES {
         let tick = tick(tree);
         trees::collect_all(&tick);
-        // Files of single processes have one reader, and are not kept for others.
+        // Files of single processes have one reader, and are not shared.
         let opens = || -> u64 {
             let files = tick.sources().file_stats();
             let shared = files
@@ -77,7 +77,7 @@ fn each_file_of_a_tree_is_opened_once_for_all_metrics() {
         assert!(tick.sources().stats().reads_saved > 0, "{tree}");
         for file in tick.sources().file_stats() {
             if !file.path.starts_with("/proc/*") {
-                // A path may be a directory and a link, which are two reads.
+                // A path may be read as a directory and as a link.
                 assert!(file.cost.opens <= 2, "{tree}: {file:?}");
             }
         }
@@ -178,7 +178,7 @@ fn disk<'a>(disks: &'a DiskInfo, name: &str) -> &'a Disk {
 fn disks_have_their_lower_devices() {
     let disks = DiskInfoCollector.collect(&tick("numa-server")).unwrap();
     let names: Vec<&str> = disks.disks.iter().map(|disk| &*disk.name).collect();
-    // Without `loop1`, which has no file behind it, and `ram0`, never used.
+    // Without `loop1`, which has no backing file, and `ram0`, which is unused.
     assert_eq!(
         names,
         [

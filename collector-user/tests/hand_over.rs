@@ -1,5 +1,5 @@
-//! The hand-over of samples from the bus to a subscriber, in every order in
-//! which its steps can happen. Loom takes the place of the locks and threads.
+//! The hand-over of samples from the bus to a subscriber, in every interleaving, with the
+//! locks and threads of loom.
 
 #![expect(
     dead_code,
@@ -29,7 +29,7 @@ use metric::Missed;
 
 type Inbox = Mailbox<u64, &'static str>;
 
-/// A mailbox in which so many samples of one byte may wait, and so many bytes.
+/// A mailbox with a limit of samples of one byte each, and a limit of bytes.
 fn limited(count: usize, bytes: usize) -> Inbox {
     Mailbox::new(Limit {
         count: NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN),

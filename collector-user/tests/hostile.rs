@@ -1,5 +1,5 @@
-//! Files that no kernel would write: whatever they hold, a collector answers
-//! with a reading or with an error that names the file, and never panics.
+//! Damaged files: whatever they contain, a collector returns a reading or an error with the
+//! file, and never panics.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ use collector::source::{
 };
 use proptest::prelude::*;
 
-/// Gives bytes to every parser that there is.
+/// Runs every parser on these bytes.
 fn parse_with_all(bytes: &[u8]) {
     let _ = proc_stat::parse(bytes);
     let _ = meminfo::parse(bytes);
@@ -82,7 +82,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What is done to a file.
+/// A way to damage a file.
 #[derive(Clone, Debug)]
 enum Damage {
     Truncate(prop::sample::Index),
@@ -174,7 +174,7 @@ fn a_damaged_tree_gives_a_reading_or_an_error_with_a_file() {
     copy(&trees::path("arm64-board"), root.path());
     let mut all = Vec::new();
     files(root.path(), &mut all);
-    // The files on which a whole metric depends are damaged more often.
+    // Files that a whole metric depends on are damaged more often.
     let important = ["proc/stat", "proc/meminfo", "proc/loadavg", "proc/1/stat"];
     for _ in 0..all.len() / 8 {
         all.extend(important.map(|path| root.path().join(path)));
@@ -204,7 +204,7 @@ fn in_an_empty_tree_each_metric_names_the_missing_file() {
     let readings = trees::collect_all(&Sources::rooted(root.path().to_owned()).tick());
     for (metric, reading) in readings {
         match reading {
-            // Nothing in it is so important that there could be none without.
+            // It has no mandatory file.
             Ok(_) => assert_eq!(metric, "system_info"),
             Err(error) => {
                 let shown = error.to_string();

@@ -1,4 +1,4 @@
-//! What readings say that they take, beside what the allocator gave for them.
+//! The declared size of readings, compared with the allocator.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -13,7 +13,7 @@ use collector::{
 };
 
 thread_local! {
-    /// What this thread has: those that run the tests allocate too.
+    /// Allocated by this thread: those of the test harness allocate, too.
     static BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -22,7 +22,7 @@ struct Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// SAFETY: every call is passed on to `System` as it is; counting allocates nothing.
+// SAFETY: every call is forwarded to `System` unchanged; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         BYTES.with(|bytes| bytes.set(bytes.get().wrapping_add(layout.size())));
@@ -37,7 +37,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// The bytes that each metric says it has on the heap, and those it has.
+/// The declared and the measured heap size of each metric.
 struct Measured {
     sources: Sources,
     rows: Vec<(&'static str, usize, usize)>,
@@ -45,8 +45,8 @@ struct Measured {
 
 impl CollectorSet for Measured {
     fn add<C: Collector>(mut self, mut collector: C) -> Self {
-        // What a collector and the sources keep for themselves is there after
-        // some ticks, and is not of the reading.
+        // After some ticks the collectors and sources have allocated their own state, which
+        // does not belong to the reading.
         for _ in 0..3 {
             drop(collector.collect(&self.sources.tick()));
         }
@@ -74,8 +74,7 @@ fn the_measured_size_of_a_reading_is_about_its_heap_bytes() {
         for (metric, said, taken) in measured.rows {
             let says = format!("{tree}: {metric} says {said} bytes and takes {taken}");
             assert!(taken <= said + said / 10 + 64, "{says}");
-            // Readings of processes share the rows that have not changed, and
-            // each of them counts all of its own.
+            // Readings of processes share unchanged rows, and each counts all of its rows.
             assert!(said <= taken || metric == "process_stats", "{says}");
         }
     }

@@ -1,4 +1,4 @@
-//! Values by which firmware and drivers say that they know nothing.
+//! Values of firmware and drivers that mean unknown.
 
 #![expect(
     clippy::unwrap_used,
@@ -36,7 +36,7 @@ fn tick(root: &TempDir) -> Tick {
     Sources::rooted(root.path().to_owned()).tick()
 }
 
-/// An interface with these attributes, beside others.
+/// A network interface with these attributes, beside others.
 fn interface(attributes: &[(&str, &str)], others: &[(&str, &str)]) -> NetworkInterface {
     let root = tree(&[]);
     write(root.path(), "sys/class/net/x/ifindex", "7");

@@ -1,14 +1,13 @@
-//! The agent as a program of its own.
+//! The agent as a separate process.
 
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The agent to test: what `COLLECTOR_BIN` names, else the one that was built
-/// beside the running test.
+/// The agent under test: `COLLECTOR_BIN`, else the one beside the running test.
 ///
 /// # Errors
-/// When neither is there, with what to do.
+/// When neither exists, with the command that builds it.
 pub fn agent() -> anyhow::Result<Command> {
     let path = if let Some(path) = env::var_os("COLLECTOR_BIN") {
         PathBuf::from(path)

@@ -1,29 +1,27 @@
 use std::{fs, io};
 
-/// A process, told from others that had its number before or have it later: by
-/// when it began.
+/// A process, identified by PID and start time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
-    /// Its number.
+    /// The PID.
     pub pid: u32,
-    /// When it began, in clock ticks since boot.
+    /// The start time, in clock ticks since boot.
     start: u64,
 }
 
-/// A clock tick of `/proc`: `USER_HZ` is 100 on all architectures that these
-/// tests run on.
+/// A clock tick of `/proc`: `USER_HZ` is 100 on all supported architectures.
 const TICK_NS: u64 = 10_000_000;
 
 impl Identity {
-    /// The process that has this number now. It must not be given to another
-    /// one meanwhile: its parent has not waited for it, or it is stopped.
+    /// The process with this PID, which must not be reused meanwhile: it is not reaped, or it
+    /// is stopped.
     ///
     /// # Errors
     ///
-    /// When there is no such process.
+    /// When the process does not exist.
     pub fn of(pid: u32) -> io::Result<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // The 22nd field; the second, the name, may hold anything.
+        // Field 22; field 2, `comm`, may contain anything.
         let start = text
             .rsplit_once(") ")
             .and_then(|(_, rest)| rest.split(' ').nth(19)?.parse().ok())
@@ -31,7 +29,7 @@ impl Identity {
         Ok(Self { pid, start })
     }
 
-    /// As an event or a reading tells it.
+    /// From an event or a reading.
     pub const fn new(pid: u32, start_time_ns: u64) -> Self {
         Self {
             pid,
@@ -40,9 +38,9 @@ impl Identity {
     }
 }
 
-/// Which process is meant.
+/// A selection of processes.
 pub trait Who {
-    /// Whether it is this one.
+    /// Whether a process is selected.
     fn is(&self, process: Identity) -> bool;
 }
 
@@ -52,7 +50,7 @@ impl Who for Identity {
     }
 }
 
-/// Every process that has this number.
+/// Every process with this PID.
 impl Who for u32 {
     fn is(&self, process: Identity) -> bool {
         *self == process.pid

@@ -4,41 +4,40 @@ use procfs::{Current as _, CurrentSI as _};
 
 use crate::schedstat;
 
-/// What `/proc` tells of a process and of its threads that are alive.
+/// Fields of a process and its running threads in `/proc`.
 #[derive(Clone, Debug)]
 pub struct ProcTask {
-    /// `R`, `S`, …: of the leading thread.
+    /// `R`, `S`, …: of the thread-group leader.
     pub state: char,
-    /// How many threads there are.
+    /// The number of threads.
     pub threads: u64,
-    /// `utime`, in nanoseconds; told in hundredths of a second.
+    /// `utime`, in nanoseconds, in steps of 10 ms.
     pub user_ns: u64,
-    /// `stime`, in nanoseconds; told in hundredths of a second.
+    /// `stime`, in nanoseconds, in steps of 10 ms.
     pub system_ns: u64,
-    /// Time on a CPU, by `schedstat`.
+    /// On-CPU time, from `schedstat`.
     pub cpu_ns: u64,
-    /// Time of waiting for one, by `schedstat`.
+    /// Run-queue wait, from `schedstat`.
     pub runqueue_ns: u64,
-    /// By `status`.
+    /// From `status`.
     pub voluntary_switches: u64,
-    /// By `status`.
+    /// From `status`.
     pub involuntary_switches: u64,
-    /// Whether it is a thread of the kernel.
+    /// Whether it is a kernel thread.
     pub is_kernel_thread: bool,
 }
 
-/// What a clock tick of `/proc` is: `USER_HZ` is 100 on all architectures that
-/// these tests run on.
+/// A clock tick of `/proc`: `USER_HZ` is 100 on all supported architectures.
 const TICK_NS: u64 = 10_000_000;
 /// `PF_KTHREAD` of `include/linux/sched.h`.
 const PF_KTHREAD: u32 = 0x0020_0000;
 
 impl ProcTask {
-    /// Reads it now.
+    /// Reads the files.
     ///
     /// # Errors
     ///
-    /// When there is no such process.
+    /// When the process does not exist.
     pub fn read(pid: u32) -> io::Result<Self> {
         let process = procfs::process::Process::new(pid as i32).map_err(io::Error::other)?;
         let stat = process.stat().map_err(io::Error::other)?;
@@ -68,7 +67,7 @@ impl ProcTask {
     ///
     /// # Errors
     ///
-    /// When there is no such process.
+    /// When the process does not exist.
     pub fn is_stopped(pid: u32) -> io::Result<bool> {
         for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
             if letter(&thread?.path().join("stat")) != Some('T') {
@@ -78,16 +77,16 @@ impl ProcTask {
         Ok(true)
     }
 
-    /// Whether no thread of a process has a CPU or waits for one, so that its
-    /// numbers stand still.
+    /// Whether no thread of a process runs or waits for a CPU, so that its counters do not
+    /// change.
     ///
-    /// The state in `stat` is set before the switch, and there may be long in
-    /// between. `syscall` is shown of a thread only that has been switched from:
+    /// The state in `stat` is set some time before the switch. `syscall` is available only
+    /// for a thread that has been switched out:
     /// `task_current_syscall` of `lib/syscall.c` calls `wait_task_inactive`.
     ///
     /// # Errors
     ///
-    /// When there is no such process, or the kernel has no such file.
+    /// When the process or the file does not exist.
     pub fn is_off_cpu(pid: u32) -> io::Result<bool> {
         for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
             let text = fs::read(thread?.path().join("syscall"))?;
@@ -98,28 +97,28 @@ impl ProcTask {
         Ok(true)
     }
 
-    /// The state letter of a process; `None` if there is no such process.
+    /// The state letter of a process; `None` if it does not exist.
     pub fn state(pid: u32) -> Option<char> {
         letter(format!("/proc/{pid}/stat").as_ref())
     }
 }
 
-/// How many threads the host has now, those of the kernel included.
+/// The number of threads of the host, including kernel threads.
 ///
 /// # Errors
 ///
-/// When `/proc` is not there.
+/// When `/proc` is not mounted.
 pub fn threads_of_the_host() -> io::Result<u32> {
     let load = procfs::LoadAverage::current().map_err(io::Error::other)?;
     Ok(load.max)
 }
 
-/// How many tasks were made since boot, threads and those of the kernel
-/// included: `processes` of `/proc/stat`.
+/// The number of tasks created since boot, including threads and kernel threads: `processes`
+/// of `/proc/stat`.
 ///
 /// # Errors
 ///
-/// When `/proc` is not there.
+/// When `/proc` is not mounted.
 pub fn tasks_made() -> io::Result<u64> {
     let stat = procfs::KernelStats::current().map_err(io::Error::other)?;
     Ok(stat.processes)

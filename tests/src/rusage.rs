@@ -1,11 +1,10 @@
 use std::io;
 
-/// Nanoseconds on a CPU of all children that this process has waited for:
-/// `RUSAGE_CHILDREN`.
+/// CPU time of all reaped children, in nanoseconds: `RUSAGE_CHILDREN`.
 ///
 /// # Errors
 ///
-/// None that is known.
+/// When getrusage(2) fails.
 pub fn children_cpu_ns() -> io::Result<u64> {
     // SAFETY: all zeros is a value of this structure of integers.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };

@@ -1,4 +1,4 @@
-//! The committed eBPF object, looked at without loading it.
+//! The committed eBPF object, examined without loading it.
 
 use std::path::Path;
 
@@ -15,15 +15,15 @@ fn committed() -> std::io::Result<Vec<u8>> {
 fn no_panic_path_is_left_in_the_programs() {
     let data = committed().expect("the committed object");
     let file = object::File::parse(&*data).expect("an ELF file");
-    // A check that can fail leaves a call to one of core's functions for it,
-    // and the function, or the handler that it calls.
+    // A check that can panic leaves a call to a panic function of core, or the panic
+    // handler.
     let panics: Vec<&str> = file
         .symbols()
         .filter_map(|symbol| symbol.name().ok())
         .filter(|name| name.contains("panic") || name.contains("unwrap_failed"))
         .collect();
     assert!(panics.is_empty(), "{panics:?}");
-    // The compiler puts the functions that do not return apart.
+    // The compiler puts functions that do not return into a section of their own.
     let unlikely: Vec<&str> = file
         .sections()
         .filter_map(|section| section.name().ok())

@@ -25,7 +25,7 @@ use crate::{command, lint, noise, recipe};
 /// eBPF programs or their loader.
 ///
 /// Needs root, and Debian or Ubuntu or the tools that `setup` names. Takes about
-/// 25 minutes on two CPUs in a fresh clone, without KVM and without the time for
+/// 26 minutes on two CPUs in a fresh clone, without KVM and without the time for
 /// the tools; with --all-kernels 41 minutes.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]

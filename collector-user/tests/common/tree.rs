@@ -1,4 +1,4 @@
-//! The small tree that tests of the program read.
+//! The small tree for tests of the binary.
 
 use std::fs;
 

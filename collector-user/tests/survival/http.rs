@@ -21,11 +21,11 @@ fn refused(agent: &Agent, reason: &str) -> f64 {
     value(&agent.get("/metrics"), &series).unwrap()
 }
 
-/// Sends this, and reads until the agent closes the connection.
+/// Sends bytes, and reads until the agent closes the connection.
 fn answer(agent: &Agent, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(&agent.address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    // It may have heard enough before the end.
+    // The agent may close before everything is sent.
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -95,7 +95,7 @@ fn a_slow_request_is_dropped() {
         .unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
     let start = Instant::now();
-    // One byte of a header now and then.
+    // One byte of a header at a time.
     while stream.write_all(b"x").is_ok() {
         if matches!(stream.read(&mut [0; 64]), Ok(0)) {
             break;

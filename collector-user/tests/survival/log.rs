@@ -13,7 +13,7 @@ use super::support::{Agent, collector, value};
 
 const LOST: &str = "collector_log_lines_lost_total";
 
-/// It collects, it counts what it could not log, and it stops when it is told.
+/// The agent collects, counts lost log lines, and stops on SIGTERM.
 fn lives_without_a_log(mut agent: Agent) {
     agent.get_until("/readyz", |answer| answer.starts_with("HTTP/1.1 200"));
     let metrics = agent.get_until("/metrics", |answer| {
@@ -56,7 +56,7 @@ fn a_file_size_limit_under_the_log_does_not_end_the_agent() {
     lives_without_a_log(agent);
 }
 
-/// A pipe into which nothing fits any more.
+/// A full pipe.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = pipe().unwrap();
     let flags = fcntl_getfl(&writer).unwrap();

@@ -1,5 +1,5 @@
-//! The agent where something under it does not work as it should: a log that
-//! cannot be written, an output that nobody reads, clients that mean no good.
+//! The agent in a failing environment: a log that cannot be written, output that nobody
+//! reads, hostile clients.
 
 #![expect(
     clippy::unwrap_used,

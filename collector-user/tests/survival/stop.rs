@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use super::support::{Process, collector, tree};
 
-/// Something that hangs for ever: it writes into a pipe that nobody reads.
+/// A process that hangs for ever: it writes to a pipe that nobody reads.
 fn hanging(stderr: Stdio) -> (Process, std::io::PipeReader, tempfile::TempDir) {
     let tree = tree();
     let (reader, writer) = pipe().unwrap();
@@ -62,7 +62,7 @@ fn a_second_signal_terminates_a_process_that_hangs_at_once() {
     let mut stderr = String::new();
     let mut pipe = process.0.stderr.take().unwrap();
     pipe.read_to_string(&mut stderr).unwrap();
-    // It did not take the time that stopping may take.
+    // It did not wait for the deadline of a stop.
     assert!(!stderr.contains("hangs"), "{stderr}");
     drop(reader);
 }

@@ -11,7 +11,7 @@ pub(crate) use crate::tree::tree;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// How long something may take that takes no time on an idle host.
+/// Timeout of operations that are immediate on an idle host.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn collector(args: &[&str]) -> Command {
@@ -23,7 +23,7 @@ pub(crate) fn collector(args: &[&str]) -> Command {
     command
 }
 
-/// A process that is ended with its test.
+/// A process that is killed when its test ends.
 pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
@@ -31,7 +31,7 @@ impl Process {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
-    /// Waits for its end, but not for ever.
+    /// Waits for it to exit, with a timeout.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
@@ -59,8 +59,8 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Starts what `command` makes of the path of a configuration and of a
-    /// tree, and waits until it serves.
+    /// Starts the command that `command` returns for a configuration file and a tree, and
+    /// waits until it serves.
     pub(crate) fn start(config: &str, command: impl FnOnce(&str, &str) -> Command) -> Self {
         let files = tree();
         let path: PathBuf = files.path().join("collector.toml");
@@ -97,7 +97,7 @@ impl Agent {
         get(&self.address, path)
     }
 
-    /// Asks until the answer is as it should be.
+    /// Repeats a request until the response is as expected.
     pub(crate) fn get_until(&self, path: &str, is_right: impl Fn(&str) -> bool) -> String {
         let start = Instant::now();
         loop {
@@ -110,7 +110,7 @@ impl Agent {
         }
     }
 
-    /// Tells it to stop, and waits until it has.
+    /// Sends SIGTERM, and waits for it to exit.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.process.signal(Signal::TERM);
         self.process.ended()

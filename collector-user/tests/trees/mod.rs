@@ -12,7 +12,7 @@ use serde_json::Value;
 /// The names of the trees.
 pub(crate) const TREES: [&str; 3] = ["vm", "numa-server", "arm64-board"];
 
-/// Where a tree is.
+/// The path of a tree.
 pub(crate) fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../tests/fixtures")
@@ -21,7 +21,7 @@ pub(crate) fn path(name: &str) -> PathBuf {
         .unwrap()
 }
 
-/// What each collector reads in one tick, by metric.
+/// The readings of one tick by metric.
 pub(crate) fn collect_all(tick: &Tick) -> BTreeMap<&'static str, Result<Value, CollectError>> {
     let set = add_tiers_1_and_2(Readings {
         tick,

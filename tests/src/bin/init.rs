@@ -1,7 +1,7 @@
-//! The first process of a guest: shows what the agent's doctor says of it, runs
-//! the root tests, says how they ended in one line, and powers off.
+//! The init process of a guest: runs `collector doctor` and the root tests, prints the
+//! result in one line, and powers off.
 //!
-//! `xtask` writes the file system that this finds, and reads the line.
+//! `xtask` writes the initramfs and reads the line.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -15,14 +15,14 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use rustix::system::{RebootCommand, reboot};
 use rustix::termios::tcdrain;
 
-/// The name of the accelerator, the number of possible CPUs, `noise` if the tests
-/// are to run beside that, then an argument of the tests on each line.
+/// The accelerator, the number of possible CPUs, `noise` or `quiet`, then one argument of
+/// the tests a line.
 const ARGUMENTS: &str = "/etc/tests.arguments";
 const TESTS: &str = "/bin/tests";
 const COLLECTOR: &str = "/bin/collector";
 const NOISE: &str = "/bin/noise";
 
-/// Kind and place of each file system. Those above others come first.
+/// Type and mount point of each file system, parents first.
 const MOUNTS: [(&str, &str); 8] = [
     ("proc", "/proc"),
     ("sysfs", "/sys"),
@@ -44,10 +44,10 @@ fn main() {
         }
     };
     println!("init: {verdict}");
-    // Else the machine may be gone before the line is. On an error it is not,
-    // and then the line is missing, which is a failure too.
+    // Otherwise the machine may power off before the line is written. If this fails, the
+    // line may be missing, which is a failure, too.
     let _ = tcdrain(std::io::stdout());
-    // Returns on failure alone; the kernel panics when this process ends.
+    // Returns only on failure; the kernel panics when init exits.
     let _ = reboot(RebootCommand::PowerOff);
 }
 
@@ -58,7 +58,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     let arguments = match fs::read_to_string(ARGUMENTS) {
         Ok(text) => text,
-        // This boot proves no more than that a guest gets here.
+        // This boot only proves that a guest reaches init.
         Err(_) if !Path::new(TESTS).exists() => return Ok(()),
         Err(error) => return Err(format!("cannot read {ARGUMENTS}: {error}").into()),
     };
@@ -76,7 +76,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
 
     examine()?;
-    // It goes on until its standard input ends.
+    // It runs until its standard input is closed.
     let noise = is_noisy.then(|| Command::new(NOISE).stdin(Stdio::piped()).spawn());
     let noise = noise.transpose()?;
     let tests = Command::new(TESTS)
@@ -100,8 +100,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     wait_for("noise", &noise, &mut ended)
 }
 
-/// Whether as many CPUs are possible as `wanted`: not each machine and kernel
-/// make those possible that they shall.
+/// Checks the number of possible CPUs, which depends on the machine and the kernel.
 fn check_cpus(wanted: &str) -> Result<(), Box<dyn Error>> {
     let possible = parse_cpu_list(&fs::read("/sys/devices/system/cpu/possible")?)?.len();
     if possible == wanted.parse::<usize>()? {
@@ -113,7 +112,7 @@ fn check_cpus(wanted: &str) -> Result<(), Box<dyn Error>> {
     )
 }
 
-/// Lets the doctor say what works here. All of it need not, but something must.
+/// Runs `collector doctor`: a fallback is accepted, a failure is not.
 fn examine() -> Result<(), Box<dyn Error>> {
     let status = Command::new(COLLECTOR).arg("doctor").status()?;
     match status.code() {
@@ -123,8 +122,7 @@ fn examine() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Waits for a child, and for every process that is left to this one, and keeps how
-/// each ended.
+/// Waits for a child, reaps every orphan, and records the exit statuses.
 fn wait_for(
     what: &str,
     child: &Child,

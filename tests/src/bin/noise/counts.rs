@@ -1,15 +1,15 @@
 use std::{fmt, time::Duration};
 
-/// What is done.
+/// A kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A process began and ended.
+    /// A process was forked and has exited.
     Fork,
-    /// The same, and it executed another program.
+    /// A process was forked, called execve(2) and has exited.
     Exec,
-    /// A thread began and ended.
+    /// A thread was created and has exited.
     Thread,
-    /// A thread woke another.
+    /// A thread woke another one.
     Wakeup,
     /// A process was moved to another cgroup.
     Move,
@@ -43,7 +43,7 @@ impl Kind {
     }
 }
 
-/// How often each was done.
+/// The number of events of each kind.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts([u64; Kind::ALL.len()]);
 
@@ -52,9 +52,8 @@ impl Counts {
         self.0[kind as usize] += count;
     }
 
-    /// Something that was done less than once in half a minute: then this was no
-    /// noise. Each is meant to be done ten times a second at least, but the host
-    /// may be as busy with other things.
+    /// A kind with less than one event in half a minute, which is too little load. Each kind
+    /// is meant to happen at least ten times a second, but the host may be busy.
     pub(crate) fn too_few(&self, elapsed: Duration, exempt: Option<Kind>) -> Option<Kind> {
         let least = 1 + elapsed.as_secs() / 30;
         Kind::ALL

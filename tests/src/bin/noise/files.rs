@@ -1,6 +1,6 @@
 use std::{fs, io};
 
-/// How much is written to a file.
+/// The size of a file.
 const BYTES: usize = 16 << 10;
 
 /// Files that are written, renamed and removed.
@@ -17,7 +17,7 @@ impl Files {
         })
     }
 
-    /// Returns how many were written.
+    /// Writes one. Returns the number of files.
     pub(crate) fn write(&mut self) -> io::Result<u64> {
         let [new, old] = ["new", "old"].map(|name| self.folder.path().join(name));
         fs::write(&new, &self.data)?;

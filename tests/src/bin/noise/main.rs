@@ -1,12 +1,11 @@
-//! Does on a host what other programs of a busy host do, for tests to run beside
-//! it: processes begin, execute another program and end; threads begin, end and
-//! wake each other; processes are moved between cgroups, which are made and
-//! removed; `/proc` is scraped; files are written.
+//! A load generator for tests: processes fork, exec and exit; threads start, exit and wake
+//! each other; processes are moved between cgroups, which are created and removed; `/proc`
+//! is read; files are written.
 //!
-//! Goes on until its standard input ends, and so not longer than the program
-//! that started it; then it removes what it has made, says in one line what it
-//! did, and fails if it did not do all of that. It takes about two thirds of
-//! one CPU, its children included: where the CPU is slow it does less.
+//! Runs until its standard input is closed, and so no longer than the program that started
+//! it. Then it removes its files and cgroups, prints a summary in one line, and fails if it
+//! did too little of something. It uses about two thirds of one CPU, including its children,
+//! and does less on a slow CPU.
 
 mod counts;
 mod files;
@@ -31,13 +30,13 @@ use moves::Moves;
 use threads::Relay;
 use throttle::Throttle;
 
-/// How often all of it is done, where the CPU is fast enough.
+/// The length of a round on a fast CPU.
 const ROUND: Duration = Duration::from_millis(20);
-/// `/proc` is scraped in one of so many rounds.
+/// `/proc` is read once in this number of rounds.
 const ROUNDS_A_SCRAPE: u64 = 5;
-/// One of so many rounds has many more processes.
+/// One in this number of rounds is a burst of processes.
 const ROUNDS_A_BURST: u64 = 100;
-/// How many processes begin in a round, and how many in a burst.
+/// The number of processes in a round, and in a burst.
 const FORKS: usize = 4;
 const FORKS_IN_A_BURST: usize = 64;
 
@@ -56,7 +55,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     stop_at_signals();
     thread::spawn(|| {
-        // At its end, and if it cannot be read.
+        // At end of file, and on an error.
         let _ended = io::copy(&mut io::stdin().lock(), &mut io::sink());
         IS_TO_STOP.store(true, Ordering::Relaxed);
     });
@@ -105,7 +104,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// A test may use up all numbers of processes for a while.
+/// A test may exhaust the PIDs for a while.
 fn if_there_is_room(done: io::Result<u64>) -> io::Result<u64> {
     done.or_else(|error| match error.kind() {
         io::ErrorKind::WouldBlock => Ok(0),
@@ -113,14 +112,13 @@ fn if_there_is_room(done: io::Result<u64>) -> io::Result<u64> {
     })
 }
 
-/// Ends at a signal as at the end of the standard input, so that nothing is
-/// left behind.
+/// A signal has the same effect as the end of standard input, so that everything is removed.
 fn stop_at_signals() {
     extern "C" fn stop(_signal: i32) {
         IS_TO_STOP.store(true, Ordering::Relaxed);
     }
     for signal in [libc::SIGINT, libc::SIGTERM] {
-        // SAFETY: the function may be called at any time: it sets a flag.
+        // SAFETY: the handler is async-signal-safe: it only sets a flag.
         unsafe { libc::signal(signal, stop as *const () as libc::sighandler_t) };
     }
 }

@@ -2,13 +2,13 @@ use std::io;
 
 use collector_tests::{Child, TestCgroup, fork};
 
-/// How often a process is moved before one of the cgroups is made anew.
+/// The number of moves before one of the cgroups is created anew.
 const MOVES_A_CGROUP: u64 = 25;
 
-/// A process that is moved to and fro between two cgroups, one of which is
-/// removed and made again now and then.
+/// A process that is moved between two cgroups, one of which is removed and created again
+/// from time to time.
 pub(crate) struct Moves {
-    /// Is gone before the cgroups are.
+    /// Dropped before the cgroups.
     moved: Child,
     cgroups: [TestCgroup; 2],
     moves: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Moves {
 impl Moves {
     /// # Errors
     ///
-    /// When no cgroup can be made, or no process be moved.
+    /// When a cgroup cannot be created, or the process cannot be moved.
     pub(crate) fn new() -> io::Result<Self> {
         let cgroups = [cgroup(0)?, cgroup(1)?];
         // SAFETY: the function makes system calls only.
@@ -31,11 +31,11 @@ impl Moves {
         Ok(moves)
     }
 
-    /// Moves it once. Returns how often it was moved.
+    /// Moves it. Returns the number of moves.
     pub(crate) fn move_on(&mut self) -> io::Result<u64> {
         let to = (self.moves % 2) as usize;
         if self.moves > 0 && self.moves.is_multiple_of(MOVES_A_CGROUP) {
-            // It is in the other one.
+            // It is in the other cgroup.
             self.cgroups[to] = cgroup(self.moves + 1)?;
         }
         self.cgroups[to].take(self.moved.pid())?;
@@ -48,7 +48,7 @@ fn cgroup(number: u64) -> io::Result<TestCgroup> {
     TestCgroup::version_2(format!("noise-{number}"))
 }
 
-/// Until it is killed, which it is when its parent ends.
+/// Sleeps until it is killed, at the latest when its parent exits.
 fn run_and_sleep() {
     let nap = libc::timespec {
         tv_sec: 0,

@@ -1,10 +1,10 @@
-//! Processes that begin and end.
+//! Short-lived processes.
 
 use std::{io, process::Command};
 
 use collector_tests::{Child, fork};
 
-/// Processes that begin together and end at once. Returns how many.
+/// Processes that start together and exit at once. Returns their number.
 pub(crate) fn fork_and_wait(count: usize) -> io::Result<u64> {
     let mut children = Vec::with_capacity(count);
     for _ in 0..count {
@@ -17,7 +17,7 @@ pub(crate) fn fork_and_wait(count: usize) -> io::Result<u64> {
     Ok(count as u64)
 }
 
-/// Two processes that execute another program, one after the other.
+/// Two execs, one after the other.
 pub(crate) fn exec_and_wait() -> io::Result<u64> {
     for _ in 0..2 {
         Child::spawn(&mut Command::new("/bin/true"))?.wait()?;

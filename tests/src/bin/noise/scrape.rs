@@ -1,4 +1,4 @@
-//! Reading `/proc` as agents do.
+//! Reads of `/proc`.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ const OF_THE_HOST: [&str; 3] = ["stat", "meminfo", "loadavg"];
 /// Files of each process.
 const OF_A_PROCESS: [&str; 3] = ["stat", "status", "cmdline"];
 
-/// Reads them all. Returns 1 if most could be read.
+/// Reads them all. Returns 1 if most reads succeeded.
 pub(crate) fn proc() -> u64 {
     let is_read = |path: String| fs::read(path).is_ok();
     let of_the_host = OF_THE_HOST.map(|file| is_read(format!("/proc/{file}")));
@@ -17,7 +17,7 @@ pub(crate) fn proc() -> u64 {
         let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        // It may end meanwhile.
+        // It may exit meanwhile.
         let of_a_process = OF_A_PROCESS.map(|file| is_read(format!("/proc/{pid}/{file}")));
         processes += u32::from(of_a_process.iter().all(|is_read| *is_read));
     }

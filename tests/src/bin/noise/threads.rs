@@ -1,4 +1,4 @@
-//! Threads that begin and end, and threads that wake each other.
+//! Short-lived threads, and threads that wake each other.
 
 use std::{
     io,
@@ -6,10 +6,10 @@ use std::{
     thread,
 };
 
-/// How often one thread wakes another in a round.
+/// The number of wakeups in a round.
 const HANDS: u32 = 20;
 
-/// Two threads that begin and end together. Returns how many.
+/// Two short-lived threads. Returns their number.
 pub(crate) fn begin_and_end() -> io::Result<u64> {
     let threads = [0; 2].map(|_| thread::Builder::new().spawn(|| {}));
     for thread in threads {
@@ -18,7 +18,7 @@ pub(crate) fn begin_and_end() -> io::Result<u64> {
     Ok(2)
 }
 
-/// Two threads that hand something to and fro.
+/// Two threads that wake each other in turn.
 pub(crate) struct Relay {
     begin: SyncSender<u32>,
     end: Receiver<()>,
@@ -51,7 +51,7 @@ impl Relay {
         Self { begin, end }
     }
 
-    /// Returns how often a thread woke another.
+    /// Returns the number of wakeups.
     pub(crate) fn run(&self) -> io::Result<u64> {
         self.begin.send(HANDS / 2 - 1).map_err(|_gone| panicked())?;
         self.end.recv().map_err(|_gone| panicked())?;

@@ -7,13 +7,13 @@ use rustix::time::{ClockId, clock_gettime};
 
 use collector_tests::{burn_cpu_ms, children_cpu_ns};
 
-/// What is used of one CPU at most, and at least.
+/// The maximum and the minimum share of one CPU.
 const MOST: f64 = 0.70;
 const LEAST: f64 = 0.60;
-/// What is burned at once.
+/// CPU time that is used in one step.
 const BURN_MS: u64 = 8;
 
-/// Keeps to a pace and to a share of one CPU.
+/// Keeps the interval of rounds and the share of one CPU.
 pub(crate) struct Throttle {
     began: Instant,
     children_before_ns: u64,
@@ -32,8 +32,8 @@ impl Throttle {
         }
     }
 
-    /// Waits until the next round is due; longer if too much was used, and
-    /// burns some if too little was.
+    /// Waits until the next round is due. Waits longer after too much CPU time, and uses some
+    /// after too little.
     pub(crate) fn wait(&mut self) {
         if self.share() < LEAST {
             burn_cpu_ms(BURN_MS);
@@ -41,7 +41,7 @@ impl Throttle {
         let due = self.began + self.used().div_f64(MOST);
         self.next = self.next.max(due);
         thread::sleep(self.next.saturating_duration_since(Instant::now()));
-        // A round that came late is not made up for.
+        // A late round is not caught up.
         self.next = self.next.max(Instant::now()) + self.round;
     }
 
@@ -49,12 +49,12 @@ impl Throttle {
         self.began.elapsed()
     }
 
-    /// What was used of one CPU.
+    /// The used share of one CPU.
     pub(crate) fn share(&self) -> f64 {
         self.used().div_duration_f64(self.elapsed())
     }
 
-    /// By all threads of this process, and by its children that have ended.
+    /// CPU time of all threads of this process and of its exited children.
     fn used(&self) -> Duration {
         let own = clock_gettime(ClockId::ProcessCPUTime);
         let own = Duration::new(own.tv_sec as u64, own.tv_nsec as u32);
