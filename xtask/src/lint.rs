@@ -44,6 +44,23 @@ pub(crate) fn lint(steps: &mut Steps) {
             "--deny=warnings",
         ]))
     });
+    steps.check("each feature of the library alone", || {
+        for feature in ["", "config", "prometheus"] {
+            command::run(command::cargo().args([
+                "clippy",
+                "--locked",
+                "--package",
+                "collector",
+                "--lib",
+                "--no-default-features",
+                "--features",
+                feature,
+                "--",
+                "--deny=warnings",
+            ]))?;
+        }
+        Ok(())
+    });
     steps.step("clippy of the programs", || {
         if let Err(error) = ebpf::check_tools() {
             return Ok(Outcome::NotRun(error.to_string()));

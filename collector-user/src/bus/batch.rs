@@ -5,20 +5,18 @@ use std::{
     collections::VecDeque,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
     time::{Duration, Instant},
 };
 
 use super::{
-    core::Core,
-    modes::Mode,
+    collection::{Finished, Job, Outcome, Recipients},
+    core::{Core, Pending},
     sync::lock,
     taken::Taken,
-    topic::{Recipients, Topic, YieldedBy},
 };
 use crate::{
-    collectors::{CollectError, Cost},
-    metric::AnyReading,
+    collectors::CollectError,
     source::{Tick, Timestamp},
 };
 
@@ -51,57 +49,29 @@ struct Queue {
     moved: u64,
 }
 
-/// One collection, or one for each of some subscribers.
-#[derive(Clone, Debug)]
-pub(super) struct Job {
-    /// The place of the topic on the bus.
-    pub(super) topic: usize,
-    pub(super) flight: u64,
-    /// The places of the subscribers that collect for themselves.
-    pub(super) each: Vec<usize>,
-}
-
-/// A collection that has ended.
-pub(super) struct Concluded {
-    pub(super) flight: u64,
-    pub(super) outcome: Outcome,
-    pub(super) taken: Taken,
-    pub(super) took: Duration,
-    /// Whether it was the last of its flight.
-    pub(super) last: bool,
-}
-
-/// How a collection ended.
-pub(super) enum Outcome {
-    Reading(Arc<dyn AnyReading>),
-    Error(CollectError),
-    /// With its message, which may be empty.
-    Panic(Arc<str>),
-}
-
 impl Batch {
     /// Starts the jobs, all of which are marked as in flight.
     pub(super) fn launch(core: &Arc<Core>, mut jobs: Vec<Job>, at: Timestamp, now: u64) {
         if jobs.is_empty() {
             return;
         }
-        jobs.sort_by_key(|job| !core.topics[job.topic].is_heavy());
+        jobs.sort_by_key(|job| !core.topics[job.topic].info.is_heavy());
         let heavy = jobs
             .iter()
-            .filter(|job| core.topics[job.topic].is_heavy())
+            .filter(|job| core.topics[job.topic].info.is_heavy())
             .count();
         let threads = heavy + usize::from(heavy < jobs.len());
-        let ticks = if core.mode == Mode::Bus {
+        let ticks = if core.sharing.shares_reads() {
             1
         } else {
             jobs.iter().map(|job| job.each.len().max(1) as u64).sum()
         };
         let batch = Arc::new(Self {
             core: Arc::clone(core),
-            tick: (core.mode == Mode::Bus).then(|| {
+            tick: core.sharing.shares_reads().then(|| {
                 let names = jobs
                     .iter()
-                    .filter_map(|job| core.topics[job.topic].declared());
+                    .filter_map(|job| core.topics[job.topic].info.declared());
                 core.sources.tick_for(&core.clock, at, names.collect())
             }),
             now,
@@ -112,28 +82,14 @@ impl Batch {
             }),
             _held: core.clock.hold(),
         });
-        core.note_batch(&batch, ticks);
+        let pending = Arc::downgrade(&batch) as Weak<dyn Pending>;
+        core.note_ticks(ticks, pending);
         for _ in 0..threads {
             if let Err(error) = batch.send_thread() {
                 batch.give_up(&error, at);
                 break;
             }
         }
-    }
-
-    /// Sends another thread if the jobs have stalled. The answer is when to
-    /// look again, or `None` if no job is waiting.
-    pub(super) fn unstall(self: &Arc<Self>, now: u64) -> Option<u64> {
-        let mut queue = lock(&self.queue);
-        if queue.jobs.is_empty() {
-            return None;
-        }
-        if queue.moved + STALL <= now {
-            queue.moved = now;
-            // Where there is no thread, the one that stalls goes on.
-            let _ = self.send_thread();
-        }
-        Some(queue.moved + STALL)
     }
 
     fn send_thread(self: &Arc<Self>) -> io::Result<()> {
@@ -145,7 +101,7 @@ impl Batch {
     fn give_up(&self, error: &io::Error, at: Timestamp) {
         let jobs = std::mem::take(&mut lock(&self.queue).jobs);
         for job in jobs {
-            let failed = Concluded {
+            let failed = Finished {
                 flight: job.flight,
                 outcome: Outcome::Error(CollectError::failed(format!(
                     "cannot make a thread for the collection: {error}"
@@ -167,10 +123,9 @@ impl Batch {
             self.core.begin(topic, job.flight);
             let mut each = job.each.iter().copied();
             loop {
-                let place = each.next();
-                let to = match place {
-                    Some(place) => Recipients::One {
-                        place,
+                let to = match each.next() {
+                    Some(subscriber) => Recipients::One {
+                        subscriber,
                         now: self.now,
                     },
                     None => Recipients::DueAt(self.now),
@@ -180,7 +135,7 @@ impl Batch {
                 let Some((outcome, taken)) = self.collect(job.topic) else {
                     break;
                 };
-                let ended = Concluded {
+                let ended = Finished {
                     flight: job.flight,
                     outcome,
                     taken,
@@ -202,22 +157,20 @@ impl Batch {
         Some(job)
     }
 
-    fn collect(&self, place: usize) -> Option<(Outcome, Taken)> {
-        let topic = &self.core.topics[place];
-        let YieldedBy::Collector(collected) = &topic.yielded_by else {
-            return None;
-        };
-        let metric = topic.metric.name();
+    fn collect(&self, index: usize) -> Option<(Outcome, Taken)> {
+        let topic = &self.core.topics[index];
+        let collected = topic.info.collected()?;
+        let metric = topic.info.metric.name();
         let _span = tracing::trace_span!(parent: &self.span, "collect", metric).entered();
         let clock = &self.core.clock;
         let began = clock.now();
         let tick = match &self.tick {
             Some(tick) => tick.for_collection(),
-            None => {
-                self.core
-                    .sources
-                    .tick_for(clock, began, topic.declared().into_iter().collect())
-            }
+            None => self.core.sources.tick_for(
+                clock,
+                began,
+                topic.info.declared().into_iter().collect(),
+            ),
         };
         // A panic may leave the collector's own state half-changed, but nothing
         // of the bus; the collector is asked again, as after an error.
@@ -226,20 +179,11 @@ impl Batch {
         }));
         let taken = Taken::within(tick.window(), began, clock.now());
         let outcome = match result {
-            Ok(Ok(reading)) => Outcome::Reading(self.core.fit(place, reading)),
+            Ok(Ok(reading)) => Outcome::Reading(self.core.fit(index, reading)),
             Ok(Err(error)) => Outcome::Error(error),
             Err(panic) => Outcome::Panic(panic_text(panic.as_ref()).unwrap_or_default().into()),
         };
         Some((outcome, taken))
-    }
-}
-
-impl Topic {
-    fn is_heavy(&self) -> bool {
-        match &self.yielded_by {
-            YieldedBy::Collector(collected) => collected.cost == Cost::Heavy,
-            YieldedBy::Producer => false,
-        }
     }
 }
 
@@ -249,6 +193,22 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+}
+
+impl Pending for Batch {
+    /// Makes another thread take over if the jobs have stalled.
+    fn help(self: Arc<Self>, now: u64) -> Option<u64> {
+        let mut queue = lock(&self.queue);
+        if queue.jobs.is_empty() {
+            return None;
+        }
+        if queue.moved + STALL <= now {
+            queue.moved = now;
+            // Where there is no thread, the one that stalls goes on.
+            let _ = self.send_thread();
+        }
+        Some(queue.moved + STALL)
+    }
 }
 
 impl fmt::Debug for Batch {

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use super::{core::Core, sync::lock};
+use super::sync::lock;
 use crate::{feed::QueuedBytes, metric::AnyReading};
 
 /// The budget of the cache unless another was set: room for the rows of some
@@ -20,7 +20,7 @@ const QUEUE_IN_NEED: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Budget {
     pub(super) bytes: usize,
-    /// The uncut size of the last reading of each metric, by its place.
+    /// The uncut size of the last reading of each metric, by its index.
     wanted: Mutex<Vec<usize>>,
     /// The sum of `wanted`.
     cached: AtomicUsize,
@@ -68,15 +68,34 @@ impl Budget {
 
     /// Notes the uncut size of a reading. The answer is the size to which each
     /// reading must be cut, if all do not fit.
-    fn note(&self, place: usize, bytes: usize) -> Option<usize> {
+    pub(super) fn note(&self, metric: usize, bytes: usize) -> Option<usize> {
         let mut wanted = lock(&self.wanted);
-        wanted[place] = bytes;
+        wanted[metric] = bytes;
         let sum = wanted.iter().sum::<usize>();
         self.cached.store(sum.min(self.bytes), Ordering::Relaxed);
         if sum <= self.bytes {
             return None;
         }
         Some(share(&wanted, self.bytes))
+    }
+
+    /// A reading cut to a size; `None` if it is no larger, or cannot be cut.
+    pub(super) fn cut(
+        &self,
+        reading: &Arc<dyn AnyReading>,
+        limit: usize,
+    ) -> Option<Arc<dyn AnyReading>> {
+        if reading.total_bytes() <= limit {
+            return None;
+        }
+        let cut = reading.cut_to_any(limit)?;
+        self.cuts.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(
+            metric = cut.metric().name(),
+            limit,
+            "a reading was cut to fit the cache"
+        );
+        Some(cut)
     }
 }
 
@@ -94,54 +113,6 @@ fn share(sizes: &[usize], budget: usize) -> usize {
         left -= size;
     }
     usize::MAX
-}
-
-impl Core {
-    /// A new reading of the metric at `place`, cut if the cache would be over
-    /// its budget; then what is cached of other metrics is cut as well. What
-    /// cannot be cut stays whole.
-    pub(super) fn fit(&self, place: usize, reading: Arc<dyn AnyReading>) -> Arc<dyn AnyReading> {
-        let Some(limit) = self.budget.note(place, reading.total_bytes()) else {
-            return reading;
-        };
-        for (other, topic) in self.topics.iter().enumerate() {
-            if other == place {
-                continue;
-            }
-            let cached = {
-                let state = lock(&topic.state);
-                let cached = state.cached.as_ref();
-                cached.and_then(|cached| cached.sample.data.clone())
-            };
-            // The list is cut without the lock, which the scheduler takes.
-            let Some(data) = cached else { continue };
-            let Some(cut) = self.cut(&data, limit) else {
-                continue;
-            };
-            if let Some(cached) = &mut lock(&topic.state).cached
-                && let Some(now) = &cached.sample.data
-                && Arc::ptr_eq(now, &data)
-            {
-                cached.bytes = cut.total_bytes();
-                cached.sample.data = Some(cut);
-            }
-        }
-        self.cut(&reading, limit).unwrap_or(reading)
-    }
-
-    fn cut(&self, reading: &Arc<dyn AnyReading>, limit: usize) -> Option<Arc<dyn AnyReading>> {
-        if reading.total_bytes() <= limit {
-            return None;
-        }
-        let cut = reading.cut_to_any(limit)?;
-        self.budget.cuts.fetch_add(1, Ordering::Relaxed);
-        tracing::debug!(
-            metric = cut.metric().name(),
-            limit,
-            "a reading was cut to fit the cache"
-        );
-        Some(cut)
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,14 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 
-use super::{budget, core::Core, handle::Bus, modes::Mode, scheduler, sync::lock, topic::Topic};
+use super::{
+    budget,
+    core::{Core, Sharing},
+    handle::Bus,
+    scheduler::{self, Shared},
+    topic::Topic,
+    topic_info::TopicInfo,
+};
 use crate::{
     collectors::Collector,
     feed::VALID_INTERVALS,
@@ -10,22 +17,29 @@ use crate::{
     source::{Clock, Sources, SystemClock},
 };
 
+impl Bus {
+    /// A bus with nothing on it yet.
+    pub fn builder() -> BusBuilder {
+        BusBuilder::default()
+    }
+}
+
 /// Makes a [`Bus`].
 #[derive(Debug)]
 pub struct BusBuilder {
-    mode: Mode,
+    sharing: Box<dyn Sharing>,
     cache_bytes: usize,
     sources: Sources,
     clock: Arc<dyn Clock>,
     host: Option<Arc<str>>,
-    topics: Vec<Topic>,
+    topics: Vec<TopicInfo>,
     paces: Vec<(String, Duration)>,
 }
 
 impl Default for BusBuilder {
     fn default() -> Self {
         Self {
-            mode: Mode::Bus,
+            sharing: Box::new(Shared),
             cache_bytes: budget::DEFAULT,
             sources: Sources::live(),
             clock: Arc::new(SystemClock),
@@ -43,10 +57,9 @@ impl BusBuilder {
         Self { sources, ..self }
     }
 
-    /// Who begins a collection, and who shares it; [`Mode::Bus`] unless set.
-    #[must_use]
-    pub fn mode(self, mode: Mode) -> Self {
-        Self { mode, ..self }
+    /// Begins collections in this way.
+    pub(super) fn sharing(self, sharing: Box<dyn Sharing>) -> Self {
+        Self { sharing, ..self }
     }
 
     /// How many bytes the cached readings may take together; 32 MiB unless
@@ -81,20 +94,20 @@ impl BusBuilder {
     /// Adds a collector. A metric has one collector or one producer.
     #[must_use]
     pub fn collector<C: Collector>(self, collector: C) -> Self {
-        self.topic(Topic::collected(collector))
+        self.topic(TopicInfo::collected_by(collector))
     }
 
     /// Adds a metric whose readings a producer publishes.
     #[must_use]
     pub fn producer<R: Reading>(self, backend: Backend) -> Self {
-        self.topic(Topic::published::<R>(backend))
+        self.topic(TopicInfo::published::<R>(backend))
     }
 
     /// Adds a metric that is known by name only, whose samples a producer
     /// publishes with an [`AnyPublisher`](super::AnyPublisher).
     #[must_use]
     pub fn producer_any(self, metric: impl Into<Metric>, backend: Backend) -> Self {
-        self.topic(Topic::published_any(metric.into(), backend))
+        self.topic(TopicInfo::published_any(metric.into(), backend))
     }
 
     /// The pace of a metric: the interval of subscriptions that give none, and
@@ -106,7 +119,7 @@ impl BusBuilder {
         self
     }
 
-    fn topic(mut self, topic: Topic) -> Self {
+    fn topic(mut self, topic: TopicInfo) -> Self {
         self.topics.push(topic);
         self
     }
@@ -139,8 +152,8 @@ impl BusBuilder {
             topic.origin = Arc::clone(&origin);
         }
         let core = Arc::new(Core::new(
-            self.topics.into(),
-            self.mode,
+            self.topics.into_iter().map(Topic::new).collect(),
+            self.sharing,
             self.cache_bytes,
             self.sources,
             self.clock,
@@ -191,7 +204,7 @@ fn has_timer() -> bool {
     std::panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
 }
 
-fn check_names(topics: &[Topic]) -> Result<(), BuildError> {
+fn check_names(topics: &[TopicInfo]) -> Result<(), BuildError> {
     let mut names = BTreeSet::new();
     for topic in topics {
         if topic.metric.name().is_empty() {
@@ -204,7 +217,7 @@ fn check_names(topics: &[Topic]) -> Result<(), BuildError> {
     Ok(())
 }
 
-fn set_paces(topics: &mut [Topic], paces: Vec<(String, Duration)>) -> Result<(), BuildError> {
+fn set_paces(topics: &mut [TopicInfo], paces: Vec<(String, Duration)>) -> Result<(), BuildError> {
     for (name, pace) in paces {
         let Some(at) = topics.iter().position(|topic| topic.metric.name() == name) else {
             return Err(BuildError::UnknownMetric {
@@ -222,7 +235,7 @@ fn set_paces(topics: &mut [Topic], paces: Vec<(String, Duration)>) -> Result<(),
                 pace,
             });
         }
-        topic.pace = (pace.as_nanos() as u64).max(lock(&topic.state).schedule.floor());
+        topic.pace = pace.max(topic.floor()).as_nanos() as u64;
     }
     Ok(())
 }

@@ -4,13 +4,11 @@ use std::{
 };
 
 use super::{
-    builder::BusBuilder,
     core::Core,
     publisher::{AnyPublisher, Publisher},
     snapshot,
     status::{self, BusStatus},
     subscribe::subscribe,
-    topic::YieldedBy,
 };
 use crate::{
     feed::{
@@ -52,17 +50,12 @@ impl Bus {
         Self { core }
     }
 
-    /// A bus with nothing on it yet.
-    pub fn builder() -> BusBuilder {
-        BusBuilder::default()
-    }
-
     /// The metrics that can be subscribed to, by tier and name.
     pub fn metrics(&self) -> Vec<Metric> {
         self.core
             .topics
             .iter()
-            .map(|topic| topic.metric.clone())
+            .map(|topic| topic.info.metric.clone())
             .collect()
     }
 
@@ -80,8 +73,8 @@ impl Bus {
         &self,
         options: SubscribeOptions,
     ) -> Result<Subscription<R>, SubscribeError> {
-        let place = self.find::<R>()?;
-        subscribe(&self.core, place, options).map(Subscription::of)
+        let index = self.find::<R>()?;
+        subscribe(&self.core, index, options).map(Subscription::of)
     }
 
     /// Subscribes to a metric by its name.
@@ -130,14 +123,13 @@ impl Bus {
         self.publisher_at(self.core.find(metric)?)
     }
 
-    fn publisher_at(&self, place: usize) -> Result<AnyPublisher, SubscribeError> {
-        let topic = &self.core.topics[place];
-        match topic.yielded_by {
-            YieldedBy::Producer => Ok(AnyPublisher::new(Arc::clone(&self.core), place)),
-            YieldedBy::Collector(_) => {
-                Err(SubscribeError::NotPublished(topic.metric.name().to_owned()))
-            }
+    fn publisher_at(&self, index: usize) -> Result<AnyPublisher, SubscribeError> {
+        let info = &self.core.topics[index].info;
+        if info.is_collected() {
+            let name = info.metric.name().to_owned();
+            return Err(SubscribeError::NotPublished(name));
         }
+        Ok(AnyPublisher::new(Arc::clone(&self.core), index))
     }
 
     /// What the bus says of itself.
@@ -159,13 +151,13 @@ impl Bus {
     /// [`shutdown`](Self::shutdown), with its runtime, or if its scheduler
     /// panics.
     pub fn ended(&self) -> Option<Ended> {
-        self.core.ended()
+        self.core.end.why()
     }
 
     /// Waits until nothing is collected any more, and says why. Who runs a bus
     /// for others waits for this, so as not to go on without it.
     pub async fn wait_for_end(&self) -> Ended {
-        self.core.wait_for_end().await
+        self.core.end.wait().await
     }
 
     /// Keeps something for as long as the bus lives and is not shut down: what
@@ -174,13 +166,13 @@ impl Bus {
         self.core.attach(Box::new(attached));
     }
 
-    /// The place of a metric, found by type: a reading of another type that
+    /// The index of a metric, found by type: a reading of another type that
     /// has the same name is another metric.
     fn find<R: Reading>(&self) -> Result<usize, SubscribeError> {
-        let place = self.core.find(R::METRIC.name)?;
-        let reading = self.core.topics[place].reading;
+        let index = self.core.find(R::METRIC.name)?;
+        let reading = self.core.topics[index].info.reading;
         if reading.is_none_or(|reading| reading == TypeId::of::<R>()) {
-            Ok(place)
+            Ok(index)
         } else {
             Err(SubscribeError::UnknownMetric {
                 name: std::any::type_name::<R>().to_owned(),

@@ -25,16 +25,23 @@
 //! # }
 //! ```
 
+mod alternatives;
 mod batch;
 mod budget;
 mod builder;
+mod collection;
 mod core;
+mod counters;
+mod end;
+mod flight;
 mod handle;
-mod modes;
+mod health;
+mod mode;
 mod publisher;
 mod schedule;
 mod scheduler;
 mod snapshot;
+mod state;
 mod status;
 mod subscribe;
 mod subscribers;
@@ -42,6 +49,7 @@ mod taken;
 pub mod testing;
 mod timeline;
 mod topic;
+mod topic_info;
 mod workers;
 
 #[cfg(test)]
@@ -54,7 +62,9 @@ pub use crate::feed::{
 };
 pub use crate::source::{Clock, SystemClock, Timestamp};
 pub use builder::{BuildError, BusBuilder};
+pub use counters::Counters;
 pub use handle::Bus;
-pub use modes::Mode;
+pub use health::{Health, Provider};
+pub use mode::Mode;
 pub use publisher::{AnyPublisher, Publisher, WeakPublisher, WrongMetric};
-pub use status::{BusStatus, Counters, Health, MetricStatus, Provider};
+pub use status::{BusStatus, MetricStatus};

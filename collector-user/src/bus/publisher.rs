@@ -4,13 +4,7 @@ use std::{
     sync::{Arc, Weak, atomic::Ordering},
 };
 
-use super::{
-    core::Core,
-    sync::lock,
-    taken::Taken,
-    topic::{Recipients, Topic},
-    workers::Work,
-};
+use super::{collection::Recipients, core::Core, taken::Taken, topic::Topic, workers::Work};
 use crate::metric::{AnyReading, AnySample, Metric, Missed, Reading, Reason, Sample};
 
 /// Publishes readings that were made elsewhere in this process.
@@ -127,7 +121,7 @@ impl AnyPublisher {
 
     /// The metric.
     pub fn metric(&self) -> &Metric {
-        &self.topic().metric
+        &self.topic().info.metric
     }
 
     /// Publishes a reading, as of now. A metric that this build does not
@@ -161,7 +155,7 @@ impl AnyPublisher {
 
     /// As [`Publisher::lost`].
     pub fn lost(&self, count: u64) {
-        let mut state = lock(&self.topic().state);
+        let mut state = self.topic().state_as_is();
         state.sequence += count;
         state.counters.lost += count;
         state.subscribers.miss(Missed::at_source(count));
@@ -172,22 +166,19 @@ impl AnyPublisher {
         let now = self.core.timeline.now_ns();
         let at = self.core.clock.now();
         let topic = self.topic();
-        let mut state = lock(&topic.state);
+        let mut state = topic.state(now);
         if state.end.is_some() {
             return;
         }
-        state.prune(topic, now);
         state.counters.failures += 1;
         let to = Recipients::DueAt(now);
-        state.fail(topic, reason.into(), at, to, &self.core.budget);
+        state.fail(&topic.info, reason.into(), at, to, &self.core.budget);
     }
 
     /// As [`Publisher::is_wanted`].
     pub fn is_wanted(&self) -> bool {
         let topic = self.topic();
-        let mut state = lock(&topic.state);
-        state.prune(topic, self.core.timeline.now_ns());
-        state.subscribers.len() > 0
+        topic.state(self.core.timeline.now_ns()).subscribers.len() > 0
     }
 
     fn publish_now(&self, reading: Arc<dyn AnyReading>) {
@@ -195,14 +186,13 @@ impl AnyPublisher {
         let now = self.core.timeline.now_ns();
         let taken = Taken::at(self.core.clock.now());
         let topic = self.topic();
-        let mut state = lock(&topic.state);
+        let mut state = topic.state(now);
         if state.end.is_some() {
             return;
         }
-        state.prune(topic, now);
         state.counters.published += 1;
         let to = Recipients::DueAt(now);
-        state.succeed(topic, reading, taken, to, &self.core.budget);
+        state.succeed(&topic.info, reading, taken, to, &self.core.budget);
     }
 
     fn publish_as_is(&self, mut sample: AnySample) {
@@ -211,12 +201,11 @@ impl AnyPublisher {
         let at = self.core.clock.now();
         let topic = self.topic();
         // The one handle of the metric that all samples of the topic share.
-        sample.metric = topic.metric.clone();
-        let mut state = lock(&topic.state);
+        sample.metric = topic.info.metric.clone();
+        let mut state = topic.state(now);
         if state.end.is_some() {
             return;
         }
-        state.prune(topic, now);
         state.counters.published += 1;
         let to = Recipients::DueAt(now);
         state.publish(sample, at, to, &self.core.budget);
@@ -258,8 +247,7 @@ impl<R: Reading> WeakPublisher<R> {
             let mut subscribed = std::pin::pin!(subscribed);
             subscribed.as_mut().enable();
             let (is_wanted, has_ended) = {
-                let mut state = lock(&topic.state);
-                state.prune(topic, core.timeline.now_ns());
+                let state = topic.state(core.timeline.now_ns());
                 (state.subscribers.len() > 0, state.end.is_some())
             };
             if is_wanted || has_ended {

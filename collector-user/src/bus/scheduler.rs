@@ -5,11 +5,11 @@ use std::sync::{Arc, Weak, atomic::Ordering};
 use tokio::sync::Notify;
 
 use super::{
-    batch::{Batch, Job, panic_text},
-    core::{Core, earlier},
-    modes::{self, Mode},
-    sync::lock,
-    topic::State,
+    batch::{Batch, panic_text},
+    collection::Job,
+    core::{Core, Sharing, earlier},
+    mode::Mode,
+    state::State,
 };
 use crate::{feed::Ended, source::Timestamp};
 
@@ -19,7 +19,7 @@ pub(super) fn start(core: &Arc<Core>) {
     let scheduler = core
         .runtime
         .spawn(run(Arc::downgrade(core), Arc::clone(&core.changed)));
-    let end = TellsEnd {
+    let end = EndsSubscriptions {
         core: Arc::downgrade(core),
         why: Ended::RuntimeGone,
     };
@@ -27,24 +27,24 @@ pub(super) fn start(core: &Arc<Core>) {
 }
 
 /// Ends the subscriptions of a bus when it is dropped.
-struct TellsEnd {
+struct EndsSubscriptions {
     core: Weak<Core>,
     why: Ended,
 }
 
-impl Drop for TellsEnd {
+impl Drop for EndsSubscriptions {
     fn drop(&mut self) {
         if let Some(core) = self.core.upgrade()
-            && core.ended().is_none()
+            && core.end.why().is_none()
         {
-            core.end(&self.why);
+            core.end_for(&self.why);
         }
     }
 }
 
 /// Waits for the end of the scheduler. A runtime that ends drops this task, and
-/// that drops what tells the end.
-async fn supervise(scheduler: tokio::task::JoinHandle<()>, mut end: TellsEnd) {
+/// with it `end`.
+async fn supervise(scheduler: tokio::task::JoinHandle<()>, mut end: EndsSubscriptions) {
     if let Err(error) = scheduler.await
         && let Ok(panic) = error.try_into_panic()
     {
@@ -61,7 +61,7 @@ async fn run(core: Weak<Core>, changed: Arc<Notify>) {
             let Some(core) = core.upgrade() else {
                 return;
             };
-            if core.ended().is_some() {
+            if core.end.why().is_some() {
                 return;
             }
             step(&core).map(|at| core.timeline.instant(at))
@@ -84,43 +84,62 @@ fn step(core: &Arc<Core>) -> Option<u64> {
     let at = core.clock.now();
     let mut jobs = Vec::new();
     let mut next = None;
-    for (place, topic) in core.topics.iter().enumerate() {
-        let mut state = lock(&topic.state);
-        state.prune(topic, now);
-        state.check_deadline(topic, now, &core.budget);
-        let (job, again) = match core.mode {
-            Mode::Bus => when_due(core, place, &mut state, at, now),
-            Mode::Cache => modes::on_demand(core, place, &mut state, at, now),
-            Mode::Independent => modes::each_alone(core, place, &mut state, at, now),
-        };
+    for (index, topic) in core.topics.iter().enumerate() {
+        let mut state = topic.state(now);
+        if state.check_deadline(&topic.info, now, &core.budget) {
+            topic.collected.notify_waiters();
+        }
+        let (job, again) = core.sharing.begin(core, index, &mut state, at, now);
         jobs.extend(job);
         next = earlier(next, again);
-        next = earlier(next, state.next_deadline(topic));
+        next = earlier(next, state.next_deadline(&topic.info));
     }
     Batch::launch(core, jobs, at, now);
     core.last_step_ns
         .store(at.boottime_ns.max(1), Ordering::Relaxed);
-    earlier(next, core.unstall(now))
+    earlier(next, core.help_pending(now))
 }
 
-/// What [`Mode::Bus`] begins of one metric, and when it is due next.
-fn when_due(
-    core: &Core,
-    place: usize,
-    state: &mut State,
-    at: Timestamp,
-    now: u64,
-) -> (Option<Job>, Option<u64>) {
-    let mut begun = None;
-    if let Some(due) = state.schedule.due(now) {
-        state.counters.skipped += due.skipped;
-        begun = core.take_off(place, state, at, now);
-        if begun.is_some() {
-            state.counters.late(due.lateness);
-        } else {
-            state.counters.skipped += 1;
-            state.schedule.skip(now);
-        }
+/// Everything is shared: the bus begins a collection when its metric is due.
+#[derive(Debug)]
+pub(super) struct Shared;
+
+impl Sharing for Shared {
+    fn mode(&self) -> Mode {
+        Mode::Bus
     }
-    (begun, state.schedule.next())
+
+    fn begin(
+        &self,
+        core: &Core,
+        topic: usize,
+        state: &mut State,
+        at: Timestamp,
+        now: u64,
+    ) -> (Option<Job>, Option<u64>) {
+        let mut begun = None;
+        if let Some(due) = state.schedule.due(now) {
+            state.counters.skipped += due.skipped;
+            begun = core.take_off(topic, state, at, now);
+            if begun.is_some() {
+                state.counters.late(due.lateness);
+            } else {
+                state.counters.skipped += 1;
+                state.schedule.skip(now);
+            }
+        }
+        (begun, state.schedule.next())
+    }
+
+    fn shares_reads(&self) -> bool {
+        true
+    }
+
+    fn shares_readings(&self) -> bool {
+        true
+    }
+
+    fn is_aligned(&self) -> bool {
+        true
+    }
 }

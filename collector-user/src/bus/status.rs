@@ -1,16 +1,13 @@
-use std::{
-    borrow::Cow,
-    sync::atomic::Ordering,
-    time::{Duration, SystemTime},
-};
+use std::{borrow::Cow, sync::atomic::Ordering, time::SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     core::Core,
-    modes::Mode,
-    sync::lock,
-    topic::{Topic, YieldedBy},
+    counters::Counters,
+    health::{Health, Provider},
+    mode::Mode,
+    topic::Topic,
 };
 use crate::{
     collectors::Cost,
@@ -155,88 +152,6 @@ impl<'de> Deserialize<'de> for MetricStatus {
     }
 }
 
-/// What provides the readings of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Provider {
-    /// The bus calls a collector.
-    #[serde(rename = "collected")]
-    Collector,
-    /// A producer in this process publishes readings.
-    #[serde(rename = "published")]
-    Producer,
-}
-
-/// How a metric is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Health {
-    /// There was no reading yet, and no failure.
-    Unknown,
-    /// The last attempt gave a reading.
-    Ok,
-    /// The last attempt failed.
-    Failing,
-    /// A collection has passed its deadline and still runs.
-    Hung,
-    /// A collection waits for a thread, longer than it may take.
-    #[serde(rename = "not started")]
-    NotStarted,
-}
-
-/// What is counted of one metric since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
-    /// Collections begun.
-    pub collections: u64,
-    /// Readings published by a producer.
-    pub published: u64,
-    /// Readings that the producer lost before it could publish them.
-    pub lost: u64,
-    /// Collections that gave no reading, panics included, those that hung not.
-    pub failures: u64,
-    /// Collections that panicked.
-    pub panics: u64,
-    /// Collections that passed their deadline.
-    pub hung: u64,
-    /// Collections for which there was no thread before their deadline.
-    pub not_started: u64,
-    /// Due times at which nothing was collected: the bus came too late, or the
-    /// collection before still ran.
-    pub skipped: u64,
-    /// Readings asked for that the cache had.
-    pub cache_hits: u64,
-    /// Readings asked for that a collection under way gave.
-    pub coalesced: u64,
-    /// Samples handed to subscribers.
-    pub deliveries: u64,
-    /// Samples that newer ones pushed out before they were received.
-    pub dropped: u64,
-    /// How long the last collection took.
-    pub last_duration_ns: u64,
-    /// How long the longest collection took.
-    pub longest_duration_ns: u64,
-    /// How long all collections took.
-    pub total_duration_ns: u64,
-    /// How late the last collection began.
-    pub last_lateness_ns: u64,
-    /// How late the latest collection began.
-    pub longest_lateness_ns: u64,
-}
-
-impl Counters {
-    pub(super) fn took(&mut self, duration: Duration) {
-        let duration = duration.as_nanos() as u64;
-        self.last_duration_ns = duration;
-        self.longest_duration_ns = self.longest_duration_ns.max(duration);
-        self.total_duration_ns += duration;
-    }
-
-    pub(super) fn late(&mut self, lateness: u64) {
-        self.last_lateness_ns = lateness;
-        self.longest_lateness_ns = self.longest_lateness_ns.max(lateness);
-    }
-}
-
 pub(super) fn of(core: &Core) -> BusStatus {
     let metrics: Vec<_> = core
         .topics
@@ -246,14 +161,14 @@ pub(super) fn of(core: &Core) -> BusStatus {
     let last_step = core.last_step_ns.load(Ordering::Relaxed);
     let last_step = (last_step > 0).then_some(last_step);
     BusStatus {
-        mode: core.mode,
+        mode: core.sharing.mode(),
         ticks: core.ticks.load(Ordering::Relaxed),
         subscriptions: metrics.iter().map(|metric| metric.subscriptions).sum(),
         cache_bytes: metrics.iter().map(|metric| metric.cache_bytes).sum(),
         cache_budget_bytes: core.budget.bytes,
         cache_cuts: core.budget.cuts(),
         queued_bytes: core.budget.queued_bytes(),
-        ended: core.ended().map(|why| why.to_string()),
+        ended: core.end.why().map(|why| why.to_string()),
         scheduler_age_ns: last_step.map(|at| core.clock.now().boottime_ns.saturating_sub(at)),
         sources: core.sources.stats(),
         blocked_reads: core.sources.blocked_reads(),
@@ -263,34 +178,33 @@ pub(super) fn of(core: &Core) -> BusStatus {
 }
 
 fn metric(core: &Core, topic: &Topic) -> MetricStatus {
-    let (sources, cost) = match &topic.yielded_by {
-        YieldedBy::Collector(collected) => (collected.sources, Some(collected.cost)),
-        YieldedBy::Producer => (&[][..], None),
-    };
-    let mut state = lock(&topic.state);
-    state.prune(topic, core.timeline.now_ns());
+    let info = &topic.info;
+    let collected = info.collected();
+    let sources = collected.map_or(&[][..], |collected| collected.sources);
+    let state = topic.state(core.timeline.now_ns());
     let failing = state.failing.as_ref();
     let cached = state.cached.as_ref();
+    let now = core.clock.now();
     MetricStatus {
-        name: topic.metric.name().to_owned(),
-        tier: topic.metric.tier(),
-        kind: topic.metric.kind(),
-        backend: topic.backend,
-        provider: topic.provider(),
+        name: info.metric.name().to_owned(),
+        tier: info.metric.tier(),
+        kind: info.metric.kind(),
+        backend: info.backend,
+        provider: info.provider(),
         sources: sources.iter().map(|&source| source.into()).collect(),
-        cost,
+        cost: collected.map(|collected| collected.cost),
         health: state.health(),
         reason: failing.map(|failing| failing.reason.to_string()),
         since: failing.map(|failing| failing.since),
         failures_in_a_row: state.schedule.failures(),
         subscriptions: state.subscribers.len(),
         pace_ns: state.schedule.pace(),
-        default_interval_ns: topic.pace,
+        default_interval_ns: info.pace,
         floor_ns: state.schedule.floor(),
         sample_age_ns: state
             .last_sample_ns
-            .map(|at| core.clock.now().boottime_ns.saturating_sub(at)),
-        cache_age_ns: cached.map(|cached| cached.age_ns(core.clock.now())),
+            .map(|at| now.boottime_ns.saturating_sub(at)),
+        cache_age_ns: cached.map(|cached| cached.age_ns(now)),
         cache_bytes: cached.map_or(0, |cached| cached.bytes),
         sequence: state.sequence,
         counters: state.counters,

@@ -1,40 +1,38 @@
-//! How a subscriber comes to a metric of the bus, and goes.
+//! How a subscriber comes to a metric of the bus, and leaves it.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
     core::Core,
-    modes::Mode,
-    subscribers::{Claim, Delivery, Rhythm},
-    sync::lock,
-    topic::{State, Topic, YieldedBy},
+    state::State,
+    subscribers::{Claim, Outgoing, Pacing},
+    topic_info::TopicInfo,
 };
 use crate::{
     feed::{AnySubscription, Mailbox, Slot, SubscribeError, SubscribeOptions, Upstream},
     metric::{AnySample, Kind, Missed},
 };
 
-/// Subscribes to the topic at a place of the bus.
+/// Subscribes to the metric with this index.
 pub(super) fn subscribe(
     core: &Arc<Core>,
-    place: usize,
+    index: usize,
     options: SubscribeOptions,
 ) -> Result<AnySubscription, SubscribeError> {
-    let topic = &core.topics[place];
+    let topic = &core.topics[index];
     let interval = options.interval_ns()?;
-    let limit = options.limit(topic.metric.kind(), core.budget.bytes)?;
+    let limit = options.limit(topic.info.metric.kind(), core.budget.bytes)?;
     let mailbox = Arc::new(Mailbox::new(limit));
     let now = core.timeline.now_ns();
-    let mut state = lock(&topic.state);
+    let mut state = topic.state(now);
     if let Some(why) = &state.end {
         return Err(why.clone().into());
     }
-    state.prune(topic, now);
-    let mut claim = topic.claim(core, &mut state, interval, now);
+    let mut claim = claim(core, &topic.info, &mut state, interval, now);
     let interval = Duration::from_nanos(claim.interval);
-    if let Some((first, bytes)) = first_sample(core, topic, &mut state, &mut claim, now) {
-        let mut delivery = Delivery::new(&first, bytes, &core.budget);
-        delivery.put_into(&mailbox, Missed::NONE);
+    if let Some((first, bytes)) = first_sample(core, &topic.info, &mut state, &mut claim, now) {
+        let mut outgoing = Outgoing::new(&first, bytes, &core.budget);
+        outgoing.put_into(&mailbox, Missed::NONE);
         state.counters.deliveries += 1;
     }
     let subscriber = state.subscribers.add(Arc::clone(&mailbox), claim);
@@ -42,12 +40,12 @@ pub(super) fn subscribe(
     core.changed.notify_one();
     topic.wanted.notify_waiters();
     let slot = Slot {
-        topic: place,
+        topic: index,
         subscriber,
     };
     let upstream = Arc::clone(core) as Arc<dyn Upstream>;
     Ok(AnySubscription::new(
-        topic.metric.clone(),
+        topic.info.metric.clone(),
         interval,
         mailbox,
         upstream,
@@ -59,69 +57,72 @@ impl Upstream for Core {
     fn gap(&self, slot: Slot, missed: Missed) -> AnySample {
         let topic = &self.topics[slot.topic];
         let at = self.clock.now();
-        topic.gap(&lock(&topic.state), missed, at)
+        let sequence = topic.state_as_is().sequence;
+        topic.info.gap(sequence, missed, at)
     }
 
     fn unsubscribed(&self, slot: Slot) {
-        lock(&self.topics[slot.topic].given_up).push(slot.subscriber);
+        self.topics[slot.topic].remove_later(slot.subscriber);
         self.changed.notify_one();
     }
 }
 
-impl Topic {
-    /// What a new subscriber is entitled to; the schedule follows it.
-    fn claim(&self, core: &Core, state: &mut State, interval: Option<u64>, now: u64) -> Claim {
-        let thinned = self.metric.kind() == Kind::State;
-        let wanted = interval.unwrap_or(self.pace);
-        match self.yielded_by {
-            YieldedBy::Collector(_) => {
-                let interval = wanted.max(state.schedule.floor());
-                let given_up = state.schedule.want(interval, now);
-                state.keep_if_awaited(given_up, now);
-                Claim {
-                    interval,
-                    rhythm: match core.mode {
-                        Mode::Bus if thinned => Rhythm::Aligned,
-                        Mode::Bus => Rhythm::All,
-                        Mode::Cache | Mode::Independent => Rhythm::Own,
-                    },
-                    due: 0,
-                }
-            }
-            YieldedBy::Producer => Claim {
-                interval: wanted,
-                rhythm: if thinned && interval.is_some() {
-                    Rhythm::Aligned
-                } else {
-                    Rhythm::All
-                },
-                due: 0,
+/// What a new subscriber is entitled to; the schedule follows it.
+fn claim(
+    core: &Core,
+    info: &TopicInfo,
+    state: &mut State,
+    interval: Option<u64>,
+    now: u64,
+) -> Claim {
+    let is_state = info.metric.kind() == Kind::State;
+    let wanted = interval.unwrap_or(info.pace);
+    if !info.is_collected() {
+        return Claim {
+            interval: wanted,
+            pacing: if is_state && interval.is_some() {
+                Pacing::Aligned
+            } else {
+                Pacing::All
             },
-        }
+            due: 0,
+        };
+    }
+    let interval = wanted.max(state.schedule.floor());
+    let given_up = state.schedule.want(interval, now);
+    state.keep_if_awaited(given_up, now);
+    let pacing = match core.sharing.is_aligned() {
+        true if is_state => Pacing::Aligned,
+        true => Pacing::All,
+        false => Pacing::Own,
+    };
+    Claim {
+        interval,
+        pacing,
+        due: 0,
     }
 }
 
-/// What a new subscriber is told at once, and the bytes of it: the cached
-/// reading if it is fresh, or that there is none. Else the metric is collected
-/// at once.
+/// The first sample of a new subscriber, and the bytes of its reading: the
+/// cached one if it is fresh, or why there is none. Else the metric is
+/// collected at once.
 fn first_sample(
     core: &Core,
-    topic: &Topic,
+    info: &TopicInfo,
     state: &mut State,
     claim: &mut Claim,
     now: u64,
 ) -> Option<(AnySample, usize)> {
-    let collected = matches!(topic.yielded_by, YieldedBy::Collector(_));
-    let ask = collected && state.flight.is_none();
+    let ask = info.is_collected() && state.flight.is_none();
     if let Some(failing) = &state.failing {
-        let sample = topic.unavailable(failing);
+        let sample = failing.sample(info);
         if ask {
             state.schedule.ask_at_once(now);
         }
         return Some((sample, 0));
     }
-    if topic.metric.kind() == Kind::State
-        && (core.mode != Mode::Independent || !collected)
+    if info.metric.kind() == Kind::State
+        && (core.sharing.shares_readings() || !info.is_collected())
         && let Some(cached) = &state.cached
         && cached.age_ns(core.clock.now()) <= claim.interval
     {

@@ -25,14 +25,14 @@ struct Entry {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
     pub(super) interval: u64,
-    pub(super) rhythm: Rhythm,
+    pub(super) pacing: Pacing,
     /// From when on it is due for its next sample.
     pub(super) due: u64,
 }
 
 /// Which samples a subscriber gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rhythm {
+pub(super) enum Pacing {
     /// Each that there is.
     All,
     /// One between two multiples of its interval.
@@ -41,7 +41,7 @@ pub(super) enum Rhythm {
     Own,
 }
 
-/// What one delivery came to.
+/// What one outgoing came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Delivered {
     pub(super) samples: u64,
@@ -50,7 +50,7 @@ pub(super) struct Delivered {
 }
 
 /// A sample on its way to the subscribers of its metric.
-pub(super) struct Delivery<'a> {
+pub(super) struct Outgoing<'a> {
     pub(super) sample: &'a AnySample,
     /// The bytes of its reading.
     pub(super) bytes: usize,
@@ -59,7 +59,7 @@ pub(super) struct Delivery<'a> {
     held: Option<Arc<QueuedBytes>>,
 }
 
-impl<'a> Delivery<'a> {
+impl<'a> Outgoing<'a> {
     pub(super) fn new(sample: &'a AnySample, bytes: usize, budget: &'a Budget) -> Self {
         Self {
             sample,
@@ -118,8 +118,8 @@ impl Subscribers {
             .any(|entry| entry.claim.due <= now)
     }
 
-    /// The places of all who are due.
-    pub(super) fn places_due(&self, now: u64) -> Vec<usize> {
+    /// All that are due.
+    pub(super) fn due(&self, now: u64) -> Vec<usize> {
         let due = |entry: &Entry| entry.claim.due <= now;
         (0..self.entries.len())
             .filter(|&place| self.entries[place].as_ref().is_some_and(due))
@@ -141,13 +141,13 @@ impl Subscribers {
     }
 
     /// Delivers a sample that was due at `now` to all who are due.
-    pub(super) fn deliver(&mut self, mut delivery: Delivery<'_>, now: u64) -> Delivered {
+    pub(super) fn deliver(&mut self, mut outgoing: Outgoing<'_>, now: u64) -> Delivered {
         let mut delivered = Delivered::default();
         for entry in self.entries.iter_mut().flatten() {
             if entry.claim.due <= now {
-                entry.deliver(&mut delivery, now, &mut delivered);
+                entry.deliver(&mut outgoing, now, &mut delivered);
             } else {
-                entry.mailbox.miss(delivery.sample.missed);
+                entry.mailbox.miss(outgoing.sample.missed);
             }
         }
         delivered
@@ -157,12 +157,12 @@ impl Subscribers {
     pub(super) fn deliver_to(
         &mut self,
         place: usize,
-        mut delivery: Delivery<'_>,
+        mut outgoing: Outgoing<'_>,
         now: u64,
     ) -> Delivered {
         let mut delivered = Delivered::default();
         if let Some(Some(entry)) = self.entries.get_mut(place) {
-            entry.deliver(&mut delivery, now, &mut delivered);
+            entry.deliver(&mut outgoing, now, &mut delivered);
         }
         delivered
     }
@@ -184,12 +184,12 @@ impl Subscribers {
 }
 
 impl Entry {
-    fn deliver(&mut self, delivery: &mut Delivery<'_>, now: u64, delivered: &mut Delivered) {
+    fn deliver(&mut self, outgoing: &mut Outgoing<'_>, now: u64, delivered: &mut Delivered) {
         let skipped = self.claim.skipped_at(now);
         self.claim.advance(now);
-        let mut missed = delivery.sample.missed;
+        let mut missed = outgoing.sample.missed;
         missed += Missed::skipped(skipped);
-        delivered.lost += delivery.put_into(&self.mailbox, missed);
+        delivered.lost += outgoing.put_into(&self.mailbox, missed);
         delivered.samples += 1;
     }
 }
@@ -198,19 +198,19 @@ impl Claim {
     /// How many due times have passed without a sample, if one is delivered
     /// now.
     fn skipped_at(&self, now: u64) -> u64 {
-        match self.rhythm {
-            Rhythm::Aligned if self.due > 0 => now.saturating_sub(self.due) / self.interval,
-            Rhythm::Aligned | Rhythm::All | Rhythm::Own => 0,
+        match self.pacing {
+            Pacing::Aligned if self.due > 0 => now.saturating_sub(self.due) / self.interval,
+            Pacing::Aligned | Pacing::All | Pacing::Own => 0,
         }
     }
 
     /// The subscriber has had a sample.
     pub(super) fn advance(&mut self, now: u64) {
-        self.due = match self.rhythm {
-            Rhythm::All => 0,
-            Rhythm::Aligned => multiple_after(self.interval, now),
-            Rhythm::Own if self.due == 0 => now + self.interval,
-            Rhythm::Own => self.due + multiple_after(self.interval, now.saturating_sub(self.due)),
+        self.due = match self.pacing {
+            Pacing::All => 0,
+            Pacing::Aligned => multiple_after(self.interval, now),
+            Pacing::Own if self.due == 0 => now + self.interval,
+            Pacing::Own => self.due + multiple_after(self.interval, now.saturating_sub(self.due)),
         };
     }
 }
