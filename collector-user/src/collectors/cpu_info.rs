@@ -12,17 +12,15 @@ use crate::{
 
 /// Reads [`CpuInfo`] from `/sys/devices/system/cpu` and `/proc/cpuinfo`. Tier 1.
 ///
-/// Needs no rights. Nothing is derived from the names of models or from the
-/// numbers of CPUs, so it works for any number of packages, and where cores
-/// differ.
+/// Needs no privileges. Nothing is derived from model names or CPU numbers, so
+/// it is right for any number of packages, and for cores of different types.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CpuInfoCollector;
 
 const CPUS: &str = "/sys/devices/system/cpu";
 const NODES: &str = "/sys/devices/system/node";
-/// What stands for a number that is not known: -1 where a driver shows it
-/// without a sign, and `BAD_APICID`, of which x86 makes the numbers of packages
-/// and clusters.
+/// Placeholders for an unknown ID: -1 where a driver prints it unsigned, and
+/// `BAD_APICID`, from which x86 derives package and cluster IDs.
 const UNKNOWN_IDS: [u32; 2] = [u32::MAX, u16::MAX as u32];
 
 impl Collector for CpuInfoCollector {
@@ -75,7 +73,7 @@ impl Collector for CpuInfoCollector {
     }
 }
 
-/// The CPUs that are online; all, if the kernel cannot put any offline.
+/// The online CPUs; all, if the kernel has no CPU hotplug.
 fn online(tick: &Tick, numbers: &[u32]) -> BTreeSet<u32> {
     let online = sysfs::cpu_list(tick, &format!("{CPUS}/online"));
     if online.is_empty() {
@@ -99,9 +97,9 @@ fn cpu(tick: &Tick, number: u32, online: bool) -> Cpu {
         max_frequency_hz: frequency_hz("max"),
         ..Cpu::default()
     };
-    // The kernel takes the topology of a CPU away with it.
+    // The topology of an offline CPU is removed by the kernel.
     if online {
-        // A number that is not known is shown as -1.
+        // An unknown ID is shown as -1.
         let id = |name: &str| {
             sysfs::number(tick, &format!("{folder}/topology/{name}"))
                 .filter(|id| !UNKNOWN_IDS.contains(id))
@@ -135,7 +133,7 @@ fn nodes_of_cpus(tick: &Tick) -> BTreeMap<u32, u32> {
         .collect()
 }
 
-/// The model of a CPU, if it is another than that of the first.
+/// The model of a CPU, if it differs from that of the first.
 fn other_model(names: &CpuNames, number: u32) -> Option<std::sync::Arc<str>> {
     let first = names.cpus.first()?;
     let cpu = names.cpus.iter().find(|cpu| cpu.cpu == number)?;

@@ -8,11 +8,11 @@ use crate::{
 
 /// Reads [`DiskInfo`] from `/sys/block`. Tier 1.
 ///
-/// Needs no rights; the serial numbers of SCSI disks are shown to root only.
+/// Needs no privileges; serial numbers of SCSI disks are readable by root only.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DiskInfoCollector;
 
-/// `/sys` counts in sectors of 512 bytes, whatever those of the disk are:
+/// Sectors in `/sys` have 512 bytes, whatever the block size of the disk:
 /// <https://www.kernel.org/doc/Documentation/ABI/stable/sysfs-block>.
 const SECTOR_BYTES: u64 = 512;
 /// Major numbers: <https://docs.kernel.org/admin-guide/devices.html>.
@@ -42,16 +42,16 @@ fn disk(tick: &Tick, name: &str, all: &[&str]) -> Option<Disk> {
     let folder = format!("/sys/block/{name}");
     let at = |attribute: &str| format!("{folder}/{attribute}");
     let text = |attribute: &str| sysfs::text(tick, &at(attribute));
-    // What a device says of itself, or was given by its vendor.
+    // Attributes of the device itself, or of its vendor.
     let identity = |attribute: &str| sysfs::firmware_text(tick, &at(attribute));
-    // The device may have gone since the directory was read.
+    // The device may have been removed since the directory was read.
     let entries = tick.read_dir(&folder).ok()?;
     let device = sysfs::parsed(tick, &at("dev"), sysfs::parse_device_number);
     let major = device.map(|(major, _)| major);
     let backing_file = text("loop/backing_file");
     if major == Some(LOOP_MAJOR) && backing_file.is_none()
         || major == Some(RAM_MAJOR) && !was_used(tick, &at("stat"))
-        // A path of native multipath, told with the disk that it leads to.
+        // A path of native multipath is part of the disk that it leads to.
         || sysfs::flag(tick, &at("hidden")) == Some(true)
     {
         return None;
@@ -76,7 +76,7 @@ fn disk(tick: &Tick, name: &str, all: &[&str]) -> Option<Disk> {
         minor: device.map(|(_, minor)| minor),
         size_bytes: sectors(tick, &at("size"))
             .filter(|&bytes| is_size_known(major, bytes / SECTOR_BYTES)),
-        // On the virtio and the PCI bus this is the number of the vendor.
+        // On the virtio and PCI buses this is the vendor ID.
         vendor: identity("device/vendor")
             .filter(|vendor| !vendor.starts_with("0x"))
             .or_else(|| mmc_vendor(tick, &folder)),
@@ -137,7 +137,7 @@ fn is_path_of(path: &str, disk: &str) -> bool {
         .is_some_and(|(subsystem, _)| subsystem == disk && of_path == namespace)
 }
 
-/// The address of all paths, if they have the same one.
+/// The PCI address of all paths, if it is the same.
 fn common_address(paths: &[DiskPath]) -> Option<Arc<str>> {
     let first = paths.first()?.pci_address.as_ref()?;
     let mut rest = paths.iter();
@@ -145,7 +145,7 @@ fn common_address(paths: &[DiskPath]) -> Option<Arc<str>> {
         .then(|| Arc::clone(first))
 }
 
-/// Whether a driver means what it says of the size.
+/// Whether the size that a driver reports is real.
 fn is_size_known(major: Option<u32>, sectors: u64) -> bool {
     /// <https://github.com/torvalds/linux/blob/v6.12/drivers/scsi/sr.c#L680>.
     const NO_DISC: u64 = 0x1f_ffff;
@@ -155,12 +155,12 @@ fn is_size_known(major: Option<u32>, sectors: u64) -> bool {
     match major {
         Some(CDROM_MAJOR) if sectors == NO_DISC => false,
         Some(FLOPPY_MAJOR) if sectors == NO_FLOPPY => false,
-        // There is no medium, or the device is not set up.
+        // There is no medium, or the device is not configured.
         _ => sectors != 0,
     }
 }
 
-/// Whether a WWID is more than its kind and zeros: `eui.0000000000000000`.
+/// Whether a WWID is more than a type and zeros: `eui.0000000000000000`.
 fn is_wwid(text: &str) -> bool {
     let number = text.split_once('.').map_or(text, |(_, number)| number);
     !number
@@ -176,8 +176,8 @@ fn mmc_vendor(tick: &Tick, folder: &str) -> Option<Arc<str>> {
     sysfs::mmc_manufacturer(&kind, number).map(Into::into)
 }
 
-/// The model of an SD or eMMC device: the name of the product in its register
-/// CID. Other devices have an attribute `name` that means something else.
+/// The model of an SD or eMMC device: the product name in its CID register. The
+/// attribute `name` of other devices is something else.
 /// <https://docs.kernel.org/driver-api/mmc/mmc-dev-attrs.html>
 fn mmc_model(tick: &Tick, folder: &str) -> Option<Arc<str>> {
     tick.read(&format!("{folder}/device/cid")).ok()?;
@@ -215,8 +215,8 @@ fn sectors(tick: &Tick, path: &str) -> Option<u64> {
     sysfs::number::<u64>(tick, path)?.checked_mul(SECTOR_BYTES)
 }
 
-/// The name of a device, from that of its folder: a name may hold a slash,
-/// which a file name cannot.
+/// The name of a device, from that of its directory: `/` in a device name is
+/// `!` in a file name.
 fn device_name(folder: &str) -> Arc<str> {
     folder.replace('!', "/").into()
 }
@@ -228,8 +228,8 @@ fn names_in(tick: &Tick, folder: &str) -> Vec<Arc<str>> {
     entries.sorted().into_iter().map(device_name).collect()
 }
 
-/// The holders of a disk and of its partitions, each once: a volume may stand
-/// on several partitions of a disk.
+/// The holders of a disk and of its partitions, each once: a volume may use
+/// several partitions of a disk.
 fn holders(tick: &Tick, folder: &str, partitions: &[Partition]) -> Vec<Arc<str>> {
     let mut holders = names_in(tick, &format!("{folder}/holders"));
     for holder in partitions.iter().flat_map(|partition| &partition.upper) {
@@ -240,7 +240,7 @@ fn holders(tick: &Tick, folder: &str, partitions: &[Partition]) -> Vec<Arc<str>>
     holders
 }
 
-/// Whether anything was ever read or written: whether any count is not 0.
+/// Whether the device was ever read or written: whether any counter is not 0.
 fn was_used(tick: &Tick, stat: &str) -> bool {
     tick.read(stat)
         .is_ok_and(|bytes| bytes.iter().any(|byte| matches!(byte, b'1'..=b'9')))

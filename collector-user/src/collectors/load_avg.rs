@@ -6,7 +6,7 @@ use crate::{
 
 /// Reads [`LoadAvg`] from `/proc/loadavg` and `/proc/uptime`. Tier 2.
 ///
-/// Needs no rights. Without `/proc/uptime` the uptime is `None`.
+/// Needs no privileges. Without `/proc/uptime` the uptime is `None`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadAvgCollector;
 

@@ -6,7 +6,7 @@ use crate::{
 
 /// Reads [`MemoryInfo`] from `/proc/meminfo` and `/sys`. Tier 1.
 ///
-/// Needs no rights. Without `/sys` the totals are all there is.
+/// Needs no privileges. Without `/sys` only the totals are known.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MemoryInfoCollector;
 
@@ -26,7 +26,8 @@ impl Collector for MemoryInfoCollector {
             total_bytes: meminfo.total_bytes,
             swap_total_bytes: meminfo.swap_total_bytes,
             nodes: nodes(tick),
-            // 2 moves memory between fast and slow nodes, which is balancing too.
+            // 2 enables memory tiering (`NUMA_BALANCING_MEMORY_TIERING`), which
+            // balances too.
             numa_balancing: balancing.map(|mode| mode != 0),
             default_huge_page_bytes: meminfo.huge_page_size_bytes,
             huge_pages: huge_pages(tick, "/sys/kernel/mm/hugepages"),
@@ -47,7 +48,7 @@ fn nodes(tick: &Tick) -> Vec<MemoryNode> {
     let numbers = entries.numbered("node");
     let node = |&number: &u32| {
         let folder = format!("{NODES}/node{number}");
-        // One column for each node that is online, in their order.
+        // One column per online node, in order.
         let distances = tick
             .parse(&format!("{folder}/distance"), parse_distances)
             .unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::{
 
 /// Reads [`MemoryStats`] from `/proc/meminfo`. Tier 2.
 ///
-/// Needs no rights.
+/// Needs no privileges.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MemoryStatsCollector;
 

@@ -8,8 +8,8 @@ use crate::{
 
 /// Reads [`NetworkInfo`] from `/sys/class/net`. Tier 1.
 ///
-/// Needs no rights. In a container that sees the host's `/sys`, it tells of
-/// the host.
+/// Needs no privileges. In a container with the `/sys` of the host it shows the
+/// interfaces of the host.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NetworkInfoCollector;
 
@@ -61,7 +61,7 @@ fn interface(tick: &Tick, name: &str) -> Option<NetworkInterface> {
         name: name.into(),
         index,
         kind: kind(tick, &folder, &entries),
-        // Loopback shows zeros, for it has none.
+        // Loopback shows zeros: it has no hardware address.
         mac: text("address").filter(|mac| mac.bytes().any(|byte| !matches!(byte, b'0' | b':'))),
         mtu_bytes: sysfs::number(tick, &at("mtu")),
         // `IFF_UP`.
@@ -76,30 +76,30 @@ fn interface(tick: &Tick, name: &str) -> Option<NetworkInterface> {
         numa_node,
         rx_queues: queues("rx-"),
         tx_queues: queues("tx-"),
-        // 0 is a tunnel that is bound to no device.
+        // 0: a tunnel that is not bound to a device.
         link_index: sysfs::nonzero(tick, &at("iflink")).filter(|&link| Some(link) != index),
         master: sysfs::link_name(tick, &at("master")),
         lower: lower.map(Arc::from).collect(),
     })
 }
 
-/// The speed of a link in Mbit/s, without the values by which drivers say that
-/// there is none: `SPEED_UNKNOWN` is -1, without a sign 4,294,967,295, and was
-/// 65,535 when a speed had 16 bits; some show 0.
+/// The link speed in Mbit/s, without the placeholders of drivers for an unknown
+/// speed: `SPEED_UNKNOWN` is -1, unsigned 4,294,967,295, and was 65,535 when a
+/// speed had 16 bits; some drivers report 0.
 fn speed_megabits(tick: &Tick, folder: &str) -> Option<u64> {
     const UNKNOWN: [u64; 3] = [0, u16::MAX as u64, u32::MAX as u64];
     sysfs::number(tick, &format!("{folder}/speed")).filter(|speed| !UNKNOWN.contains(speed))
 }
 
-/// What an interface is.
+/// The kind of an interface.
 ///
-/// Most drivers say it as `DEVTYPE`; loopback and tunnels have a hardware type
-/// of their own, a `tun` has its flags, and a device has a link to itself. A
-/// veth says nothing, and neither do Ethernet tunnels (gretap, erspan): all are
-/// Ethernet without a device and with nothing below, and may be linked to
-/// another index than their own. Two ends of a veth in one namespace are linked
-/// to each other, and a veth that is up has the speed that its driver gives to
-/// every veth, which no tunnel has.
+/// Most drivers set it as `DEVTYPE`; loopback and tunnels have a hardware type
+/// of their own, a TUN or TAP its flags, and a device a link to itself. A veth
+/// has none of these, and neither have Ethernet tunnels (gretap, erspan): all
+/// are Ethernet without a device and without lower devices, and may be linked
+/// to another interface index than their own. Two ends of a veth in one network
+/// namespace are linked to each other, and a veth that is up has the speed that
+/// its driver sets for every veth, which no tunnel has.
 fn kind(tick: &Tick, folder: &str, entries: &Entries) -> InterfaceKind {
     /// `IFF_TAP`, in `tun_flags`.
     const TAP: u64 = 0x0002;
@@ -129,7 +129,7 @@ fn kind(tick: &Tick, folder: &str, entries: &Entries) -> InterfaceKind {
     if has("device") {
         return InterfaceKind::Physical;
     }
-    // The numbers of hardware types:
+    // ARP hardware types:
     // <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if_arp.h#L29>.
     let is_ethernet = match sysfs::number::<u32>(tick, &at("type")) {
         Some(772) => return InterfaceKind::Loopback,
@@ -146,8 +146,8 @@ fn kind(tick: &Tick, folder: &str, entries: &Entries) -> InterfaceKind {
     InterfaceKind::Virtual
 }
 
-/// The indexes of an interface and of the one that it is linked to, if that is
-/// another one.
+/// The indexes of an interface and of its linked interface, if that is another
+/// one.
 fn link(tick: &Tick, folder: &str) -> Option<(u32, u32)> {
     let number = |name: &str| sysfs::nonzero::<u32>(tick, &format!("{folder}/{name}"));
     let (index, link) = (number("ifindex")?, number("iflink")?);
@@ -160,8 +160,8 @@ fn has_speed_of_veth(tick: &Tick, folder: &str) -> bool {
     link(tick, folder).is_some() && speed_megabits(tick, folder) == Some(10_000)
 }
 
-/// Whether an interface of this namespace is linked to this one, as this one
-/// is to that.
+/// Whether an interface of this network namespace is linked to this one, as
+/// this one is linked to that.
 fn is_linked_back(tick: &Tick, folder: &str) -> bool {
     let Some((index, peer)) = link(tick, folder) else {
         return false;

@@ -15,16 +15,16 @@ use crate::{
 
 /// Reads [`SystemInfo`]. Tier 1.
 ///
-/// Needs no rights: serial numbers and the UUID, which the firmware shows to
-/// root only, are not asked for; whether an arm64 machine without a device tree
-/// is a virtual one may be known to root only. Whatever is missing is `None`,
-/// and so is what the vendor left at a placeholder; it never fails.
+/// Needs no privileges: serial numbers and the UUID, which are readable by root
+/// only, are not read; whether an arm64 machine without a device tree is a
+/// virtual one may be known to root only. A missing value and a placeholder of
+/// the vendor are `None`; the collection never fails.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemInfoCollector;
 
 const DMI: &str = "/sys/class/dmi/id";
 const DEVICE_TREE: &str = "/sys/firmware/devicetree/base";
-/// `UTS_NODENAME`, the name until somebody sets one:
+/// `UTS_NODENAME`, the host name until one is set:
 /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/uts.h#L13>.
 const UNSET_HOSTNAME: &str = "(none)";
 
@@ -34,7 +34,8 @@ impl Collector for SystemInfoCollector {
     fn collect(&mut self, tick: &Tick) -> Result<SystemInfo, CollectError> {
         let kernel = |name: &str| sysfs::text(tick, &format!("/proc/sys/kernel/{name}"));
         let page_size_bytes = tick.sources().page_size_bytes();
-        // The page size is known of this kernel only, and so is its machine.
+        // The page size and the architecture are known of the running kernel
+        // only.
         let machine = || {
             page_size_bytes?;
             let uname = rustix::system::uname();

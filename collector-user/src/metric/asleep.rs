@@ -1,9 +1,9 @@
-/// The threads of a process that sleep at a time, by kind.
+/// The sleeping threads of a process, by kind of sleep.
 ///
-/// Of each kind it is kept how many there are and the sum of the times at which
-/// their sleep began: so how long they have slept is known for any time, and
-/// nothing has to be done while they sleep. Part of a row of a
-/// [`ProcessList`](super::ProcessList), which adds it up as of its own time.
+/// For each kind their number, and the sum of the times at which their sleep
+/// began: so the sleep in flight is known for any time, at no cost while they
+/// sleep. Part of a row of a [`ProcessList`](super::ProcessList), which adds it
+/// up to its own time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asleep {
     pub(crate) interruptible: Sleepers,
@@ -24,14 +24,14 @@ impl Asleep {
         }
     }
 
-    /// All but those others, which are among them.
+    /// Without others, which are among them.
     pub(crate) fn without(mut self, others: &Self) -> Self {
         self.interruptible.take_off(&others.interruptible);
         self.uninterruptible.take_off(&others.uninterruptible);
         self
     }
 
-    /// With those others too.
+    /// Together with others.
     pub(crate) fn with(mut self, others: &Self) -> Self {
         self.interruptible.add(&others.interruptible);
         self.uninterruptible.add(&others.uninterruptible);
@@ -39,9 +39,10 @@ impl Asleep {
     }
 }
 
-/// Threads that sleep, and the sum of the times at which they began to.
+/// A number of sleeping threads, and the sum of the times at which their sleep
+/// began.
 ///
-/// The sum has 96 bits: 2^22 threads, and nanoseconds since boot.
+/// The sum has 96 bits: enough for 2^22 threads, in nanoseconds since boot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sleepers {
     since_low: u64,
@@ -50,7 +51,7 @@ pub(crate) struct Sleepers {
 }
 
 impl Sleepers {
-    /// One thread, that sleeps since then.
+    /// One thread that has slept since then.
     pub(crate) const fn one(since_ns: u64) -> Self {
         Self {
             since_low: since_ns,
@@ -63,7 +64,7 @@ impl Sleepers {
         self.threads
     }
 
-    /// The sum of the times at which they began to sleep.
+    /// The sum of the times at which their sleep began.
     pub(crate) fn since_ns(&self) -> u128 {
         u128::from(self.since_low) | u128::from(self.since_high) << 64
     }
@@ -84,8 +85,8 @@ impl Sleepers {
         self.set(threads, self.since_ns().saturating_sub(others.since_ns()));
     }
 
-    /// How long they have slept by then, all together. One that begins after
-    /// that has not slept less than nothing.
+    /// Their sleep up to a time, added up. A sleep that begins later counts as
+    /// 0.
     pub(crate) fn slept_ns(&self, at_ns: u64) -> u64 {
         let until = u128::from(self.threads) * u128::from(at_ns);
         let slept = until.saturating_sub(self.since_ns());

@@ -46,14 +46,14 @@ fn add(sum: &mut Option<u64>, more: Option<u64>) {
     }
 }
 
-/// The processes that have used the most time on a CPU, as many as fit into
-/// `max_bytes` with the reading itself; the others are summed up.
+/// Keeps the processes with the most CPU time, as many as fit into `max_bytes`
+/// with the reading itself; the others are summed up.
 pub(super) fn cut(stats: &ProcessStats, max_bytes: usize) -> ProcessStats {
     let mut by_cpu: Vec<&Arc<Process>> = stats.processes.shared().collect();
     by_cpu.sort_by_key(|process| Reverse(process.cpu_ns));
     let rows = by_cpu.len();
     let row_bytes = (stats.processes.heap_bytes() / rows.max(1)).max(1);
-    // What a row takes varies with its texts, so the first guess is generous.
+    // The size of a row depends on its texts, so the first guess is generous.
     let mut kept = rows.min(max_bytes / row_bytes * 9 / 8);
     loop {
         let (own, others) = by_cpu.split_at(kept);

@@ -14,17 +14,17 @@ mod changes;
 mod differences;
 mod pages;
 
-/// Each shared value has two counters before it.
+/// Each `Arc` has two counters before its value.
 const SHARED: usize = 2 * size_of::<usize>();
 
-/// Processes in the order of their numbers.
+/// Processes in the order of their PIDs.
 ///
-/// A copy shares all rows with its original. What changes after that stands
-/// beside the shared rows, in a list of its own, until it is worth the while to
-/// put it among them. So a reading of fifty thousand processes of which a
-/// hundred ran costs what the hundred cost.
+/// A copy shares all rows with its original. Later changes are kept beside the
+/// shared rows, in a list of their own, until merging them pays. So the cost of
+/// a reading of fifty thousand processes of which a hundred ran is that of the
+/// hundred.
 ///
-/// Threads that sleep add to the time of their process without any change to its
+/// Sleeping threads add to the sleep of their process without a change of its
 /// row. So a list has a time, and [`iter`](Self::iter) and [`get`](Self::get)
 /// show each process as of that time.
 ///
@@ -41,19 +41,19 @@ const SHARED: usize = 2 * size_of::<usize>();
 pub struct ProcessList {
     /// Most rows, shared as a whole by all copies.
     settled: Arc<Pages>,
-    /// What is otherwise than in `settled`.
+    /// The changes since.
     changes: Changes,
     len: usize,
     text_bytes: usize,
     /// The time of the list, on the monotonic clock.
     as_of_ns: u64,
-    /// How many changes were made since the last copy, and how many older ones
-    /// the copies since they were settled have copied again.
+    /// The number of changes since the last copy, and of older changes that the
+    /// copies since the last merge have copied again.
     fresh: usize,
     copied_again: usize,
 }
 
-/// What a process is told from others by.
+/// The identity of a process: PID and start time.
 type Key = (u32, u64);
 
 fn key(process: &Process) -> Key {
@@ -82,44 +82,44 @@ impl ProcessList {
         self.as_of_ns
     }
 
-    /// Moves the list on to a later time.
+    /// Advances the list to a later time.
     pub(crate) const fn set_as_of(&mut self, monotonic_ns: u64) {
         self.as_of_ns = monotonic_ns;
     }
 
-    /// How many processes there are.
+    /// The number of processes.
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The processes, in the order of their numbers.
+    /// The processes, in the order of their PIDs.
     ///
-    /// The row of one with threads that sleep is a copy, which has their sleep
-    /// up to the [time](Self::as_of_ns) of the list.
+    /// The row of a process with sleeping threads is a copy that includes their
+    /// sleep up to the [time](Self::as_of_ns) of the list.
     pub fn iter(&self) -> impl Iterator<Item = Cow<'_, Process>> {
         self.shared().map(|row| row.at(self.as_of_ns))
     }
 
-    /// The processes, in the order of their numbers, to be kept without a
-    /// copy. Where threads sleep, their sleep is added by
-    /// [`Process::at`] with the [time](Self::as_of_ns) of the list.
+    /// The shared rows of the processes, in the order of their PIDs. The sleep
+    /// of sleeping threads is added by [`Process::at`] with the
+    /// [time](Self::as_of_ns) of the list.
     pub fn shared(&self) -> impl Iterator<Item = &Arc<Process>> {
         self.changes.over(self.settled.iter())
     }
 
-    /// The process that has this number; the younger one, should an older one
-    /// not have been seen to end yet.
+    /// The process with this PID; the younger one, if the exit of an older one
+    /// has not been seen yet.
     pub fn get(&self, pid: u32) -> Option<Cow<'_, Process>> {
         let changed = self.changes.last_of(pid);
         let mut up_to = (pid, u64::MAX);
         let settled = loop {
             match self.settled.last_up_to(up_to).filter(|row| row.pid == pid) {
-                // An older one may be there that did not change.
+                // An unchanged older one may exist.
                 Some(row) if self.changes.get(key(row)).is_some() && row.start_time_ns > 0 => {
                     up_to = (pid, row.start_time_ns - 1);
                 }
@@ -134,20 +134,19 @@ impl ProcessList {
         newest.map(|row| row.at(self.as_of_ns))
     }
 
-    /// The process at a position, for tests that know what is in the list. It
-    /// takes as long as going through the list, and the position says nothing
-    /// of the process.
+    /// The process at an index, for tests that know the list. It takes as long
+    /// as iterating, and an index does not identify a process.
     #[cfg(test)]
     pub(crate) fn at(&self, position: usize) -> Process {
         self.iter().nth(position).unwrap().into_owned()
     }
 
-    /// Adds a process, or replaces the row that it had.
+    /// Adds a process, or replaces its row.
     pub fn insert(&mut self, row: Process) {
         self.insert_shared(Arc::new(row));
     }
 
-    /// Adds a process, or replaces the row that it had, without a copy.
+    /// Adds a process, or replaces its row, without a copy.
     pub fn insert_shared(&mut self, row: Arc<Process>) {
         self.text_bytes += text_bytes(&row);
         let old = self.change(key(&row), Some(row));
@@ -157,7 +156,7 @@ impl ProcessList {
         }
     }
 
-    /// Takes a process out; `None` if it is not there.
+    /// Removes a process; `None` if it is not in the list.
     pub fn remove(&mut self, pid: u32, start_time_ns: u64) -> Option<Arc<Process>> {
         let row = self.change((pid, start_time_ns), None)?;
         self.text_bytes -= text_bytes(&row);
@@ -165,7 +164,7 @@ impl ProcessList {
         Some(row)
     }
 
-    /// Puts a row in place of another, or none, and returns the other.
+    /// Replaces or removes a row, and returns the old one.
     fn change(&mut self, key: Key, row: Option<Arc<Process>>) -> Option<Arc<Process>> {
         if Arc::strong_count(&self.settled) == 1 || self.changes.len() > self.len / 16 + 256 {
             let settled = self.settle();
@@ -178,9 +177,8 @@ impl ProcessList {
         self.changes.put(key, row, || self.settled.get(key))
     }
 
-    /// A copy of a list that goes on changing. The rows that changed since the
-    /// last time are first put among the others, if copying them again and
-    /// again has cost as much as that.
+    /// A copy of a list that continues to change. The changes are merged first
+    /// if copying them repeatedly has cost as much as that.
     #[must_use]
     pub fn copy(&mut self) -> Self {
         self.copied_again += self.changes.len().saturating_sub(self.fresh);
@@ -191,7 +189,7 @@ impl ProcessList {
         self.clone()
     }
 
-    /// Puts the changes among the other rows.
+    /// Merges the changes into the shared rows.
     fn settle(&mut self) -> &mut Pages {
         (self.fresh, self.copied_again) = (0, 0);
         let settled = Arc::make_mut(&mut self.settled);
@@ -204,8 +202,8 @@ impl ProcessList {
         settled
     }
 
-    /// The bytes that the list holds on the heap, those included that it
-    /// shares with its copies.
+    /// The bytes that the list owns on the heap, those included that it shares
+    /// with its copies.
     pub(crate) fn heap_bytes(&self) -> usize {
         let rows = self.settled.len() + self.changes.rows();
         rows * (size_of::<Process>() + SHARED)
@@ -274,7 +272,7 @@ impl List for ProcessList {
 
 impl Serialize for ProcessList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // With its length, which formats that are not self-describing need.
+        // Formats that do not describe themselves need the length.
         let mut rows = serializer.serialize_seq(Some(self.len))?;
         for row in self.iter() {
             rows.serialize_element(&*row)?;
@@ -328,7 +326,7 @@ mod tests {
         fn the_list_is_a_sorted_map(changes in prop::collection::vec(change(), 0..1500)) {
             let mut list = ProcessList::default();
             let mut model = BTreeMap::new();
-            // As the cache does: the last copies are kept.
+            // Like the cache, which keeps the last copies.
             let mut copies = VecDeque::new();
             for change in changes {
                 match change {
@@ -418,7 +416,7 @@ mod tests {
         assert_eq!(json.as_array().map(Vec::len), Some(70));
         let back: ProcessList = serde_json::from_value(json.take()).unwrap();
         assert_eq!(back, list);
-        // A format that needs the length refuses what does not tell it.
+        // A format that needs the length rejects a list without it.
         let bytes = postcard::to_allocvec(&list).unwrap();
         assert_eq!(bytes.first(), Some(&70));
     }
@@ -453,7 +451,7 @@ mod tests {
         let mut list: ProcessList = (0..50_000).map(|pid| row(pid, 0, 0)).collect();
         let mut kept = list.copy();
         let (mut most, mut copied) = (0, 0);
-        // Others each time.
+        // Different rows each time.
         for round in 0..500 {
             for pid in 0..100 {
                 list.insert(row(pid * 500 + round % 500, 0, 1));

@@ -109,8 +109,7 @@ impl Process {
         }
     }
 
-    /// The interruptible and the uninterruptible sleep of its threads up to a
-    /// time.
+    /// The interruptible and uninterruptible sleep of its threads up to a time.
     pub(crate) fn slept_ns(&self, monotonic_ns: u64) -> [Option<u64>; 2] {
         let with = |ended: Option<u64>, sleepers: &Sleepers| {
             ended.map(|ended| ended.saturating_add(sleepers.slept_ns(monotonic_ns)))
@@ -122,22 +121,22 @@ impl Process {
     }
 }
 
-/// Of two parts of a sum of which both are known.
+/// The sum of two parts, if both are known.
 pub(crate) fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     Some(one?.saturating_add(other?))
 }
 
-/// What a task does, by the letters of `/proc/PID/stat`.
+/// The state of a task: the letters of `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Choice)]
 #[serde(rename_all = "snake_case")]
 pub enum ProcessState {
-    /// `R`: running, or waits for a CPU.
+    /// `R`: running or runnable.
     #[value(1)]
     Running,
-    /// `S`: sleeps until something happens or a signal comes.
+    /// `S`: interruptible sleep.
     #[value(2)]
     Sleeping,
-    /// `D`: sleeps and takes no signal, mostly for I/O.
+    /// `D`: uninterruptible sleep, mostly for I/O.
     #[value(3)]
     DiskSleep,
     /// `T`: stopped by a signal.
@@ -146,13 +145,13 @@ pub enum ProcessState {
     /// `t`: stopped by its tracer.
     #[value(5)]
     TracingStop,
-    /// `Z`: has ended, and its parent has not asked for its status yet.
+    /// `Z`: zombie: exited, and not yet reaped.
     #[value(6)]
     Zombie,
-    /// `X`: has ended.
+    /// `X`: dead.
     #[value(7)]
     Dead,
-    /// `I`: a kernel thread with nothing to do.
+    /// `I`: idle kernel thread.
     #[value(8)]
     Idle,
     /// `P`: parked.
@@ -161,7 +160,7 @@ pub enum ProcessState {
 }
 
 impl ProcessState {
-    /// The letter that `/proc/PID/stat` shows.
+    /// Its letter in `/proc/PID/stat`.
     pub const fn letter(self) -> char {
         match self {
             Self::Running => 'R',
@@ -176,8 +175,7 @@ impl ProcessState {
         }
     }
 
-    /// The state that a letter of `/proc/PID/stat` stands for; `None` for a
-    /// letter that this version does not know.
+    /// The state of a letter of `/proc/PID/stat`; `None` for an unknown letter.
     pub const fn from_letter(letter: char) -> Option<Self> {
         Some(match letter {
             'R' => Self::Running,

@@ -5,11 +5,11 @@ use collector::metric::{Cgroup, CgroupKind, Container};
 use super::{Grid, Side, format};
 use crate::cli::output::Size;
 
-/// How many cgroups are shown.
+/// The maximum number of rows.
 const ROWS: usize = 8;
 
-/// The cgroups that used most CPU time since the sample before, or ever where
-/// there is none; nothing if all processes are in one.
+/// The cgroups with the most CPU time since the previous sample, or in total
+/// without one; empty if all processes are in one cgroup.
 pub(super) fn table(
     now: &[Arc<Cgroup>],
     before: Option<(&[Arc<Cgroup>], f64)>,
@@ -27,7 +27,7 @@ pub(super) fn table(
         .map(|row| {
             let rate = |of: fn(&Cgroup) -> Option<u64>| {
                 let (_, seconds) = before?;
-                // One that is new had used nothing before.
+                // A new cgroup had used nothing before.
                 let was = previous.get(&key(row)).map_or(Some(0), |row| of(row))?;
                 Some(of(row)?.saturating_sub(was) as f64 / seconds)
             };
@@ -64,7 +64,7 @@ fn key(row: &Cgroup) -> (CgroupKind, Option<u64>, Option<&str>) {
     (row.kind, row.id, path)
 }
 
-/// What tells a cgroup from others: the container, or the path.
+/// The name of a cgroup: its container, or its path.
 fn name(row: &Cgroup) -> String {
     match (row.kind, &row.path, &row.container) {
         (CgroupKind::Other, ..) => "(other)".to_owned(),
@@ -81,10 +81,10 @@ fn name(row: &Cgroup) -> String {
     }
 }
 
-/// A container by its runtime and the digits that people use.
+/// The runtime of a container, and the short form of its ID.
 fn short(container: &Container) -> Option<String> {
     let id = container.container_id.as_deref()?;
-    // Names, as those of LXC, are shown as they are.
+    // Names, as of LXC, are not shortened.
     let id = match id.len() {
         64 => id.get(..12).unwrap_or(id),
         _ => id,

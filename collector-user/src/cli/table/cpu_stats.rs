@@ -5,7 +5,7 @@ use collector::metric::{CpuStats, CpuTimes};
 use super::{Grid, Side, format};
 use crate::cli::output::Size;
 
-/// A column: its title, and the counter of which it shows the growth.
+/// A column: its title and counter.
 type Column = (&'static str, fn(&CpuTimes) -> Option<u64>);
 
 const TIMES: &[Column] = &[
@@ -27,8 +27,8 @@ const COUNTS: &[Column] = &[
     ("WAKEUP/s", |cpu| cpu.wakeups),
 ];
 
-/// Each CPU: shares and rates since the sample before, or totals since boot
-/// where there is none. The total is that of one CPU on average.
+/// Each CPU: shares and rates since the previous sample, or totals since boot
+/// without one. The total is the average of all CPUs.
 pub(super) fn table(now: &CpuStats, before: Option<(&CpuStats, f64)>, size: Size) -> String {
     let mut titles = vec![("CPU", Side::Left)];
     for (title, _) in TIMES.iter().chain(COUNTS) {
@@ -83,10 +83,10 @@ fn row(name: &str, now: &CpuTimes, before: Option<(&CpuTimes, f64, f64)>) -> Vec
 fn totals(now: &CpuStats, before: Option<(&CpuStats, f64)>) -> String {
     let mut text = format!("{} CPUs", now.cpus.len());
     if let Some(running) = now.procs_running {
-        let _ = write!(text, ", {running} tasks run or wait");
+        let _ = write!(text, ", {running} tasks runnable");
     }
     if let Some(blocked) = now.procs_blocked {
-        let _ = write!(text, ", {blocked} blocked");
+        let _ = write!(text, ", {blocked} in uninterruptible sleep");
     }
     let forks = before.and_then(|(before, seconds)| {
         Some(now.forks?.saturating_sub(before.forks?) as f64 / seconds)
@@ -98,10 +98,10 @@ fn totals(now: &CpuStats, before: Option<(&CpuStats, f64)>) -> String {
         let _ = write!(text, ", {dropped} events dropped");
     }
     if let Some(dropped @ 1..) = now.threads_dropped {
-        let _ = write!(text, ", {dropped} threads without a record");
+        let _ = write!(text, ", {dropped} threads dropped");
     }
     if before.is_none() {
-        text.push_str("; totals since boot, rates come with the second sample");
+        text.push_str("; totals since boot, rates from the second sample on");
     }
     text
 }

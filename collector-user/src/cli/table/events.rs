@@ -3,18 +3,18 @@ use collector::metric::{ExecEvent, ExitEvent, ProcessEvent};
 use super::format::{self, harmless};
 use crate::cli::output::Size;
 
-/// The titles of the lines that [`event`] makes.
+/// The header of the lines of [`event`].
 pub(in crate::cli) const EVENTS_HEADER: &str =
     "TIME             KIND      PID    PPID  COMM             DETAILS";
 
-/// An event on one line, which ends where the terminal does.
+/// An event as one line, cut at the width of the terminal.
 pub(in crate::cli) fn event(event: &ProcessEvent, size: Size) -> String {
     let (time, kind, pid, ppid, comm, details) = match event {
         ProcessEvent::Fork(e) => (e.time, "fork", e.pid, e.ppid, &e.comm, String::new()),
         ProcessEvent::Exec(e) => (e.time, "exec", e.pid, e.ppid, &e.comm, exec(e)),
         ProcessEvent::Exit(e) => (e.time, "exit", e.pid, e.ppid, &e.comm, exit(e)),
     };
-    // RFC 3339 has the time of day from its 12th character on.
+    // The time of day starts at the 12th character of RFC 3339.
     let time = humantime::format_rfc3339_micros(time).to_string();
     let time = time.get(11..26).unwrap_or(&time);
     let ppid = format::known(ppid, |ppid| ppid.to_string());

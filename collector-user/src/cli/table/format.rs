@@ -1,9 +1,10 @@
-//! Numbers and texts as a person reads them.
+//! Human-readable numbers and texts.
 
-/// What is shown of a value that is not known.
+/// Shown for an unknown value.
 pub(super) const UNKNOWN: &str = "-";
 
-/// Bytes to three digits, small numbers of them exactly: `1.50G`, `1500B`.
+/// Bytes with three significant digits, small numbers exactly: `1.50G`,
+/// `1500B`.
 pub(super) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "K", "M", "G", "T", "P", "E"];
     if bytes < 10_000 {
@@ -22,7 +23,7 @@ pub(super) fn bytes(bytes: u64) -> String {
     }
 }
 
-/// A duration to three digits: `1.50ms`, `2h05m`.
+/// A duration with three significant digits: `1.50ms`, `2h05m`.
 pub(super) fn seconds(ns: u64) -> String {
     let value = ns as f64;
     let three = |value: f64, unit: &str| match value {
@@ -50,22 +51,22 @@ fn long(seconds: u64) -> String {
     }
 }
 
-/// A rate or a share to one digit after the point.
+/// A rate or a share with one decimal place.
 pub(super) fn tenths(value: Option<f64>) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), |value| format!("{value:.1}"))
 }
 
-/// A rate without digits after the point.
+/// A rate without decimal places.
 pub(super) fn whole(value: Option<f64>) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), |value| format!("{value:.0}"))
 }
 
-/// What may be known, shown by `show`.
+/// A value formatted by `show`, if it is known.
 pub(super) fn known<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), show)
 }
 
-/// A text that a process chose, without what would steer the terminal.
+/// A text from outside, without terminal escapes.
 pub(super) fn harmless(text: &str) -> String {
     collector::text::harmless(text).into_owned()
 }

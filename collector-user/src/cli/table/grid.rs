@@ -5,36 +5,36 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Row
 
 use crate::cli::output::Size;
 
-/// On which side of its column a text stands.
+/// The alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Side {
     Left,
     Right,
 }
 
-/// Rows and columns without lines between them. The last column gets what is
-/// left of the width, and is cut where it is longer.
+/// A table without rulers. The last column gets the rest of the width, and is
+/// cut where it is longer.
 pub(in crate::cli) struct Grid {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
-    /// The columns that go first where there is no room for all.
+    /// The columns to drop first on a narrow terminal.
     expendable: &'static [&'static str],
 }
 
 struct Column {
     title: String,
     side: Side,
-    /// What its longest cell needs.
+    /// The width of its longest cell.
     width: usize,
 }
 
-/// The space between two columns.
+/// The gap between two columns.
 const GAP: usize = 2;
-/// What a text in the last column needs at least to tell something.
+/// The minimum width of the last column.
 const TELLING: usize = 24;
 
 impl Grid {
-    /// A grid with a title over each column.
+    /// An empty table with these titles.
     pub(in crate::cli) fn new(titles: &[(&str, Side)]) -> Self {
         let columns = titles.iter().map(|(title, side)| Column {
             title: harmless(title).into_owned(),
@@ -48,13 +48,12 @@ impl Grid {
         }
     }
 
-    /// Names the columns that go first where there is no room for all.
+    /// Sets the columns to drop first on a narrow terminal.
     pub(in crate::cli) fn without_if_narrow(self, expendable: &'static [&'static str]) -> Self {
         Self { expendable, ..self }
     }
 
-    /// Adds a row. Whatever a cell has in it, it is one line and does not steer
-    /// the terminal.
+    /// Adds a row. Line breaks and terminal escapes in cells are replaced.
     pub(in crate::cli) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells = cells.into_iter().map(|cell| match harmless(&cell) {
             Cow::Borrowed(_) => cell,
@@ -67,13 +66,13 @@ impl Grid {
         self.rows.push(cells);
     }
 
-    /// How wide it is where nothing bounds it.
+    /// Its width on an unbounded terminal.
     pub(in crate::cli) fn width(&self) -> usize {
         let columns = self.columns.iter().map(|column| column.width + GAP);
         columns.sum::<usize>().saturating_sub(GAP)
     }
 
-    /// The lines, none of them wider than the size.
+    /// The lines, none wider than the terminal.
     pub(in crate::cli) fn render(mut self, size: Size) -> String {
         if let Some(width) = size.width {
             self.fit(width as usize);
@@ -83,8 +82,8 @@ impl Grid {
         };
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        // A cell that is too long is cut where the width ends, not where a word
-        // does: no text has this character.
+        // A long cell is cut at the width, not at a word: no text contains this
+        // character.
         table.set_delimiter('\u{0}');
         let titles: Vec<String> = self.columns.iter().map(|c| c.title.clone()).collect();
         table.set_header(self.row(&titles));
@@ -120,8 +119,8 @@ impl Grid {
         row
     }
 
-    /// Leaves columns out until the others have room: first the expendable
-    /// ones, then numbers from the right.
+    /// Drops columns until the others fit: first the expendable ones, then
+    /// numbers from the right.
     fn fit(&mut self, width: usize) {
         let mut expendable = self.expendable.iter();
         while self.needed() > width && self.columns.len() > 1 {
@@ -139,7 +138,7 @@ impl Grid {
         }
     }
 
-    /// The width without which something is cut that should not be.
+    /// The width below which a cell would be cut.
     fn needed(&self) -> usize {
         let Some((last, others)) = self.columns.split_last() else {
             return 0;
@@ -161,13 +160,12 @@ impl Grid {
     }
 }
 
-/// How many columns of the terminal a text takes, at the most: a narrow
-/// character takes one.
+/// An upper bound of the width of a text on the terminal.
 fn width(text: &str) -> usize {
     text.chars().count().min(u16::MAX as usize / 2)
 }
 
-/// A line that is no wider than the terminal, however narrow that is.
+/// A line cut to the width of the terminal.
 fn cut(line: &str, size: Size) -> String {
     let line = line.trim_end();
     match size.width {

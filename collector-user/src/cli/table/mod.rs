@@ -1,4 +1,4 @@
-//! Samples as tables that a person can read.
+//! Samples as tables.
 
 mod cgroups;
 mod cpu_stats;
@@ -30,8 +30,8 @@ pub(super) use status::status;
 
 use value::value;
 
-/// A sample, with rates since the one before it where there is one. At most
-/// as many lines as the size has, and no line break at the end.
+/// A sample, with rates since the previous one if there is one. At most as many
+/// lines as the size has, without a line break at the end.
 pub(super) fn sample(sample: &AnySample, before: Option<&AnySample>, size: Size) -> String {
     if let Some(event) = sample.downcast::<ProcessEvent>().and_then(|s| s.data) {
         return events::event(&event, size);
@@ -80,7 +80,7 @@ fn any(
     value(&shown, size)
 }
 
-/// The name of the metric, when it was taken, and what is to be known of it.
+/// The metric, the time of the sample, its backend and its status.
 fn header(sample: &AnySample) -> String {
     let time = humantime::format_rfc3339_seconds(sample.taken_at);
     let mut text = format!("{}  {time}", sample.metric.name());
@@ -108,7 +108,7 @@ fn header(sample: &AnySample) -> String {
     text
 }
 
-/// The time between two samples; `None` where the later one is not later.
+/// The time between two samples; `None` if the second is not later.
 fn seconds_between(before: &AnySample, now: &AnySample) -> Option<f64> {
     now.since(before).map(|passed| passed.as_secs_f64())
 }

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use super::{Grid, Side, format};
 use crate::cli::{modes::ModeCost, output::Size};
 
-/// What each mode cost, and what the bus saved.
+/// The cost of each mode, and the savings of the bus.
 pub(in crate::cli) fn modes(costs: &[ModeCost], size: Size) -> String {
     let mut grid = Grid::new(&[
         ("A MINUTE", Side::Left),

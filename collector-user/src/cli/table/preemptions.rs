@@ -5,11 +5,11 @@ use collector::metric::{Preemption, PreemptionKind};
 use super::{Grid, Side, format};
 use crate::cli::output::Size;
 
-/// How many pairs are shown.
+/// The maximum number of rows.
 const ROWS: usize = 8;
 
-/// The pairs of cgroups of which one took a CPU from the other most often since
-/// the sample before, or ever where there is none; nothing if there are none.
+/// The pairs of cgroups with the most preemptions since the previous sample, or
+/// in total without one; empty if there are none.
 pub(super) fn table(
     now: &[Preemption],
     before: Option<&[Preemption]>,

@@ -5,8 +5,7 @@ use collector::metric::{Process, ProcessStats};
 use super::{Grid, Side, cgroups, format};
 use crate::cli::output::Size;
 
-/// What a process did each second since the sample before; `None` where it is
-/// not known.
+/// The rates of a process since the previous sample; `None` where unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Rates {
     cpu: Option<f64>,
@@ -16,8 +15,8 @@ struct Rates {
     switches: Option<f64>,
 }
 
-/// The processes, by the CPU time that they used since the sample before, or
-/// since they began where there is none.
+/// The processes by CPU time since the previous sample, or since their start
+/// without one.
 pub(super) fn table(
     now: &ProcessStats,
     before: Option<(&ProcessStats, f64)>,
@@ -34,7 +33,7 @@ pub(super) fn table(
         .shared()
         .map(|process| {
             let base = previous.get(&key(process)).copied();
-            // One that began since then had used nothing before.
+            // A new process had used nothing before.
             let base = base.or((Some(process.start_time_ns) > newest).then_some(&unused));
             let rates = match (before, base) {
                 (Some((_, seconds)), Some(base)) => Rates::between(base, process, seconds),
@@ -69,13 +68,13 @@ pub(super) fn table(
     ])
     .without_if_narrow(&["CPU TIME", "THR", "USR%", "SYS%"]);
     let earlier = before.map(|(before, seconds)| (&before.cgroups[..], seconds));
-    // The processes have two thirds of the room at least.
+    // The processes get at least two thirds of the height.
     let room = size.height.map_or(usize::MAX, |height| height as usize / 3);
     let cgroups = cgroups::table(&now.cgroups, earlier, size)
         .map(|text| format!("\n\n{text}"))
         .filter(|text| text.lines().count() < room)
         .unwrap_or_default();
-    // The header of the sample, the totals and the titles take a line each.
+    // The header of the sample, the totals and the titles take one line each.
     let fit = size.height.map_or(usize::MAX, |height| {
         (height as usize).saturating_sub(3 + cgroups.lines().count())
     });
@@ -86,7 +85,7 @@ pub(super) fn table(
     format!("{totals}\n{}{cgroups}", grid.render(size))
 }
 
-/// A process before it began.
+/// A process at its start.
 fn unused() -> Process {
     Process {
         cpu_ns: Some(0),
@@ -139,14 +138,14 @@ fn row(process: &Process, rates: &Rates) -> [String; 12] {
     ]
 }
 
-/// The arguments without the folder of the program, or else the name: in
-/// brackets for a thread of the kernel.
+/// The command line without the directory of the program, or the name: in
+/// brackets for a kernel thread.
 fn command(process: &Process) -> String {
     match process.cmdline.as_deref() {
         Some(cmdline) if !cmdline.is_empty() => {
             let program = cmdline.split(' ').next().unwrap_or(cmdline);
             let folder = match program.rfind('/') {
-                // A program may name itself as it likes: `/` and `sshd: /x`.
+                // A process may set any name: `/` or `sshd: /x`.
                 Some(slash) if program.starts_with('/') && slash + 1 < program.len() => slash + 1,
                 _ => 0,
             };
@@ -159,7 +158,7 @@ fn command(process: &Process) -> String {
     }
 }
 
-/// What the host did as a whole.
+/// The totals of the host.
 fn totals(
     now: &ProcessStats,
     before: Option<(&ProcessStats, f64)>,
@@ -182,13 +181,13 @@ fn totals(
                 format::tenths(known.reduce(|sum, rate| sum + rate))
             };
             let (alive, wait) = (sum(|rates| rates.cpu), sum(|rates| rates.runqueue));
-            let _ = write!(text, ", CPU {alive}% of one, waiting {wait} ms/s");
+            let _ = write!(text, ", CPU {alive}% of one, run-queue wait {wait} ms/s");
             if let (Some(now), Some(before)) = (now.exited.processes, before.exited.processes) {
                 let ended = now.saturating_sub(before) as f64 / seconds;
-                let _ = write!(text, ", {ended:.0} ended/s");
+                let _ = write!(text, ", {ended:.0} exited/s");
             }
         }
-        None => text.push_str("; rates come with the second sample"),
+        None => text.push_str("; rates from the second sample on"),
     }
     text
 }
@@ -227,7 +226,9 @@ mod tests {
         let now = stats(vec![process(1, 1, 9_000), process(2, 2, 500)]);
         let text = table(&now, Some((&before, 1.0)), Size::UNBOUNDED);
         assert_eq!(pids(&text), ["2", "1"]);
-        assert!(text.starts_with("2 processes, 0 threads, CPU 50.0% of one, waiting 50.0 ms/s"));
+        assert!(
+            text.starts_with("2 processes, 0 threads, CPU 50.0% of one, run-queue wait 50.0 ms/s")
+        );
     }
 
     #[test]
@@ -235,7 +236,7 @@ mod tests {
         let now = stats(vec![process(1, 1, 10), process(2, 2, 500)]);
         let text = table(&now, None, Size::UNBOUNDED);
         assert_eq!(pids(&text), ["2", "1"]);
-        assert!(text.contains("rates come with the second sample"));
+        assert!(text.contains("rates from the second sample on"));
         assert!(!text.contains("50.0"));
     }
 
@@ -259,7 +260,10 @@ mod tests {
             Some((&stats(vec![before]), 1.0)),
             Size::UNBOUNDED,
         );
-        assert!(text.contains("CPU -% of one, waiting 10.0 ms/s"), "{text}");
+        assert!(
+            text.contains("CPU -% of one, run-queue wait 10.0 ms/s"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -3,10 +3,10 @@ use serde_json::{Map, Value};
 
 use super::format;
 
-/// Replaces each counter by its rate since an earlier reading, as text: of bytes
-/// per second, of times as a percentage, of others per second.
+/// Replaces each counter by its rate since an earlier reading: bytes per
+/// second, times in percent, others per second.
 ///
-/// A row that was not there before, and a counter that went back, have none.
+/// A new row, and a counter that decreased, have no rate.
 pub(super) fn rates(record: &RecordInfo, now: &mut Value, before: &Value, seconds: f64) {
     if let (Value::Object(now), Value::Object(before)) = (now, before) {
         of_fields(record, now, before, seconds);

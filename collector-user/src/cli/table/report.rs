@@ -5,8 +5,8 @@ use collector::{agent::StartReport, metric::Backend, source::bpf::ProgramState, 
 use super::{Grid, Side};
 use crate::cli::output::Size;
 
-/// What is attached, what fell back and why, and what is collected; with a
-/// line break at the end.
+/// What is attached, what fell back and why, and what is collected; with a line
+/// break at the end.
 pub(in crate::cli) fn report(report: &StartReport, size: Size) -> String {
     let mut text = String::new();
     if let Some(ebpf) = &report.ebpf {

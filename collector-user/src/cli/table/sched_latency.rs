@@ -3,8 +3,8 @@ use collector::metric::{CpuLatency, LatencyBucket, LatencyHistogram, SchedLatenc
 use super::{Grid, Side, format, preemptions};
 use crate::cli::output::Size;
 
-/// Percentiles of the waits since the sample before, or since the programs
-/// were attached where there is none.
+/// Percentiles of the durations since the previous sample, or since the
+/// programs were attached without one.
 pub(super) fn table(now: &SchedLatency, before: Option<&SchedLatency>, size: Size) -> String {
     let mut grid = Grid::new(&[
         ("CPU", Side::Left),
@@ -39,7 +39,7 @@ pub(super) fn table(now: &SchedLatency, before: Option<&SchedLatency>, size: Siz
         grid.add(row);
     }
     let since = match before {
-        Some(_) => "since the sample before",
+        Some(_) => "since the previous sample",
         None => "since the programs were attached",
     };
     format!("durations {since}\n{}{preemptions}", grid.render(size))
@@ -74,7 +74,7 @@ fn of_cpu(name: &str, now: &CpuLatency, before: Option<&CpuLatency>) -> Vec<Vec<
     rows.collect()
 }
 
-/// What was counted since an earlier reading of the same histogram.
+/// The durations counted since an earlier reading of the same histogram.
 fn since(now: &LatencyHistogram, before: &LatencyHistogram) -> LatencyHistogram {
     let mut earlier = before.buckets.iter().peekable();
     let mut buckets = Vec::with_capacity(now.buckets.len());

@@ -5,7 +5,7 @@ use collector::bus::{BusStatus, Health, MetricStatus};
 use super::{Grid, Side, format};
 use crate::cli::output::Size;
 
-/// What the bus says of itself, without a line break at the end.
+/// The status of the bus, without a line break at the end.
 pub(in crate::cli) fn status(status: &BusStatus, size: Size) -> String {
     let sources = &status.sources;
     let mut text = format!(

@@ -3,7 +3,7 @@ use serde_json::{Map, Value};
 use super::{Grid, Side, format};
 use crate::cli::output::Size;
 
-/// Any data: its single values first, then a table for each of its lists.
+/// Any data: single values first, then a table for each list.
 pub(super) fn value(value: &Value, size: Size) -> String {
     let mut scalars = Vec::new();
     let mut lists = Vec::new();
@@ -25,7 +25,7 @@ pub(super) fn value(value: &Value, size: Size) -> String {
     }
     let text = blocks.join("\n\n");
     match size.height {
-        // The header of the sample takes a line.
+        // The header of the sample takes one line.
         Some(height) => {
             let lines = text.lines().take((height as usize).saturating_sub(1));
             lines.collect::<Vec<_>>().join("\n")
@@ -57,10 +57,10 @@ fn walk<'v>(
     }
 }
 
-/// How many rows can be shown side by side.
+/// The maximum number of rows shown side by side.
 const FEW: usize = 4;
 
-/// A table with a column for each field that is known of a row.
+/// A table with a column for each field that is known in a row.
 fn list(rows: &[Value], size: Size) -> String {
     let rows: Vec<Vec<(String, String)>> = rows
         .iter()
@@ -80,7 +80,7 @@ fn list(rows: &[Value], size: Size) -> String {
             names.push(name);
         }
     }
-    // What tells a row from the others comes first.
+    // Keys come first.
     names.sort_by_key(|name| !matches!(*name, "name" | "cpu" | "node"));
     let cell = |row: &[(String, String)], name: &str| {
         let cell = row.iter().find(|(other, _)| other == name);
@@ -107,7 +107,7 @@ fn list(rows: &[Value], size: Size) -> String {
     grid.render(size).trim_start().to_owned()
 }
 
-/// A single value, in the unit that its name tells.
+/// A single value, in the unit of its name.
 fn scalar(name: &str, value: &Value) -> String {
     match value {
         Value::Null => format::UNKNOWN.to_owned(),
@@ -127,7 +127,7 @@ fn scalar(name: &str, value: &Value) -> String {
     }
 }
 
-/// A long list as far as it can be read at a glance.
+/// A long list, cut to what can be read at a glance.
 fn shortened(text: &str) -> String {
     const GLANCE: usize = 100;
     match text.char_indices().nth(GLANCE) {

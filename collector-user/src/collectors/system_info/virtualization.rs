@@ -6,15 +6,16 @@ use crate::{
     source::{Tick, procfs::cpuinfo::CpuNames, sysfs},
 };
 
-/// Whether this is a virtual machine, and of which hypervisor or cloud.
+/// Whether this is a virtual machine, and its hypervisor or cloud.
 ///
-/// No source tells it on every architecture, so the ones that name a hypervisor
-/// are asked before the hypervisor flag of x86, and that before the vendor in
-/// the firmware, which a cloud writes into its bare machines too. A control
-/// domain, such as dom0 of Xen, runs on a hypervisor and is no virtual machine.
+/// No source is right on every architecture, so the ones that name a hypervisor
+/// come before the hypervisor flag of x86, and that before the vendor in the
+/// firmware, which clouds also write into their bare-metal machines. A control
+/// domain, such as dom0 of Xen, runs on a hypervisor and is not a virtual
+/// machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Virtualization {
-    /// `None` where nothing tells.
+    /// `None` where it cannot be determined.
     pub(super) is_virtual_machine: Option<bool>,
     /// Of a virtual machine: the hypervisor, or the cloud.
     pub(super) hypervisor: Option<Arc<str>>,
@@ -39,7 +40,7 @@ impl Virtualization {
         Self::default()
     }
 
-    /// Asks all sources.
+    /// Evaluates all sources in order.
     pub(super) fn detect(
         tick: &Tick,
         cpus: &CpuNames,
@@ -63,7 +64,7 @@ impl Virtualization {
     }
 }
 
-/// Xen: a guest, or the control domain (dom0), which has the hardware.
+/// Xen: a guest, or the control domain (dom0), which owns the hardware.
 ///
 /// The files are those of <https://docs.kernel.org/admin-guide/abi-testing.html>
 /// (`/sys/hypervisor`) and of xenfs, which only few distributions still mount.
@@ -89,7 +90,8 @@ fn xen(tick: &Tick, tree: &DeviceTree, firmware: Option<&Firmware>) -> Option<Vi
     if !is_control_domain {
         return Some(Virtualization::guest(Some("xen")));
     }
-    // Xen itself may run in a virtual machine; the firmware is not Xen's here.
+    // Xen itself may run in a virtual machine; the firmware is not that of Xen
+    // then.
     Some(match firmware {
         Some(vendor) if !vendor.is_cloud => Virtualization::guest(Some(vendor.name)),
         Some(vendor) if !vendor.is_bare => Virtualization::unknown(),
@@ -98,7 +100,7 @@ fn xen(tick: &Tick, tree: &DeviceTree, firmware: Option<&Firmware>) -> Option<Vi
 }
 
 /// The Windows Subsystem for Linux: version 2 is a virtual machine, version 1
-/// is no machine at all.
+/// is none.
 fn windows_subsystem(kernel_release: &str) -> Option<Virtualization> {
     if kernel_release.contains("WSL") || kernel_release.contains("microsoft-standard") {
         return Some(Virtualization::guest(Some("wsl")));
@@ -117,7 +119,7 @@ fn s390(tick: &Tick) -> Option<Virtualization> {
         let line = text.lines().find_map(|line| line.strip_prefix(key))?;
         Some(line.trim_start_matches(':').trim().to_owned())
     };
-    // The file of another architecture would not have it.
+    // The file does not exist on other architectures.
     value("Manufacturer")?;
     Some(match value("VM00 Control Program") {
         Some(program) if program.starts_with("z/VM") => Virtualization::guest(Some("zvm")),
@@ -127,7 +129,7 @@ fn s390(tick: &Tick) -> Option<Virtualization> {
     })
 }
 
-/// What the device tree says.
+/// The hypervisor in the device tree.
 #[derive(Debug, Default)]
 struct DeviceTree {
     compatible: Vec<String>,
@@ -155,7 +157,7 @@ impl DeviceTree {
         self.compatible.iter().any(|entry| entry == compatible)
     }
 
-    /// The hypervisor that has a node of its own, or made the whole tree.
+    /// The hypervisor that has a node of its own, or that built the tree.
     fn hypervisor(&self) -> Option<Virtualization> {
         const NAMES: [(&str, &str); 3] =
             [("linux,kvm", "kvm"), ("xen", "xen"), ("vmware", "vmware")];
@@ -170,14 +172,15 @@ impl DeviceTree {
         if self.has_fw_cfg || self.is("qemu,pseries") || self.is("riscv-virtio") {
             return Some(Virtualization::guest(Some("qemu")));
         }
-        // The board of QEMU's machine `virt`, which other monitors build too.
+        // The `virt` board of QEMU, which other virtual machine monitors
+        // provide too.
         self.is("linux,dummy-virt")
             .then(|| Virtualization::guest(None))
     }
 }
 
-/// PowerPC: `PowerNV` is bare metal; a `pSeries` is a partition of PowerVM, unless
-/// the device tree has named another hypervisor.
+/// PowerPC: `PowerNV` is bare metal; a `pSeries` is a PowerVM partition, unless
+/// the device tree names another hypervisor.
 fn power(cpus: &CpuNames, tree: &DeviceTree) -> Option<Virtualization> {
     match cpus.platform.as_deref() {
         Some("PowerNV") => Some(Virtualization::bare()),
@@ -197,14 +200,14 @@ fn power(cpus: &CpuNames, tree: &DeviceTree) -> Option<Virtualization> {
 fn by_flag(tick: &Tick, flag: bool, firmware: Option<&Firmware>) -> Virtualization {
     let made_by_monitor = firmware.filter(|vendor| !vendor.is_cloud);
     if !flag {
-        // A monitor may hide the bit; its firmware still tells.
+        // A hypervisor may hide the bit; its firmware still names it.
         return match made_by_monitor {
             Some(vendor) => Virtualization::guest(Some(vendor.name)),
             None => Virtualization::bare(),
         };
     }
-    // The root partition of Hyper-V and the service VM of ACRN have the
-    // hardware, and a device by which they manage the others.
+    // The root partition of Hyper-V and the service VM of ACRN own the
+    // hardware, and have a device to manage the other virtual machines.
     let manages = |device: &str| tick.read_dir(&format!("/sys/class/misc/{device}")).is_ok();
     if made_by_monitor.is_none() && (manages("mshv") || manages("acrn_hsm")) {
         return Virtualization::bare();
@@ -216,12 +219,12 @@ fn by_flag(tick: &Tick, flag: bool, firmware: Option<&Firmware>) -> Virtualizati
     }
 }
 
-/// The hypervisor whose clock the kernel can use.
+/// The hypervisor whose clock source is available.
 fn by_clock(tick: &Tick) -> Option<Arc<str>> {
     const CLOCKS: [(&str, &str); 3] = [
         ("kvm-clock", "kvm"),
         ("xen", "xen"),
-        // KVM offers it too, so it comes last.
+        // KVM provides it too, so it comes last.
         ("hyperv_clocksource", "hyperv"),
     ];
     let path = "/sys/devices/system/clocksource/clocksource0/available_clocksource";
@@ -233,7 +236,7 @@ fn by_clock(tick: &Tick) -> Option<Arc<str>> {
     known.map(|&(_, name)| name.into())
 }
 
-/// Where there is no flag, as on arm64 and riscv.
+/// Where there is no hypervisor flag, as on arm64 and RISC-V.
 fn by_firmware(tick: &Tick, firmware: Option<&Firmware>) -> Virtualization {
     let vm_bit = smbios_vm_bit(tick);
     if vm_bit == Some(true) || firmware.is_some_and(|vendor| vendor.is_certain) {
@@ -245,10 +248,9 @@ fn by_firmware(tick: &Tick, firmware: Option<&Firmware>) -> Virtualization {
     }
 }
 
-/// Whether the SMBIOS says that it describes a virtual machine: bit 4 of the
-/// second extension byte of the BIOS characteristics. Shown to root only; a
-/// monitor need not set it.
-/// <https://www.dmtf.org/standards/smbios>, 7.1.2.2
+/// Whether the SMBIOS describes a virtual machine: bit 4 of the second
+/// extension byte of the BIOS characteristics. Readable by root only; a
+/// hypervisor need not set it. <https://www.dmtf.org/standards/smbios>, 7.1.2.2
 fn smbios_vm_bit(tick: &Tick) -> Option<bool> {
     sysfs::parsed(tick, "/sys/firmware/dmi/entries/0-0/raw", |table| {
         let length = usize::from(*table.get(1)?);
@@ -257,21 +259,21 @@ fn smbios_vm_bit(tick: &Tick) -> Option<bool> {
     })
 }
 
-/// What the firmware says of who made the machine.
+/// The vendor of the machine in the firmware.
 #[derive(Debug)]
 struct Firmware {
     name: &'static str,
-    /// A cloud, which has bare machines too.
+    /// A cloud, which has bare-metal machines too.
     is_cloud: bool,
-    /// Whether this is certainly a virtual machine: only monitors write the name,
-    /// or it is a cloud whose names of products tell that.
+    /// Whether this is certainly a virtual machine: only hypervisors use the
+    /// name, or it is a cloud whose product names tell.
     is_certain: bool,
-    /// Whether the names of products tell that this is a bare machine.
+    /// Whether the product name is that of a bare-metal machine.
     is_bare: bool,
 }
 
-/// How products and vendors of virtual machines begin, and what they stand for.
-/// Only monitors write these.
+/// Prefixes of the products and vendors of virtual machines, and their
+/// hypervisors. Only hypervisors use these.
 const MONITORS: &[(&str, &str)] = &[
     ("AHV", "ahv"),
     ("Apple Virtualization", "apple"),
@@ -298,7 +300,7 @@ const MONITORS: &[(&str, &str)] = &[
     ("oVirt", "kvm"),
 ];
 
-/// The clouds that write their name into bare machines as well.
+/// Clouds that use their name for bare-metal machines as well.
 const CLOUDS: &[(&str, &str)] = &[
     ("Alibaba Cloud", "alibaba"),
     ("Amazon EC2", "amazon"),
@@ -309,13 +311,13 @@ const CLOUDS: &[(&str, &str)] = &[
 
 impl Firmware {
     fn find(hardware: &Hardware) -> Option<Self> {
-        // The product goes first: QEMU is the vendor of machines of KVM.
+        // The product comes first: QEMU is the vendor of KVM machines.
         let texts = [
             &hardware.product,
             &hardware.vendor,
             &hardware.board_vendor,
             &hardware.firmware_vendor,
-            // Hyper-V writes its name there.
+            // Hyper-V has its name there.
             &hardware.product_version,
         ];
         let find = |table: &'static [(&'static str, &'static str)]| {
@@ -324,7 +326,7 @@ impl Firmware {
                 row.map(|&(_, name)| name)
             })
         };
-        // A cloud may run KVM, and is told by its own name.
+        // A cloud may run KVM, and is named itself.
         if let Some(name) = find(CLOUDS) {
             return Some(Self::cloud(name, hardware));
         }

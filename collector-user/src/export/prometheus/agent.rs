@@ -15,18 +15,18 @@ const BUILD: Family = Family::gauge(
 );
 const UP: Family = Family::gauge(
     "collector_metric_up",
-    "Whether the last collection of the metric gave a reading.",
+    "Whether the last collection of the metric succeeded.",
 );
 const AGE: Family = Family::gauge(
     "collector_metric_age_seconds",
-    "Time since the reading of the metric was taken, time in suspend included.",
+    "Age of the reading of the metric, suspend included.",
 );
 const COLLECTIONS: Family = Family::counter(
     "collector_metric_samples_total",
-    "Collections of the metric, those included that failed.",
+    "Collections of the metric, failed ones included.",
 );
 
-/// What the bus says of a metric.
+/// A value of a metric's status on the bus.
 type OfMetric = (Family, fn(&MetricStatus) -> Option<Value>);
 const OF_METRICS: &[OfMetric] = &[
     (
@@ -39,43 +39,43 @@ const OF_METRICS: &[OfMetric] = &[
     (
         Family::gauge(
             "collector_metric_lateness_seconds",
-            "How late the last collection of the metric began.",
+            "Lateness of the start of the last collection of the metric.",
         ),
         |metric| Some(Value::Nanos(metric.counters.last_lateness_ns)),
     ),
     (
         Family::gauge(
             "collector_metric_lateness_max_seconds",
-            "How late the latest collection of the metric began since the start.",
+            "Maximum lateness of a collection of the metric since the start of the agent.",
         ),
         |metric| Some(Value::Nanos(metric.counters.longest_lateness_ns)),
     ),
     (
         Family::counter(
             "collector_metric_skipped_total",
-            "Due times at which the metric was not collected: the agent came too late, or the \
-             collection before still ran.",
+            "Due times at which the metric was not collected: the agent was late, or the previous \
+             collection still ran.",
         ),
         |metric| Some(Value::Count(metric.counters.skipped)),
     ),
     (
         Family::counter(
             "collector_metric_failures_total",
-            "Collections of the metric that gave no reading.",
+            "Failed collections of the metric.",
         ),
         |metric| Some(Value::Count(metric.counters.failures)),
     ),
     (
         Family::counter(
             "collector_metric_hung_total",
-            "Collections of the metric that passed their deadline.",
+            "Collections of the metric that exceeded their deadline.",
         ),
         |metric| Some(Value::Count(metric.counters.hung)),
     ),
     (
         Family::counter(
             "collector_metric_collection_seconds_total",
-            "How long the collections of the metric took.",
+            "Duration of all collections of the metric.",
         ),
         |metric| Some(Value::Nanos(metric.counters.total_duration_ns)),
     ),
@@ -83,18 +83,18 @@ const OF_METRICS: &[OfMetric] = &[
 
 const LOG_LINES_LOST: Family = Family::counter(
     "collector_log_lines_lost_total",
-    "Lines of the log that could not be written.",
+    "Log lines that could not be written.",
 );
 const DROPPED: Family = Family::counter(
     "collector_http_connections_dropped_total",
-    "Connections that the agent closed before their clients did.",
+    "Connections closed by the agent.",
 );
 const REFUSED: Family = Family::counter(
     "collector_http_requests_refused_total",
-    "Requests that the agent did not answer.",
+    "Requests refused by the agent.",
 );
 
-/// What is to be known of the samples themselves, and of the agent.
+/// Writes the series of the samples themselves, and of the agent.
 pub(super) fn encode(text: &mut Text, scrape: &Scrape<'_>) {
     let version = [("version", env!("CARGO_PKG_VERSION").to_owned())];
     text.family(&BUILD, [(version, Some(Value::Count(1)))]);

@@ -1,5 +1,4 @@
-//! Series of cgroups, and of pairs of them, of which there are at most a fixed
-//! number each.
+//! Series of cgroups and of preemptions between them: a bounded number each.
 
 use std::{
     collections::HashSet,
@@ -21,7 +20,7 @@ const PREEMPTIONS: Family = Family::counter(
     "Preemptions of tasks of one cgroup by tasks of another.",
 );
 
-/// A cgroup of a reading: one that is made anew at the same path is another.
+/// The key of a cgroup: one that is created anew at the same path is another.
 type Key = (Option<u64>, Arc<str>);
 /// The preempted and the preempting cgroup.
 type Pair = (Arc<str>, Arc<str>);
@@ -30,13 +29,13 @@ type Pair = (Arc<str>, Arc<str>);
 static FAMILIES: LazyLock<Vec<DerivedFamily>> =
     LazyLock::new(|| derived::families(&ProcessCounters::INFO, "host_cgroup"));
 
-/// The rows of the readings so far. Only a new reading changes them.
+/// The rows, from reading to reading. Only a new reading changes them.
 #[derive(Debug)]
 pub(super) struct CgroupFamilies {
     cgroups: Sticky<Key>,
-    /// The rows of the last reading, and at their end the sums.
+    /// The rows of the last reading, followed by the sums.
     rows: Vec<Row>,
-    /// The last reading, to see whether another is the same.
+    /// The last reading, to detect an unchanged one.
     reading: Vec<Arc<Cgroup>>,
     pairs: Sticky<Pair>,
     pair_rows: Vec<(Written, Option<u64>)>,
@@ -61,7 +60,7 @@ impl CgroupFamilies {
         }
     }
 
-    /// Takes in the cgroups of a reading.
+    /// Processes the cgroups of a reading.
     pub(super) fn observe(&mut self, cgroups: &[Arc<Cgroup>]) {
         let is_same = self.reading.len() == cgroups.len()
             && self
@@ -81,9 +80,9 @@ impl CgroupFamilies {
                 Some((self.cgroups.shown(&key).is_some(), key, &**row))
             })
             .collect();
-        // The busiest get a row first; who has one keeps it.
+        // Cgroups that have a row keep it; then those with the most CPU time.
         named.sort_by_key(|(is_shown, _, row)| std::cmp::Reverse((*is_shown, row.cpu_ns)));
-        // Two rows with one path would be one series.
+        // Two rows with the same path would be the same series.
         let mut paths = HashSet::new();
         named.retain(|(_, (_, path), _)| paths.insert(Arc::clone(path)));
         let now = named.iter();
@@ -114,14 +113,14 @@ impl CgroupFamilies {
         self.reading = cgroups.to_vec();
     }
 
-    /// Takes in the pairs of a reading; `None` if it has none.
+    /// Processes the preemptions of a reading; `None` if it has none.
     pub(super) fn observe_preemptions(&mut self, rows: Option<&[Preemption]>) {
         let Some(rows) = rows else {
             self.pair_rows.clear();
             return;
         };
         let count = |count| {
-            // The counter does not matter: it is one number that is counted.
+            // Any counter will do: only one number is counted.
             ProcessCounters {
                 cpu_ns: Some(count),
                 ..ProcessCounters::default()
@@ -130,7 +129,7 @@ impl CgroupFamilies {
         let total = count(rows.iter().map(|row| row.count).sum());
         let mut rows: Vec<&Preemption> = rows.iter().collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.count));
-        // A path that is used again has a new number and maybe a pair twice.
+        // A path that is reused has a new ID, so a pair may be listed twice.
         let mut seen = HashSet::new();
         let now: Vec<(Pair, ProcessCounters)> = rows
             .iter()
@@ -154,7 +153,7 @@ impl CgroupFamilies {
         self.pair_rows = rows.chain(sums).collect();
     }
 
-    /// The series of the cgroups of the last reading.
+    /// Writes the series of the cgroups of the last reading.
     pub(super) fn encode(&self, text: &mut Text) {
         let rows = self.rows.iter().map(|row| (&row.labels, row.counters));
         let rows: Vec<_> = rows.collect();
@@ -165,7 +164,7 @@ impl CgroupFamilies {
         single_values(text, &PROCESSES, &processes.collect::<Vec<_>>());
     }
 
-    /// The series of the pairs of the last reading.
+    /// Writes the series of the preemptions of the last reading.
     pub(super) fn encode_preemptions(&self, text: &mut Text) {
         let rows = self.pair_rows.iter();
         let rows = rows.map(|(labels, count)| (labels, *count));
@@ -243,7 +242,7 @@ mod tests {
     fn a_cgroup_that_is_made_anew_is_another() {
         let mut families = CgroupFamilies::new(4);
         encoded(&mut families, &[row(1, "/a", 4)]);
-        // For a while both are there: one path is one series.
+        // For a while both exist: one path is one series.
         let text = encoded(&mut families, &[row(1, "/a", 4), row(2, "/a", 9)]);
         assert!(text.contains("{cgroup=\"/a\"} 4"), "{text}");
         assert_eq!(text.matches("cpu_seconds_total{cgroup=\"/a\"}").count(), 1);

@@ -20,22 +20,22 @@ use crate::{
     source::{Clock as _, SystemClock},
 };
 
-/// How many samples and scrapes may wait for the thread.
+/// The maximum number of queued samples and scrapes.
 const WAITING: usize = 64;
 
-/// How long a text is given to all who ask, unless a sample comes before.
+/// How long a text is reused, unless a sample arrives.
 const SAME: Duration = Duration::from_secs(1);
 
-/// Makes Prometheus text, on a thread of its own.
+/// Encodes Prometheus text on a thread of its own.
 ///
-/// The threads that run the bus are not held up by a scrape, however many
-/// processes there are, and whoever asks at the same time gets the same text.
+/// A scrape does not delay the threads that run the bus, however many processes
+/// there are; concurrent scrapes get the same text.
 #[derive(Clone, Debug)]
 pub struct Exporter {
     sender: SyncSender<Message>,
 }
 
-/// The exporter does not answer: it has too much to do, or it has ended.
+/// The exporter is overloaded, or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the exporter does not answer")]
 pub struct ExporterEnded;
@@ -46,12 +46,12 @@ enum Message {
 }
 
 impl Exporter {
-    /// Starts the thread. At most so many processes have series of their own,
-    /// and as many cgroups, and pairs of them.
+    /// Starts the thread. At most `processes` processes have series of their
+    /// own, as many cgroups, and as many pairs of cgroups.
     ///
     /// # Errors
     ///
-    /// When a thread cannot be made.
+    /// When no thread can be created.
     pub fn start(processes: usize, own: Arc<OwnCounters>) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(WAITING);
         let state = State {
@@ -67,13 +67,12 @@ impl Exporter {
         Ok(Self { sender })
     }
 
-    /// Takes in a sample: to be called with each one, in their order, before
-    /// [`text`](Self::text) is asked for what has it in it. It waits for
-    /// nothing.
+    /// Observes a sample: to be called with each sample, in order, before
+    /// [`text`](Self::text) is expected to include it. Never blocks.
     pub fn observe(&self, sample: &AnySample) {
         if is_observed(&sample.metric) && sample.data.is_some() {
-            // One that finds no room is not missed: the next one has all that
-            // was counted until then.
+            // A sample that finds the queue full is no loss: counters of the
+            // next one include it.
             let _ = self.sender.try_send(Message::Sample(sample.clone()));
         }
     }
@@ -82,7 +81,7 @@ impl Exporter {
     ///
     /// # Errors
     ///
-    /// When the thread has too much to do, or has ended.
+    /// When the exporter is overloaded, or has ended.
     pub async fn text(&self, manager: &MetricsManager) -> Result<Bytes, ExporterEnded> {
         let (reply, text) = oneshot::channel();
         let scrape = Message::Scrape(manager.clone(), reply);
@@ -93,17 +92,17 @@ impl Exporter {
     }
 }
 
-/// What the thread works with.
+/// The state of the thread.
 struct State {
     processes: usize,
     families: Families,
     own: Arc<OwnCounters>,
-    /// A text that all have read, to be written over.
+    /// A text without readers, whose allocation is reused.
     spare: Arc<Spare>,
     last: Option<Last>,
 }
 
-/// The last text, and of what it was made.
+/// The last text and the version of the samples in it.
 struct Last {
     version: u64,
     at: Instant,
@@ -117,7 +116,7 @@ impl State {
         while let Ok(message) = messages.recv() {
             let done = catch_unwind(AssertUnwindSafe(|| self.take_in(message)));
             if done.is_err() {
-                // The counters of the rows begin anew, as after a restart.
+                // The counters of the rows start anew, as after a restart.
                 self.families = Families::new(self.processes);
                 self.last = None;
             }
@@ -169,7 +168,7 @@ fn lock(spare: &Spare) -> std::sync::MutexGuard<'_, Option<String>> {
     spare.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A text that is given back when nobody reads it any more.
+/// A text whose allocation is returned when its last reader is done.
 struct Shared {
     text: String,
     spare: Arc<Spare>,

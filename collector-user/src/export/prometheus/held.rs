@@ -1,33 +1,33 @@
-//! Counters that the kernel lets go back a little.
+//! Counters that may decrease slightly in the kernel.
 //!
-//! Prometheus takes a counter that decreases for one that began anew, so the
-//! whole value would count as an increase. `iowait` "will decrease in certain
-//! conditions", since idle time in flight belongs to `iowait` or to `idle`
-//! depending on whether a task of the CPU waits for I/O at the moment of the
-//! read; and with `nohz_full` user and system time in flight are estimates:
+//! Prometheus takes a counter that decreases for a restart, so its whole value
+//! would count as an increase. `iowait` "will decrease in certain conditions",
+//! since idle time in flight belongs to `iowait` or to `idle` depending on
+//! whether a task of the CPU waits for I/O at the moment of the read; and with
+//! `nohz_full` user and system time in flight are estimates:
 //! <https://docs.kernel.org/filesystems/proc.html#miscellaneous-kernel-statistics-in-proc-stat>.
-//! The readings show what the kernel shows; here the highest value stands until
-//! it is passed.
+//! The readings show the values of the kernel; here the highest value is held
+//! until it is exceeded.
 
 use crate::metric::{
     CpuStats, CpuTimes,
     schema::{Record as _, Unit, Value},
 };
 
-/// The last reading of the CPUs, with no counter below what it was before.
+/// The last reading of the CPUs, in which no counter has decreased.
 #[derive(Debug, Default)]
 pub(super) struct HeldCpus {
     stats: Option<CpuStats>,
     at_ns: u64,
 }
 
-/// How much later than the other a time may have been read.
+/// By how much later than the other a time may have been read.
 const SLACK_NS: u64 = 1_000_000_000;
 
 impl HeldCpus {
-    /// Takes in a reading of this time on the monotonic clock, each in its turn.
+    /// Processes a reading of this time on the monotonic clock, in order.
     ///
-    /// A CPU that was not in the reading before begins anew.
+    /// The counters of a CPU that was not in the reading before start anew.
     pub(super) fn observe(&mut self, stats: &CpuStats, monotonic_ns: u64) {
         let apart_ns = monotonic_ns.saturating_sub(self.at_ns);
         self.at_ns = monotonic_ns;
@@ -51,16 +51,16 @@ impl HeldCpus {
         self.stats = Some(held);
     }
 
-    /// What is shown.
+    /// The reading with held counters.
     pub(super) const fn stats(&self) -> Option<&CpuStats> {
         self.stats.as_ref()
     }
 }
 
 fn hold(now: &mut CpuTimes, before: &CpuTimes, apart_ns: u64) {
-    // What one of them loses, the other gains, so their sum tells a restart:
-    // before Linux 6.8 both are 0 when a CPU comes back.
-    // <https://git.kernel.org/torvalds/c/71fee48fb772>
+    // The sum of both is what tells a restart, since what one of them loses,
+    // the other gains: before Linux 6.8 both are 0 when a CPU comes online
+    // again. <https://git.kernel.org/torvalds/c/71fee48fb772>
     let idle = |cpu: &CpuTimes| match (cpu.idle_ns, cpu.iowait_ns) {
         (Some(idle), Some(iowait)) => Some(idle.saturating_add(iowait)),
         (idle, iowait) => idle.or(iowait),
@@ -82,13 +82,13 @@ fn hold(now: &mut CpuTimes, before: &CpuTimes, apart_ns: u64) {
     });
 }
 
-/// What is known now, but not less than before.
+/// The value now, but not less than before.
 fn at_least(now: Option<u64>, before: Option<u64>) -> Option<u64> {
     now.map(|now| now.max(before.unwrap_or(0)))
 }
 
-/// Whether a time began anew, as of a CPU that was away between two readings:
-/// then it is not more than the time between them, and was more.
+/// Whether a time started anew, as that of a CPU that was offline between two
+/// readings: then it is at most the time between them, and was more.
 fn has_restarted(before: Option<u64>, now: Option<u64>, apart_ns: u64) -> bool {
     let (Some(before), Some(now)) = (before, now) else {
         return false;

@@ -37,14 +37,14 @@ use held::HeldCpus;
 use process_stats::ProcessFamilies;
 use text::Text;
 
-/// What the server calls the format.
+/// The content type of the format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What the samples so far have come to, where that is more than the last one.
+/// State across samples: which processes and cgroups have series of their own,
+/// and the sums of removed ones.
 ///
-/// Which processes have series of their own, and what was counted in those that
-/// have none any more. It changes when a sample comes, and not when somebody
-/// looks: any number of scrapers see the same, and no counter goes back.
+/// Only a sample changes it, never a scrape: all scrapers get the same, and no
+/// counter decreases.
 #[derive(Debug)]
 struct Families {
     processes: ProcessFamilies,
@@ -53,7 +53,7 @@ struct Families {
     derived: AllFamilies,
 }
 
-/// What a text is made of.
+/// The input of a text.
 struct Scrape<'s> {
     samples: &'s BTreeMap<Metric, Held>,
     /// The time on `CLOCK_BOOTTIME`.
@@ -62,15 +62,15 @@ struct Scrape<'s> {
     own: &'s OwnCounters,
 }
 
-/// Whether the samples of a metric have to be seen all, and in their order.
+/// Whether every sample of a metric has to be observed, in order.
 fn is_observed(metric: &Metric) -> bool {
     let observed = [CpuStats::METRIC, ProcessStats::METRIC, SchedLatency::METRIC];
     observed.iter().any(|one| one.name == metric.name())
 }
 
 impl Families {
-    /// For at most so many processes with series of their own, and as many
-    /// cgroups, and pairs of them.
+    /// With series for at most this many processes, as many cgroups, and as
+    /// many pairs of cgroups.
     fn new(processes: usize) -> Self {
         Self {
             processes: ProcessFamilies::new(processes),
@@ -80,7 +80,7 @@ impl Families {
         }
     }
 
-    /// Takes in a sample, each in its turn.
+    /// Observes a sample, in order.
     fn observe(&mut self, sample: &AnySample) {
         if let Some(data) = sample.downcast::<CpuStats>().and_then(|s| s.data) {
             self.cpus.observe(&data, sample.monotonic_ns);
@@ -93,7 +93,8 @@ impl Families {
         }
     }
 
-    /// The text of the samples, of which those that have to be were observed.
+    /// Writes the text of the samples, after those that have to be were
+    /// observed.
     fn encode(&mut self, text: &mut Text, scrape: &Scrape<'_>) {
         agent::encode(text, scrape);
         for Held { sample, .. } in scrape.samples.values() {
@@ -129,7 +130,7 @@ mod tests {
         MemoryStats, Preemption, Process, Reading, Sample, Status,
     };
 
-    /// What an agent would serve that had these samples and no others.
+    /// The text that an agent with only these samples would serve.
     fn encoded(samples: &BTreeMap<Metric, AnySample>) -> String {
         encoded_by(&mut Families::new(1), samples)
     }
@@ -244,8 +245,7 @@ mod tests {
         ])
     }
 
-    /// The rules of the format, and of names, that a scraper and a linter hold
-    /// a text to.
+    /// The rules of the format and of names that scrapers and linters apply.
     #[test]
     fn every_family_has_its_help_and_type_and_stands_in_one_place() {
         let text = encoded(&all());

@@ -1,11 +1,10 @@
-//! Series of processes, of which there are at most a fixed number.
+//! Series of processes: a bounded number.
 //!
-//! The processes that used most CPU time of late have a row each. Two more
-//! rows keep the sums true: `other` is what was used by processes while they
-//! had no row, and `gone` is what was counted in rows that are no longer
-//! there. So at any time the rows add up to what all processes have used,
-//! and no row ever goes back. A rate over `gone` means nothing: leave it out
-//! of sums of rates.
+//! The processes with the most recent CPU time have a row each. Two more rows
+//! keep the sums true: `other` is what processes used while they had no row,
+//! and `gone` is the sum of rows that were removed. So at any time the rows add
+//! up to what all processes have used, and no row decreases. A rate over `gone`
+//! has no meaning: leave it out of sums of rates.
 
 use std::{
     cmp::Reverse,
@@ -45,46 +44,46 @@ const ALL_CPU: Family = Family::counter(
     "On-CPU time of all processes, live and exited.",
 );
 
-/// Who has a row is chosen anew once in so long, on the monotonic clock.
+/// The interval at which the rows are chosen, on the monotonic clock.
 const CHOICE_NS: u64 = 10_000_000_000;
 
-/// The rows of the readings so far. Only a new reading changes them, so any
-/// number of scrapers see the same.
+/// The rows, from reading to reading. Only a new reading changes them, so all
+/// scrapers get the same.
 #[derive(Debug)]
 pub(super) struct ProcessFamilies {
-    /// How many processes may have a row.
+    /// The maximum number of rows.
     limit: usize,
-    /// The last reading, and the sums over its rows.
+    /// The last reading, and the sums over its processes.
     reading: Option<Arc<ProcessStats>>,
     listed: Sums,
-    /// By their keys.
+    /// In the order of their keys.
     rows: Vec<Row>,
     other: ProcessCounters,
     gone: ProcessCounters,
-    /// What ended processes used, where the reading does not tell it.
+    /// What exited processes used, where the reading does not have it.
     vanished: ProcessCounters,
     total: ProcessCounters,
     choice: Choice,
 }
 
-/// A process that has series of its own.
+/// A process with series of its own.
 #[derive(Clone, Debug)]
 struct Row {
     process: Arc<Process>,
     labels: Written,
-    /// What it had used before it had a row: that is counted in `other`.
+    /// What it had used before it got a row: that is counted in `other`.
     before: ProcessCounters,
     shown: ProcessCounters,
 }
 
-/// Who used how much of late.
+/// The choice of the rows, by recent CPU time.
 #[derive(Debug, Default)]
 struct Choice {
-    /// When the rows were chosen last, in [`CHOICE_NS`].
+    /// When the rows were last chosen, in [`CHOICE_NS`].
     at: Option<u64>,
-    /// The reading of then.
+    /// The reading at that time.
     reading: Option<Arc<ProcessStats>>,
-    /// How much CPU time each process used of late: it halves at each choice.
+    /// The recent CPU time of each process: it is halved at each choice.
     lately: HashMap<Key, u64>,
 }
 
@@ -109,7 +108,7 @@ impl Row {
         self.process = Arc::clone(process);
     }
 
-    /// Brings what is shown up to a time.
+    /// Updates the counters to a time.
     fn advance_to(&mut self, at_ns: u64) {
         let shown = self.process.counters_at(at_ns).minus(self.before);
         self.shown = shown.max(self.shown);
@@ -131,7 +130,7 @@ impl ProcessFamilies {
         }
     }
 
-    /// Takes in a reading of this time on the monotonic clock.
+    /// Processes a reading of this time on the monotonic clock.
     pub(super) fn observe(&mut self, stats: &Arc<ProcessStats>, monotonic_ns: u64) {
         let previous = self.reading.replace(Arc::clone(stats));
         let exited = stats.exited.process_counters();
@@ -154,7 +153,8 @@ impl ProcessFamilies {
                 }
                 Difference::Ended(process) => {
                     self.listed.remove(process);
-                    // Who is not listed any more may be among the others.
+                    // A process that is not listed any more may be among the
+                    // others.
                     if stats.other.is_none() {
                         let used = process.counters_at(at_ns).where_unknown(exited);
                         self.vanished = self.vanished.plus(used);
@@ -183,8 +183,9 @@ impl ProcessFamilies {
             row.advance_to(at_ns);
         }
         let alive = listed.plus(others.unwrap_or_default());
-        // A process that is read while it ends may be missing from both sums
-        // for one tick: then the total and `other` wait for it.
+        // A process that is read while it exits may be missing from both sums
+        // for one tick: then the total and `other` do not change until it is
+        // counted again.
         let total = alive.plus(exited).plus(self.vanished);
         self.total = total.max(self.total);
         let shown = self.rows.iter().map(|row| row.shown);
@@ -196,8 +197,8 @@ impl ProcessFamilies {
         self.rows.binary_search_by_key(&key, Row::key)
     }
 
-    /// Gives a process a row, from where it was in the reading before: what it
-    /// had used until then is counted already.
+    /// Adds a row for a process. Its counters start from their values in the
+    /// reading before: what it had used until then is counted already.
     fn add_row(&mut self, process: &Arc<Process>, previous: Option<&ProcessStats>, at_ns: u64) {
         let before = match previous {
             None => ProcessCounters::default(),
@@ -205,7 +206,7 @@ impl ProcessFamilies {
                 let row = previous.processes.get(process.pid);
                 match row.filter(|row| key(row) == key(process)) {
                     Some(row) => row.counters_at(0),
-                    // It was among those that had no row there.
+                    // It was among the others in that reading.
                     None if previous.other.is_some() => process.counters_at(at_ns),
                     None => ProcessCounters::default(),
                 }
@@ -223,9 +224,8 @@ impl ProcessFamilies {
         }
     }
 
-    /// Gives rows to the processes that used most CPU time of late. Who has
-    /// one keeps it before one that used as much, so that rows do not come and
-    /// go.
+    /// Chooses the processes with the most recent CPU time. At equal CPU time a
+    /// process that has a row keeps it, so that rows do not come and go.
     fn choose(&mut self, stats: &Arc<ProcessStats>, previous: Option<&ProcessStats>) {
         let at_ns = stats.processes.as_of_ns();
         let last = self.choice.reading.replace(Arc::clone(stats));
@@ -277,7 +277,7 @@ impl ProcessFamilies {
         }
     }
 
-    /// The series of the last reading.
+    /// Writes the series of the last reading.
     pub(super) fn encode(&self, text: &mut Text) {
         let Some(stats) = &self.reading else { return };
         let sum = |name| Written::new([("pid", name), ("comm", name)]);

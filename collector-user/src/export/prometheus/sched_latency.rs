@@ -1,26 +1,26 @@
 use super::text::{Family, Kind, Text, Value};
 use crate::metric::{LatencyHistogram, SchedLatency};
 
-/// The upper bounds of the exported buckets are powers of two from 2^10 ns
-/// (1 µs) to 2^34 ns (17 s): each is a bound of the finer buckets too, so that
-/// nothing is counted in the wrong one.
+/// The upper bounds of the exported buckets are powers of two from 2^10 ns (1
+/// µs) to 2^34 ns (17 s): each is a bound of the finer buckets too, so that
+/// every duration is counted in the right one.
 const BOUNDS: std::ops::RangeInclusive<u32> = 10..=34;
 
 const WAIT: Family = Family::histogram(
     "host_sched_runqueue_wait_seconds",
-    "From the wakeup or the preemption of a task until it got a CPU.",
+    "Run-queue wait: from the wakeup or preemption of a task until it is on a CPU.",
 );
 const ON_CPU: Family = Family::histogram(
     "host_sched_on_cpu_seconds",
-    "From getting a CPU until leaving it.",
+    "On-CPU time: from switch-in to switch-out.",
 );
 const OFF_CPU: Family = Family::histogram(
     "host_sched_off_cpu_seconds",
-    "From going to sleep until the wakeup.",
+    "Off-CPU time in sleep: from switch-out to wakeup.",
 );
 
-/// The histograms of all CPUs together: those of each CPU would be a hundred
-/// series a CPU.
+/// Writes the histograms of all CPUs together: those of each CPU would be a
+/// hundred series per CPU.
 pub(super) fn encode(text: &mut Text, latency: &SchedLatency) {
     let total = &latency.total;
     histogram(text, &WAIT, total.runqueue_wait.as_ref());
@@ -47,7 +47,7 @@ fn histogram(text: &mut Text, family: &Family, histogram: Option<&LatencyHistogr
         );
     }
     // Not the count of the reading: the buckets are read one after another
-    // while the kernel counts, and these three have to agree.
+    // while the programs count, and the three values have to agree.
     let count: u64 = histogram.buckets.iter().map(|bucket| bucket.count).sum();
     text.sample(
         family.name,

@@ -1,10 +1,9 @@
-//! Rows of a bounded number that come to stay.
+//! A bounded number of rows that stay.
 //!
-//! As the rows of processes do ([`process_stats`](super::process_stats)), each
-//! counts from when it came, what has no row is in `other`, and what a row had
-//! counted when it goes is in `gone`; so at any time all of them add up to the
-//! total, and none goes back. Unlike those, a row stays as long as its key
-//! is there.
+//! As in [`process_stats`](super::process_stats), a row counts from when it was
+//! added, what has no row is in `other`, and the final value of a removed row
+//! is in `gone`; so at any time all of them add up to the total, and none
+//! decreases. Unlike there, a row stays as long as its key exists.
 
 use std::{collections::HashMap, hash::Hash};
 
@@ -15,7 +14,7 @@ use crate::metric::ProcessCounters;
 pub(super) struct Sticky<K> {
     limit: usize,
     rows: HashMap<K, Row>,
-    /// What was counted in the last reading, of those with a row and without.
+    /// The counters in the last reading, of keys with and without a row.
     previous: Option<Vec<(K, ProcessCounters)>>,
     pub(super) other: ProcessCounters,
     pub(super) gone: ProcessCounters,
@@ -23,7 +22,7 @@ pub(super) struct Sticky<K> {
 
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    /// What was counted before it had a row: that is in `other`.
+    /// The counters before it got a row: they are in `other`.
     before: ProcessCounters,
     shown: ProcessCounters,
 }
@@ -39,8 +38,8 @@ impl<K: Clone + Eq + Hash> Sticky<K> {
         }
     }
 
-    /// Takes in what is counted now; `total` is that of all, those included
-    /// that have no key. Free places go to those that come first.
+    /// Processes the counters of a reading; `total` is their sum, over keys
+    /// without a name too. Free rows go to the first keys.
     pub(super) fn update(&mut self, now: Vec<(K, ProcessCounters)>, total: ProcessCounters) {
         let mut rows = HashMap::with_capacity(self.limit);
         let mut free = self.limit;
@@ -62,8 +61,8 @@ impl<K: Clone + Eq + Hash> Sticky<K> {
                 .as_ref()
                 .map(|rows| rows.iter().map(|(key, row)| (key, *row)).collect());
             for (key, counters) in begun {
-                // What came since the last reading may have been counted
-                // elsewhere before, so it begins now.
+                // A key that is new since the last reading may have been
+                // counted elsewhere before, so it starts now.
                 let before = known.as_ref().map_or(ProcessCounters::default(), |known| {
                     known.get(key).copied().unwrap_or(*counters)
                 });
@@ -78,7 +77,7 @@ impl<K: Clone + Eq + Hash> Sticky<K> {
         self.previous = Some(now);
     }
 
-    /// What the row of this key has counted; `None` if it has none.
+    /// The counters of the row of this key; `None` if it has none.
     pub(super) fn shown(&self, key: &K) -> Option<ProcessCounters> {
         self.rows.get(key).map(|row| row.shown)
     }

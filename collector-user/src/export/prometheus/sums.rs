@@ -1,9 +1,9 @@
 use crate::metric::{Asleep, OtherProcesses, Process, ProcessCounters};
 
-/// How many counters a process has.
+/// The number of counters of a process.
 const COUNTERS: usize = ProcessCounters::COUNT;
 
-/// How many gauges a process has.
+/// The number of gauges of a process.
 pub(super) const GAUGES: usize = 3;
 
 const ALL: usize = COUNTERS + GAUGES;
@@ -17,16 +17,16 @@ pub(super) fn gauges_of_others(o: &OtherProcesses) -> [Option<u64>; GAUGES] {
     [o.rss_bytes, o.vm_bytes, o.threads]
 }
 
-/// The sums over some processes, which can join and leave one after another.
+/// The sums over a set of processes that can be added and removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums {
-    /// Wide enough for any number of any values, so that what is taken off is
-    /// what was added.
+    /// Wide enough for any number of any values, so that a removal subtracts
+    /// exactly what was added.
     values: [u128; ALL],
-    /// How many processes know the value.
+    /// The number of processes with a known value.
     known: [usize; ALL],
-    /// Threads that sleep, by kind: how many, and the sum of when they began to.
-    /// That is in none of the values.
+    /// Sleeping threads by kind: their number, and the sum of the times at
+    /// which their sleep began. It is not part of the values.
     asleep: [(u64, u128); 2],
 }
 
@@ -43,7 +43,7 @@ impl Sums {
         }
     }
 
-    /// Takes off a process that was added.
+    /// Removes a process that was added.
     pub(super) fn remove(&mut self, process: &Process) {
         for (index, value) in values(process).enumerate() {
             if let Some(value) = value {

@@ -33,12 +33,12 @@ impl Family {
     }
 }
 
-/// A number as it is written.
+/// A number in its unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value {
-    /// As it is.
+    /// Without a unit, or bytes.
     Count(u64),
-    /// Nanoseconds, written as seconds without loss.
+    /// Nanoseconds, written as seconds without loss of precision.
     Nanos(u64),
     /// Any other number.
     Float(f64),
@@ -66,13 +66,13 @@ impl fmt::Display for Value {
     }
 }
 
-/// The text as it grows.
+/// The text of a scrape.
 #[derive(Debug, Default)]
 pub(super) struct Text {
     text: String,
 }
 
-/// Labels as they are written: what several series have is written once.
+/// Encoded labels, for use in several series.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Written(String);
 
@@ -86,7 +86,7 @@ impl Written {
     }
 }
 
-/// Writes a label behind those that are there.
+/// Appends a label.
 fn label(text: &mut String, name: &str, value: &str) {
     if !text.is_empty() && !text.ends_with('{') {
         text.push(',');
@@ -108,7 +108,7 @@ fn label(text: &mut String, name: &str, value: &str) {
 pub(super) type Labels<'l> = &'l [(&'l str, &'l str)];
 
 impl Text {
-    /// A family and its series. Without series there is no family.
+    /// Writes a family and its series; nothing if no value is known.
     pub(super) fn family<L: AsRef<[(&'static str, String)]>>(
         &mut self,
         family: &Family,
@@ -130,12 +130,12 @@ impl Text {
         }
     }
 
-    /// A family with one series that has no labels.
+    /// Writes a family with one series without labels.
     pub(super) fn single(&mut self, family: &Family, value: Option<Value>) {
         self.family(family, [([], value)]);
     }
 
-    /// What stands before the series of a family.
+    /// Writes HELP and TYPE of a family.
     pub(super) fn begin(&mut self, name: &str, kind: Kind, help: &str) {
         let kind = match kind {
             Kind::Counter => "counter",
@@ -146,7 +146,7 @@ impl Text {
         let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
-    /// One series: the name is that of its family and a suffix.
+    /// Writes a series: its name is that of the family and a suffix.
     pub(super) fn sample(&mut self, name: &str, suffix: &str, labels: Labels<'_>, value: Value) {
         self.text.push_str(name);
         self.text.push_str(suffix);
@@ -160,7 +160,7 @@ impl Text {
         self.value(value);
     }
 
-    /// One series with labels that are written already, and perhaps one more.
+    /// Writes a series with encoded labels, and perhaps one more.
     pub(super) fn row(
         &mut self,
         name: &str,
@@ -185,7 +185,7 @@ impl Text {
         let _ = writeln!(self.text, " {value}");
     }
 
-    /// Writes into a text that is used again.
+    /// Reuses the allocation of another text.
     pub(super) fn in_place_of(mut text: String) -> Self {
         text.clear();
         Self { text }

@@ -3,8 +3,8 @@ use std::{iter, sync::Arc};
 use super::{Key, key};
 use crate::metric::Process;
 
-/// What is otherwise than in other rows: rows in their place, and keys whose
-/// row is gone. In the order of the keys.
+/// The changes of a list: new rows, and keys whose row was removed. In the
+/// order of the keys.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Changes(Vec<(Key, Option<Arc<Process>>)>);
 
@@ -13,23 +13,23 @@ impl Changes {
         self.0.len()
     }
 
-    /// How many of them are rows.
+    /// The number of rows among them.
     pub(super) fn rows(&self) -> usize {
         self.0.iter().filter(|(_key, row)| row.is_some()).count()
     }
 
-    /// The keys, in their order.
+    /// The keys, in order.
     pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
         self.0.iter().map(|(key, _row)| *key)
     }
 
-    /// What became of a key: nothing, if it did not change.
+    /// The change of a key; `None` without one.
     pub(super) fn get(&self, wanted: Key) -> Option<&Option<Arc<Process>>> {
         let at = self.0.binary_search_by_key(&wanted, |(key, _row)| *key);
         Some(&self.0.get(at.ok()?)?.1)
     }
 
-    /// The row with the highest key of this number.
+    /// The row with the highest key of this PID.
     pub(super) fn last_of(&self, pid: u32) -> Option<&Arc<Process>> {
         let after = self
             .0
@@ -40,11 +40,11 @@ impl Changes {
             .find_map(|(_key, row)| row.as_ref())
     }
 
-    /// Notes that a key has this row now, or none. Returns the row that it
-    /// had: without the changes that is the one that `settled` finds.
+    /// Sets or removes the row of a key. Returns its row before: without a
+    /// change that is the one that `settled` finds.
     ///
-    /// What changes again and again is found here: to find it among all
-    /// others touches memory that is in no cache, the more the more there are.
+    /// A key that changes repeatedly is found here: a search among all rows
+    /// touches memory that is in no cache.
     pub(super) fn put<'a>(
         &mut self,
         key: Key,
@@ -68,7 +68,7 @@ impl Changes {
         std::mem::take(&mut self.0).into_iter()
     }
 
-    /// The rows of `settled`, as they are with the changes.
+    /// The rows of `settled` with the changes applied.
     pub(super) fn over<'a>(
         &'a self,
         settled: impl Iterator<Item = &'a Arc<Process>>,

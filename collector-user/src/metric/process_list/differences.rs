@@ -6,19 +6,19 @@ use std::{
 use super::{Key, ProcessList, key};
 use crate::metric::Process;
 
-/// What became of a process from one list to another.
+/// The difference of a process between two lists.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Difference<'l> {
     /// It is in the newer list only.
     Begun(&'l Arc<Process>),
-    /// It has another row.
+    /// Its row has changed.
     Changed(&'l Arc<Process>, &'l Arc<Process>),
     /// It is in the older list only.
     Ended(&'l Arc<Process>),
 }
 
 impl<'l> Difference<'l> {
-    /// What two rows of a process come to, if it is something.
+    /// The difference between two rows of a process, if there is one.
     fn of(older: Option<&'l Arc<Process>>, newer: Option<&'l Arc<Process>>) -> Option<Self> {
         match (older, newer) {
             (Some(older), Some(newer)) if Arc::ptr_eq(older, newer) => None,
@@ -31,11 +31,10 @@ impl<'l> Difference<'l> {
 }
 
 impl ProcessList {
-    /// What became of the processes of an older list, in the order of their
-    /// keys.
+    /// The differences to an older list, in the order of the keys.
     ///
-    /// Where both are copies of one list, as two readings in a row mostly are,
-    /// it costs what changed; else a comparison for each process.
+    /// For two copies of one list, as consecutive readings are, the cost is
+    /// that of the changes; else a comparison per process.
     pub(crate) fn since<'l>(&'l self, older: &'l Self) -> impl Iterator<Item = Difference<'l>> {
         let shares = Arc::ptr_eq(&self.settled, &older.settled);
         let changed = shares.then(|| self.changed_since(older));
@@ -44,7 +43,7 @@ impl ProcessList {
         changed.chain(compared.into_iter().flatten())
     }
 
-    /// Of two lists that share all rows but the changed ones.
+    /// The differences of two lists that share all but the changed rows.
     fn changed_since<'l>(&'l self, older: &'l Self) -> impl Iterator<Item = Difference<'l>> {
         let row = |list: &'l Self, wanted: Key| match list.changes.get(wanted) {
             Some(row) => row.as_ref(),
@@ -67,8 +66,8 @@ impl ProcessList {
     }
 }
 
-/// Of any two lists. Rows that both have are told by their address and not
-/// looked at.
+/// The differences of any two lists. Shared rows are recognised by their
+/// address.
 fn compared<'l>(
     older: impl Iterator<Item = &'l Arc<Process>>,
     newer: impl Iterator<Item = &'l Arc<Process>>,
@@ -88,7 +87,7 @@ fn compared<'l>(
 /// The row of a process in each of two lists.
 type Pair<'l> = (Option<&'l Arc<Process>>, Option<&'l Arc<Process>>);
 
-/// The rows of the lowest key that is left, in each of two lists.
+/// The rows of the lowest remaining key, in each of two lists.
 fn next_pair<'l>(
     older: &mut Peekable<impl Iterator<Item = &'l Arc<Process>>>,
     newer: &mut Peekable<impl Iterator<Item = &'l Arc<Process>>>,

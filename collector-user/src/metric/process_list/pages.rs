@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{Key, key};
 use crate::metric::Process;
 
-/// How many rows a page holds at the most.
+/// The maximum number of rows of a page.
 ///
 /// A change of one row copies the pointers of its page; a copy of all copies
 /// the pointers to the pages. 64 keeps both below a microsecond up to some ten
@@ -13,7 +13,7 @@ const PAGE: usize = 64;
 /// Rows in the order of their keys. A copy shares the pages until they change.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pages {
-    /// None is empty, and their rows rise from one to the next.
+    /// None is empty; their keys rise from one to the next.
     pages: Vec<Arc<Vec<Arc<Process>>>>,
     len: usize,
 }
@@ -32,7 +32,7 @@ impl Pages {
         self.last_up_to(wanted).filter(|row| key(row) == wanted)
     }
 
-    /// The last row whose key is not above this one.
+    /// The last row whose key is at most this one.
     pub(super) fn last_up_to(&self, wanted: Key) -> Option<&Arc<Process>> {
         let page = self.page_of(wanted);
         let rows = self.pages.get(page)?;
@@ -40,7 +40,7 @@ impl Pages {
         rows.get(after.checked_sub(1)?)
     }
 
-    /// Adds a row, or replaces the one of this key and returns it.
+    /// Adds a row, or replaces that of its key and returns it.
     pub(super) fn insert(&mut self, row: Arc<Process>) -> Option<Arc<Process>> {
         let wanted = key(&row);
         let page = self.page_of(wanted);
@@ -57,8 +57,8 @@ impl Pages {
         rows.insert(at, row);
         self.len += 1;
         if rows.len() > PAGE {
-            // New processes mostly have the highest number: a full last page
-            // is left full.
+            // New processes mostly have the highest PID: a full last page is
+            // left full.
             let keep = if at + 1 == rows.len() { PAGE } else { PAGE / 2 };
             let rest = rows.split_off(keep);
             self.pages.insert(page + 1, Arc::new(rest));
@@ -66,7 +66,7 @@ impl Pages {
         None
     }
 
-    /// Takes the row of a key out.
+    /// Removes the row of a key.
     pub(super) fn remove(&mut self, wanted: Key) -> Option<Arc<Process>> {
         let page = self.page_of(wanted);
         let rows = self.pages.get_mut(page)?;
@@ -85,7 +85,7 @@ impl Pages {
         Some(row)
     }
 
-    /// Joins a page that has become small with the one after it, if both fit.
+    /// Merges a page that has become small with the next one, if both fit.
     fn merge(&mut self, page: usize) {
         let Some(next) = self.pages.get(page + 1).cloned() else {
             return;
@@ -105,7 +105,7 @@ impl Pages {
         self.len * size_of::<Arc<Process>>() + self.pages.capacity() * page
     }
 
-    /// The page that a key is in, or would be.
+    /// The page of a key.
     fn page_of(&self, wanted: Key) -> usize {
         self.pages
             .partition_point(|page| page.first().is_some_and(|row| key(row) <= wanted))
