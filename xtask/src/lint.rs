@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::steps::{Outcome, Steps};
 use crate::tally::Tally;
-use crate::{command, ebpf};
+use crate::{command, ebpf, imports};
 
 /// Checks the format, the lints, the documentation and the dependencies.
 ///
@@ -34,6 +34,7 @@ pub(crate) fn lint(steps: &mut Steps) {
     steps.check("format", || {
         command::run(command::cargo().args(["fmt", "--all", "--check"]))
     });
+    steps.check("imports", imports::check);
     steps.check("clippy", || {
         command::run(command::cargo().args([
             "clippy",

@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod ebpf;
 mod generate;
+mod imports;
 mod lint;
 mod noise;
 mod recipe;

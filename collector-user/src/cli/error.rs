@@ -8,7 +8,6 @@ use collector::{
     export::ServeError,
     metric::UnknownMetric,
 };
-use tracing_subscriber::util::TryInitError;
 
 use super::log;
 
@@ -35,7 +34,7 @@ pub(super) enum Failure {
     Filter(#[source] LogFilterError),
     /// The log cannot be set up.
     #[error("cannot set up the log: {0}")]
-    Log(#[source] LogError),
+    Log(#[source] log::LogError),
     /// The agent cannot start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -69,20 +68,6 @@ pub(super) enum Failure {
     /// The reader of standard output has closed it, which is not an error.
     #[error("standard output is closed")]
     ReaderGone,
-}
-
-/// The log cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LogError {
-    /// A default filter is invalid.
-    #[error(transparent)]
-    Filter(#[from] LogFilterError),
-    /// Another subscriber is installed already.
-    #[error(transparent)]
-    Install(#[from] TryInitError),
-    /// The signal handler for `SIGXFSZ` cannot be installed.
-    #[error("cannot handle SIGXFSZ: {0}")]
-    Signal(#[from] io::Error),
 }
 
 impl Failure {

@@ -6,6 +6,7 @@ mod doctor;
 mod error;
 mod events;
 mod log;
+mod mode_cost;
 mod modes;
 mod object;
 mod output;

@@ -6,12 +6,12 @@ use collector::{
     manager::{HardwareManager, MetricsManager},
     metric::{Metric, Tier},
 };
-use serde::Serialize;
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     args::Format,
     error::{Failure, complain},
+    mode_cost::ModeCost,
     output::Output,
     start::{self, Start},
     table,
@@ -19,19 +19,6 @@ use super::{
 
 /// Subscribers beside the two managers.
 const SUBSCRIBERS: u64 = 10;
-
-/// The cost of one mode, per minute.
-#[derive(Debug, Serialize)]
-pub(super) struct ModeCost {
-    pub(super) mode: &'static str,
-    pub(super) collections: f64,
-    pub(super) opens: f64,
-    pub(super) reads: f64,
-    pub(super) reads_saved: f64,
-    pub(super) read_bytes: f64,
-    /// CPU time of this process: collections, deliveries and lifecycle events.
-    pub(super) cpu_ms: f64,
-}
 
 /// `status --modes`: measures each mode in turn, with the same consumers.
 pub(super) fn modes(

@@ -1,5 +1,6 @@
 //! The log on standard error.
 
+mod error;
 mod fields;
 mod pending;
 mod queue;
@@ -22,7 +23,7 @@ use tracing_subscriber::{
     filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-use super::error::LogError;
+pub(super) use error::LogError;
 use fields::fields;
 use queue::LogQueue;
 use stderr::Stderr;

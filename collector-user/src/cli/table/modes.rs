@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use super::{Grid, Side, format};
-use crate::cli::{modes::ModeCost, output::Size};
+use crate::cli::{mode_cost::ModeCost, output::Size};
 
 /// The cost of each mode, and the savings of the bus.
 pub(in crate::cli) fn modes(costs: &[ModeCost], size: Size) -> String {
