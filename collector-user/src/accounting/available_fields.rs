@@ -1,5 +1,5 @@
 use super::{Counters, CpuTimeSplit};
-use crate::metric::ExitedTotals;
+use crate::metric::ProcessCounters;
 
 /// Which fields the attached programs and the running kernel provide. The others
 /// are `None` in readings, because 0 would be read as a count.
@@ -36,15 +36,9 @@ pub(crate) struct AvailableFields {
 }
 
 impl AvailableFields {
-    /// Totals of exited processes, without the fields that are not available.
-    pub(super) fn exited_totals(
-        &self,
-        processes: u64,
-        counters: &Counters,
-        split: CpuTimeSplit,
-    ) -> ExitedTotals {
-        ExitedTotals {
-            processes: Some(processes),
+    /// The counters that are published, without those that are not available.
+    pub(super) fn counters(&self, counters: &Counters, split: CpuTimeSplit) -> ProcessCounters {
+        ProcessCounters {
             cpu_ns: Some(counters.cpu_ns),
             user_ns: self.split.then_some(split.user_ns),
             system_ns: self.split.then_some(split.system_ns),
@@ -56,6 +50,8 @@ impl AvailableFields {
             involuntary_switches: Some(counters.involuntary_switches),
             minor_faults: self.minor_faults.then_some(counters.minor_faults),
             major_faults: self.major_faults.then_some(counters.major_faults),
+            read_bytes: None,
+            write_bytes: None,
         }
     }
 }

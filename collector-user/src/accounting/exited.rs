@@ -1,5 +1,5 @@
 use super::{AvailableFields, Counters, CpuTimeSplit, process_account::ProcessAccount};
-use crate::metric::ExitedTotals;
+use crate::metric::{ExitedTotals, HasProcessCounters as _};
 
 /// The totals of the processes that have exited and were reaped.
 #[derive(Debug, Default)]
@@ -24,6 +24,11 @@ impl ExitedProcesses {
     }
 
     pub(super) fn totals(&self, available: &AvailableFields) -> ExitedTotals {
-        available.exited_totals(self.processes, &self.counters, self.split)
+        let mut totals = ExitedTotals {
+            processes: Some(self.processes),
+            ..ExitedTotals::default()
+        };
+        totals.set_process_counters(&available.counters(&self.counters, self.split));
+        totals
     }
 }

@@ -10,7 +10,9 @@ use super::{
     process_key::ProcessHandle,
     thread_account::ThreadChange,
 };
-use crate::metric::{Asleep, Process, ProcessState, Sleepers, sum};
+use crate::metric::{
+    Asleep, HasProcessCounters as _, Process, ProcessCounters, ProcessState, Sleepers,
+};
 
 /// The account of one process: its identity, and the sums of its threads.
 ///
@@ -129,21 +131,7 @@ impl ProcessAccount {
     /// The usage of its whole life, after it has exited: without published time
     /// in flight that turned out to be too high.
     pub(super) fn final_usage(&self, available: &AvailableFields) -> Usage {
-        let total = available.exited_totals(1, &self.counters, self.split());
-        Usage::of(&Process {
-            cpu_ns: total.cpu_ns,
-            user_ns: total.user_ns,
-            system_ns: total.system_ns,
-            runqueue_ns: total.runqueue_ns,
-            blocked_ns: total.blocked_ns,
-            interruptible_sleep_ns: total.interruptible_sleep_ns,
-            uninterruptible_sleep_ns: total.uninterruptible_sleep_ns,
-            voluntary_switches: total.voluntary_switches,
-            involuntary_switches: total.involuntary_switches,
-            minor_faults: total.minor_faults,
-            major_faults: total.major_faults,
-            ..Process::default()
-        })
+        Usage::of_counters(available.counters(&self.counters, self.split()))
     }
 
     /// The split of its CPU time in the row.
@@ -209,22 +197,23 @@ impl ProcessAccount {
         }
         // The thread-group leader counts until the other threads have exited.
         row.threads = Some(self.threads + u32::from(self.state == Some(ProcessState::Zombie)));
-        row.cpu_ns = Some(cpu_ns);
-        row.user_ns = available.split.then_some(split.user_ns);
-        row.system_ns = available.split.then_some(split.system_ns);
-        row.runqueue_ns = available.runqueue.then_some(runqueue_ns);
-        row.interruptible_sleep_ns = available.sleep.then_some(interruptible_ns);
-        row.uninterruptible_sleep_ns = available.sleep.then_some(uninterruptible_ns);
-        row.blocked_ns = sum(row.interruptible_sleep_ns, row.uninterruptible_sleep_ns);
+        let counters = Counters {
+            cpu_ns,
+            runqueue_ns,
+            interruptible_ns,
+            uninterruptible_ns,
+            ..*counters
+        };
+        row.set_process_counters(&ProcessCounters {
+            read_bytes: row.read_bytes,
+            write_bytes: row.write_bytes,
+            ..available.counters(&counters, split)
+        });
         row.asleep = if available.sleep {
             asleep
         } else {
             Asleep::default()
         };
-        row.voluntary_switches = Some(counters.voluntary_switches);
-        row.involuntary_switches = Some(counters.involuntary_switches);
-        row.minor_faults = available.minor_faults.then_some(counters.minor_faults);
-        row.major_faults = available.major_faults.then_some(counters.major_faults);
         if self.kernel_thread == Some(true) || self.is_zombie {
             row.rss_bytes = available.rss.then_some(0);
             row.vm_bytes = available.vm.then_some(0);

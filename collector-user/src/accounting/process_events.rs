@@ -52,7 +52,8 @@ pub(super) fn exit_event(
     let status = account.wait_status.filter(|_| available.exit_status);
     // The encoding of a wait status: wait(2).
     let signal = status.map(|status| (status & 0x7f) as u8);
-    let (row, counters) = (&*account.row, &account.counters);
+    let row = &*account.row;
+    let exact = available.counters(&account.counters, account.split());
     ExitEvent {
         time: exit.wall,
         pid: key.pid,
@@ -68,13 +69,14 @@ pub(super) fn exit_event(
             .map(|status| (status >> 8) as u8),
         signal: signal.filter(|&signal| signal != 0),
         core_dumped: status.map(|status| status & 0x80 != 0),
-        cpu_ns: Some(counters.cpu_ns),
+        // Without time in flight that was published and turned out too high.
+        cpu_ns: exact.cpu_ns,
+        blocked_ns: exact.blocked_ns,
+        interruptible_sleep_ns: exact.interruptible_sleep_ns,
+        uninterruptible_sleep_ns: exact.uninterruptible_sleep_ns,
         user_ns: row.user_ns,
         system_ns: row.system_ns,
         runqueue_ns: row.runqueue_ns,
-        blocked_ns: available.sleep.then_some(counters.slept_ns()),
-        interruptible_sleep_ns: available.sleep.then_some(counters.interruptible_ns),
-        uninterruptible_sleep_ns: available.sleep.then_some(counters.uninterruptible_ns),
         voluntary_switches: row.voluntary_switches,
         involuntary_switches: row.involuntary_switches,
         minor_faults: row.minor_faults,

@@ -1,19 +1,17 @@
-use crate::metric::{Asleep, Cgroup, Process, Sleepers, sum};
+use crate::metric::{
+    Asleep, Cgroup, HasProcessCounters as _, Process, ProcessCounters, Sleepers, sum,
+};
 
-/// The number of counters of a process that are added up to cgroups.
-const COUNTERS: usize = 10;
-
-/// The indices of the kinds of sleep.
-const INTERRUPTIBLE: usize = 4;
-const UNINTERRUPTIBLE: usize = 5;
-
-/// The counters of a process or of a cgroup, and which of them are known.
+/// The counters of a process or of a cgroup, of which some may be unknown.
+///
+/// Not the I/O, which is not summed up to cgroups, nor the sum of both kinds of
+/// sleep, which is computed when it is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
-    values: [u64; COUNTERS],
-    known: [bool; COUNTERS],
-    /// The sleep in flight of both kinds, which is not in `values`.
-    asleep: [SleepInFlight; 2],
+    counters: ProcessCounters,
+    /// The sleep in flight, which is not in `counters`.
+    interruptible: SleepInFlight,
+    uninterruptible: SleepInFlight,
 }
 
 /// Sleep in flight: the number of sleeping threads, and the sum of the times
@@ -51,71 +49,79 @@ impl SleepInFlight {
     fn at(&self, at_ns: u64) -> i128 {
         i128::from(self.threads) * i128::from(at_ns) - self.offset_ns
     }
+
+    /// Moves the sleep of the threads of a part from a time on to the result.
+    fn split_off(&mut self, part: &Self, at_ns: u64) -> Self {
+        let from_then_on = Self {
+            threads: part.threads,
+            offset_ns: i128::from(part.threads) * i128::from(at_ns),
+        };
+        self.add(&from_then_on.negated());
+        from_then_on
+    }
 }
 
 /// Zero usage, with all counters known.
 impl Default for Usage {
     fn default() -> Self {
-        Self {
-            values: [0; COUNTERS],
-            known: [true; COUNTERS],
-            asleep: [SleepInFlight::default(); 2],
-        }
+        let unknown = ProcessCounters::UNKNOWN;
+        Self::of_counters(unknown.zip(unknown, |_, _| Some(0)))
     }
 }
 
 impl Usage {
     /// The usage of a process up to now.
     pub(crate) fn of(process: &Process) -> Self {
-        let counters = [
-            process.cpu_ns,
-            process.user_ns,
-            process.system_ns,
-            process.runqueue_ns,
-            process.interruptible_sleep_ns,
-            process.uninterruptible_sleep_ns,
-            process.voluntary_switches,
-            process.involuntary_switches,
-            process.minor_faults,
-            process.major_faults,
-        ];
         let Asleep {
             interruptible,
             uninterruptible,
         } = &process.asleep;
         Self {
-            values: counters.map(Option::unwrap_or_default),
-            known: counters.map(|counter| counter.is_some()),
-            asleep: [interruptible, uninterruptible].map(SleepInFlight::of),
+            interruptible: SleepInFlight::of(interruptible),
+            uninterruptible: SleepInFlight::of(uninterruptible),
+            ..Self::of_counters(process.process_counters())
+        }
+    }
+
+    /// The usage with these counters, without sleep in flight.
+    pub(crate) fn of_counters(counters: ProcessCounters) -> Self {
+        Self {
+            counters: ProcessCounters {
+                blocked_ns: None,
+                read_bytes: None,
+                write_bytes: None,
+                ..counters
+            },
+            interruptible: SleepInFlight::default(),
+            uninterruptible: SleepInFlight::default(),
         }
     }
 
     /// Whether the usage is zero, and does not grow.
     pub(super) fn is_zero(&self) -> bool {
-        self.values == [0; COUNTERS] && !self.grows()
+        let zero = self.counters.zip(self.counters, |own, _| own.map(|_| 0));
+        self.counters == zero && !self.grows()
     }
 
     /// Whether it grows with time, because threads are asleep.
-    pub(super) fn grows(&self) -> bool {
-        self.asleep.iter().any(|asleep| asleep.threads != 0)
+    pub(super) const fn grows(&self) -> bool {
+        self.interruptible.threads != 0 || self.uninterruptible.threads != 0
     }
 
     /// Adds the growth of a process' usage since `before`. A counter that is
     /// unknown in a part is unknown in the sum.
     pub(super) fn add_growth(&mut self, before: &Self, now: &Self) {
-        for counter in 0..COUNTERS {
-            let (before, now) = (before.values[counter], now.values[counter]);
-            let sum = &mut self.values[counter];
-            // Time in flight that was estimated too high is subtracted again.
-            *sum = sum
-                .saturating_add(now.saturating_sub(before))
-                .saturating_sub(before.saturating_sub(now));
-        }
-        for kind in 0..2 {
-            self.asleep[kind].add(&before.asleep[kind].negated());
-            self.asleep[kind].add(&now.asleep[kind]);
-        }
-        self.keep_known(&now.known);
+        // Negative if time in flight was estimated too high before.
+        let growth = now.counters.zip(before.counters, |now, before| {
+            Some(now?.wrapping_sub(before.unwrap_or(0)))
+        });
+        self.counters = self.counters.zip(growth, |sum, growth| {
+            Some(sum?.saturating_add_signed(growth?.cast_signed()))
+        });
+        self.interruptible.add(&before.interruptible.negated());
+        self.interruptible.add(&now.interruptible);
+        self.uninterruptible.add(&before.uninterruptible.negated());
+        self.uninterruptible.add(&now.uninterruptible);
     }
 
     /// Adds another usage.
@@ -125,72 +131,55 @@ impl Usage {
 
     /// Subtracts a part that was added before. Known counters stay known.
     pub(super) fn subtract(&mut self, part: &Self) {
-        for (sum, value) in self.values.iter_mut().zip(part.values) {
-            *sum = sum.saturating_sub(value);
-        }
-        for kind in 0..2 {
-            self.asleep[kind].add(&part.asleep[kind].negated());
-        }
+        self.counters = self.counters.minus(part.counters);
+        self.interruptible.add(&part.interruptible.negated());
+        self.uninterruptible.add(&part.uninterruptible.negated());
     }
 
     /// Splits the sleep in flight of a part at a time: the sleep before stays here,
     /// the sleep from then on is returned.
     pub(super) fn split_off_sleep(&mut self, part: &Self, at_ns: u64) -> Self {
-        let mut elsewhere = Self::default();
-        for kind in 0..2 {
-            let threads = part.asleep[kind].threads;
-            let from_then_on = SleepInFlight {
-                threads,
-                offset_ns: i128::from(threads) * i128::from(at_ns),
-            };
-            self.asleep[kind].add(&from_then_on.negated());
-            elsewhere.asleep[kind] = from_then_on;
+        Self {
+            interruptible: self.interruptible.split_off(&part.interruptible, at_ns),
+            uninterruptible: self.uninterruptible.split_off(&part.uninterruptible, at_ns),
+            ..Self::default()
         }
-        elsewhere
     }
 
     /// The usage with the sleep in flight up to a time.
     pub(super) fn at(&self, at_ns: u64) -> Self {
-        let mut used = *self;
-        for (kind, counter) in [INTERRUPTIBLE, UNINTERRUPTIBLE].into_iter().enumerate() {
-            let ns = i128::from(used.values[counter]) + used.asleep[kind].at(at_ns);
-            used.values[counter] = u64::try_from(ns.max(0)).unwrap_or(u64::MAX);
-        }
-        used.asleep = [SleepInFlight::default(); 2];
-        used
+        let up_to = |slept_ns: Option<u64>, in_flight: &SleepInFlight| {
+            let ns = i128::from(slept_ns?) + in_flight.at(at_ns);
+            Some(u64::try_from(ns.max(0)).unwrap_or(u64::MAX))
+        };
+        let counters = &self.counters;
+        Self::of_counters(ProcessCounters {
+            interruptible_sleep_ns: up_to(counters.interruptible_sleep_ns, &self.interruptible),
+            uninterruptible_sleep_ns: up_to(
+                counters.uninterruptible_sleep_ns,
+                &self.uninterruptible,
+            ),
+            ..*counters
+        })
     }
 
-    /// Raises each counter to that of another if it is higher.
+    /// Raises each counter to that of another if it is higher. A counter that is
+    /// unknown in the other is unknown from then on.
     pub(super) fn raise_to(&mut self, other: &Self) {
-        for (value, other) in self.values.iter_mut().zip(other.values) {
-            *value = (*value).max(other);
-        }
-        self.keep_known(&other.known);
-    }
-
-    fn keep_known(&mut self, known: &[bool; COUNTERS]) {
-        for (own, known) in self.known.iter_mut().zip(known) {
-            *own &= known;
-        }
+        self.counters = self
+            .counters
+            .zip(other.counters, |own, other| Some(own?.max(other?)));
     }
 
     /// Writes the counters to a row.
     pub(super) fn write_to(&self, row: &mut Cgroup) {
-        let fields = [
-            &mut row.cpu_ns,
-            &mut row.user_ns,
-            &mut row.system_ns,
-            &mut row.runqueue_ns,
-            &mut row.interruptible_sleep_ns,
-            &mut row.uninterruptible_sleep_ns,
-            &mut row.voluntary_switches,
-            &mut row.involuntary_switches,
-            &mut row.minor_faults,
-            &mut row.major_faults,
-        ];
-        for (counter, field) in fields.into_iter().enumerate() {
-            *field = self.known[counter].then_some(self.values[counter]);
-        }
-        row.blocked_ns = sum(row.interruptible_sleep_ns, row.uninterruptible_sleep_ns);
+        let counters = &self.counters;
+        row.set_process_counters(&ProcessCounters {
+            blocked_ns: sum(
+                counters.interruptible_sleep_ns,
+                counters.uninterruptible_sleep_ns,
+            ),
+            ..*counters
+        });
     }
 }

@@ -6,9 +6,9 @@ use crate::{
 
 /// Reads [`CpuStats`] from `/proc/stat`. Tier 3.
 ///
-/// Needs no rights. What only the scheduler's tracepoints know is `None`. Times
-/// are told to a clock tick, 10 ms. The kernel may show a little less idle or
-/// I/O-wait time than it did before:
+/// Needs no rights. Fields that only the eBPF programs measure are `None`. The
+/// resolution of times is a clock tick, 10 ms. Idle and iowait time may decrease
+/// slightly:
 /// <https://docs.kernel.org/filesystems/proc.html#miscellaneous-kernel-statistics-in-proc-stat>.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcfsCpuStats;

@@ -1,5 +1,4 @@
-//! The collectors of the metrics that eBPF programs can account better: what
-//! is used where they cannot be had.
+//! The procfs backend: the collectors that are used without eBPF.
 
 mod cpu_stats;
 mod process_poller;

@@ -3,19 +3,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::process_table::ProcessTable;
 use crate::{collectors::CollectError, metric::ProcessEvent, source::Tick};
 
-/// Finds [`ProcessEvent`]s by looking at `/proc` again and again.
+/// Finds [`ProcessEvent`]s by scanning `/proc` repeatedly.
 ///
-/// To be polled about once a second while somebody is subscribed. What lives
-/// shorter than the time between two polls is not seen.
+/// To be polled about once a second while there is a subscriber. Processes that
+/// live shorter than the interval may not be seen.
 ///
-/// - `fork`: a process that was not there before, with the name that it has
-///   now. Its time is that of its start.
-/// - `exec`: the program lies elsewhere in memory than before, or elsewhere
-///   than in the parent of a new process. It takes the right to trace the
-///   process to see that; without it there is no such event. The file is not
-///   known, and the arguments are those of now.
-/// - `exit`: the process is a zombie, or gone. How it ended, and its final
-///   totals, are known of a zombie only.
+/// - `fork`: a new process, with its present command name. The time is its start
+///   time.
+/// - `exec`: the addresses of the program differ from those before, or from those
+///   of the parent of a new process. Reading them takes the right to trace the
+///   process; without it there is no such event. The file is unknown, and the
+///   arguments are the present ones.
+/// - `exit`: the process is a zombie, or has been reaped. The exit status and the
+///   final totals are known for a zombie only.
 ///
 /// The times of `exec` and `exit` are those of the poll.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct ProcessPoller {
     table: Arc<Mutex<ProcessTable>>,
 }
 
-/// Processes that were looked at so short a time ago are not looked at again.
+/// A scan that is not older than this is used again.
 const FRESH_NS: u64 = 500_000_000;
 
 impl ProcessPoller {
@@ -31,10 +31,10 @@ impl ProcessPoller {
         Self { table }
     }
 
-    /// The events since the last call. The first call, and one after a pause
-    /// of more than five seconds, gives none: it is where counting begins.
+    /// The events since the last call. The first call, and one after a pause of more
+    /// than five seconds, returns none.
     ///
-    /// Blocks for as long as it takes to look at all processes.
+    /// Blocks while it scans all processes.
     ///
     /// # Errors
     ///

@@ -17,11 +17,11 @@ use crate::{
 pub(super) struct Row {
     /// What is published, and shared with the readings that show it.
     pub(super) process: Arc<Process>,
-    /// Changes when it executes another program.
+    /// Changes when the process executes a program.
     pub(super) program: ProgramMark,
-    /// How it ended, once it has.
+    /// The exit status, once it has exited.
     pub(super) exit_status: Option<ExitStatus>,
-    /// Whether it has ended, and only waits for its parent to ask.
+    /// Whether it has exited and is not reaped yet.
     pub(super) is_zombie: bool,
     /// The file that is read at each scan.
     pub(super) schedstat_file: HeldFile,
@@ -32,15 +32,15 @@ pub(super) struct Row {
     pub(super) member: TableMember,
 }
 
-/// Which files of a process are to be read that it can keep from being read:
-/// see [`ProcessReads`](crate::source::ProcessReads).
+/// The files of a process to be read whose reads it can block: see
+/// [`ProcessReads`](crate::source::ProcessReads).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct WantedFiles {
     pub(super) cmdline: bool,
     pub(super) io: bool,
 }
 
-/// What they said; `None` where they could not be read.
+/// Their content; `None` if they could not be read.
 #[derive(Debug, Default)]
 pub(super) struct FoundFiles {
     pub(super) cmdline: Option<Cmdline>,
@@ -52,7 +52,7 @@ impl WantedFiles {
         self.cmdline || self.io
     }
 
-    /// Reads them; blocks for as long as the process likes.
+    /// Reads them; may block indefinitely.
     pub(super) fn read(self, files: &ProcessFiles, pid: u32) -> FoundFiles {
         let read = |wanted: bool, file: &str| {
             let path = wanted.then(|| format!("/proc/{pid}/{file}"))?;
@@ -65,12 +65,12 @@ impl WantedFiles {
     }
 }
 
-/// How much later `stat` may have been read than `schedstat`, in time on a CPU:
-/// beyond it, the difference is that of threads that have ended.
+/// The most CPU time that may pass between the reads of `schedstat` and `stat`: a
+/// larger difference is that of exited threads.
 const READ_APART_NS: u64 = 5 * 1_000_000_000 / CLOCK_TICKS_PER_SECOND;
 
 impl Row {
-    /// A process that was not known before, and what else is to be read of it.
+    /// A new process, and the files that are to be read of it.
     pub(super) fn new(
         tick: &Tick,
         stat: &Stat,
@@ -96,18 +96,18 @@ impl Row {
         (row, wanted)
     }
 
-    /// Whether the process has run since it was last looked at.
+    /// Whether the process has run since it was last read.
     ///
-    /// Of a process with one thread, `schedstat` alone tells: it counts how
-    /// often the thread got a CPU. A process that has not run has changed
-    /// nothing of its own, so nothing else needs to be read.
+    /// Of a process with one thread, `schedstat` has that: it counts the slices of
+    /// the thread. A process that has not run has not changed, so that nothing else
+    /// needs to be read.
     pub(super) fn has_run(&self, schedstat: Option<Schedstat>) -> bool {
         self.had_threads || self.schedstat.is_none() || self.schedstat != schedstat
     }
 
-    /// Takes over what is new, and reads what else may be. With `details`, what
-    /// hardly ever changes is read too. What the process can keep from being
-    /// read is not read here: it is returned.
+    /// Updates the row, and reads further files that may have changed. With
+    /// `details`, fields that rarely change are read too. Files whose reads the
+    /// process can block are not read here, but returned.
     pub(super) fn update(
         &mut self,
         tick: &Tick,
@@ -115,8 +115,8 @@ impl Row {
         schedstat: Option<Schedstat>,
         details: bool,
     ) -> WantedFiles {
-        // Reaped while the file was read: its counters are shown as 0, and so
-        // is its parent. What was last seen of it stands.
+        // Reaped while the file was read: its counters and its parent are 0 in
+        // the file. The last values are kept.
         if stat.threads == 0 {
             self.is_zombie |= stat.has_exited();
             let process = Arc::make_mut(&mut self.process);
@@ -153,7 +153,7 @@ impl Row {
 
         let page_bytes = tick.sources().page_size_bytes();
         process.rss_bytes = page_bytes.map(|bytes| stat.rss_pages.saturating_mul(bytes));
-        // The switches in `status` are those of the leading thread.
+        // The switches in `status` are those of the thread-group leader.
         let single = !self.had_threads;
         if details || single && has_run || page_bytes.is_none() {
             let status = read(tick, stat.pid, "status", proc_pid::parse_status).unwrap_or_default();
@@ -161,7 +161,7 @@ impl Row {
             process.involuntary_switches = status.involuntary_switches.filter(|_| single);
             process.rss_bytes = process.rss_bytes.or(status.rss_bytes);
             process.uid = status.uid.or(process.uid);
-            // Of a zombie the cgroup is that in which it exited, but version 1
+            // The cgroup of a zombie is the one in which it exited, but version 1
             // does not show it.
             if details && (!self.is_zombie || process.cgroup.is_none()) {
                 let parse = if self.is_zombie {
@@ -181,13 +181,13 @@ impl Row {
         }
         WantedFiles {
             cmdline: details && !self.is_zombie,
-            // Who may not read it once is not asked at each reading.
+            // Not read at each scan if it could not be read once.
             io: details || has_run && process.read_bytes.is_some(),
         }
     }
 
-    /// Takes over what was read of files that the process can keep from being
-    /// read. Returns whether anything is new.
+    /// Updates the row from files whose reads the process can block. Returns whether
+    /// anything changed.
     pub(super) fn take(&mut self, found: &FoundFiles) -> bool {
         let cmdline = found.cmdline.as_ref().map(Cmdline::joined);
         let io = found.io.filter(|io| {
@@ -206,8 +206,8 @@ impl Row {
         is_new
     }
 
-    /// Counts what it used in its cgroup. What it used since the last time
-    /// counts where it is now: when it was moved is not known.
+    /// Counts its usage in its cgroup. The usage since the last scan counts in the
+    /// present cgroup, because the time of a move is unknown.
     pub(super) fn count(&mut self, cgroups: &mut CgroupTable) {
         if let Some(path) = &self.process.cgroup {
             let group = cgroups.of_path(path);
@@ -216,11 +216,11 @@ impl Row {
         cgroups.count(&mut self.member, &Usage::of(&self.process));
     }
 
-    /// `schedstat`, if it is of the whole process: it is that of the leading
-    /// thread, which is the whole if there was never another one.
+    /// `schedstat`, if it has the time of the whole process: it is that of the
+    /// thread-group leader, and of the process if there never was another thread.
     ///
-    /// Threads that ended before the process was first seen show in the times
-    /// of the whole process, which have theirs too.
+    /// Threads that exited before the process was first seen are detected by the
+    /// times of the whole process, which include theirs.
     fn exact(&self, stat: &Stat) -> Option<Schedstat> {
         let schedstat = self.schedstat.filter(|_| !self.had_threads)?;
         let whole_ns = stat.user_ns.saturating_add(stat.system_ns);
@@ -228,32 +228,31 @@ impl Row {
     }
 }
 
-/// Reads `schedstat`; `None` if the process has ended, or the kernel has no such
+/// Reads `schedstat`; `None` if the process has exited, or the kernel has no such
 /// file.
 pub(super) fn read_schedstat(tick: &Tick, file: &mut HeldFile) -> Option<Schedstat> {
     let bytes = tick.read_held(file).ok()?;
     proc_pid::parse_schedstat(&bytes).ok()
 }
 
-/// Reads and parses a file of a process; `None` if that fails: the process has
-/// ended, or the right is missing.
+/// Reads and parses a file of a process; `None` if that fails, because the process
+/// has exited or the rights are missing.
 pub(super) fn read<T>(
     tick: &Tick,
     pid: u32,
     file: &str,
     parser: impl FnOnce(&[u8]) -> Result<T, crate::source::ParseError>,
 ) -> Option<T> {
-    // Nobody else reads it in this tick: it is not kept for others.
+    // It is read once per tick, so that it is not kept for other readers.
     parser(&tick.read_once(&format!("/proc/{pid}/{file}")).ok()?).ok()
 }
 
-/// Sets a counter, which never falls, also when the way in which it is known
-/// changes.
+/// Sets a counter, which never decreases, even if its source changes.
 fn grow(counter: &mut Option<u64>, value: u64) {
     *counter = Some(counter.unwrap_or(0).max(value));
 }
 
-/// Replaces a text, unless it is the same or the new one is not known. Returns
+/// Replaces a text, unless it is the same or the new one is unknown. Returns
 /// whether it did.
 fn replace(text: &mut Option<Arc<str>>, new: Option<Arc<str>>) -> bool {
     let is_new = new.is_some() && *text != new;

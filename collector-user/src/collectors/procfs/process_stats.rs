@@ -9,32 +9,31 @@ use crate::{
 
 /// Reads [`ProcessStats`] from `/proc`. Tier 3.
 ///
-/// Needs no rights to run. Of other users' processes the I/O is `None` without
-/// `CAP_SYS_PTRACE`, and with `hidepid` they are not seen at all.
+/// Needs no rights. The I/O of other users' processes is `None` without
+/// `CAP_SYS_PTRACE`, and with `hidepid` these processes are not visible.
 ///
-/// # What is known of threads
+/// # Processes with several threads
 ///
-/// The kernel shows the exact time on a CPU, the run-queue wait and the
-/// switches per thread, and forgets them when the thread ends. So:
-/// - of a process that never had a second thread, `cpu_ns`, `runqueue_ns` and
-///   the switches are those of its one thread, to the nanosecond;
-/// - of any other, `cpu_ns` is the sum of user and system time of the whole
-///   process, threads that ended included, which is told to 10 ms each;
-///   `runqueue_ns` and the switches are `None`, since a sum over the threads
-///   that are left would fall when one ends.
+/// The kernel shows the exact CPU time, the run-queue wait and the context
+/// switches per thread, and not for exited threads. So:
+/// - for a process that never had a second thread, `cpu_ns`, `runqueue_ns` and the
+///   switches are those of its thread, in nanoseconds;
+/// - for any other, `cpu_ns` is the sum of user and system time of the whole
+///   process including exited threads, with a resolution of 10 ms each;
+///   `runqueue_ns` and the switches are `None`, because a sum over the remaining
+///   threads would decrease when one exits.
 ///
-/// `user_ns` and `system_ns` are told to 10 ms always. `exited` counts the
-/// processes that were seen and then were gone, with what they had used when
-/// they were last seen: a process that lived between two readings is missing,
-/// and so is the last part of each.
+/// The resolution of `user_ns` and `system_ns` is always 10 ms. `exited` has the
+/// processes that were seen and have exited, with their last counters: a process
+/// that lived between two readings is missing, and so is the last part of each.
 ///
 /// # Cost
 ///
-/// Grows with the number of processes: one read, of a file that is held open,
-/// for each that has one thread and did not run since the last reading; four
-/// reads for one that ran, six for a new one. Memory and state of those that did
-/// not run are read again at each tenth reading, arguments, user and cgroup at
-/// each sixtieth. Of 1,090 processes, most of them asleep, on a machine with two
+/// Proportional to the number of processes: one read, of a file that is kept open,
+/// for each process that has one thread and did not run since the last reading;
+/// four reads for one that ran, six for a new one. Memory and state of processes
+/// that did not run are read again at every tenth reading, arguments, user and
+/// cgroup at every sixtieth. Of 1,090 processes, most of them asleep, on a machine with two
 /// CPUs: about 8 ms a reading, and 150 ms the first one.
 #[derive(Debug)]
 pub struct ProcfsProcessStats {
@@ -42,15 +41,14 @@ pub struct ProcfsProcessStats {
 }
 
 impl ProcfsProcessStats {
-    /// A collector that has seen no process yet.
+    /// A collector that has not scanned `/proc` yet.
     pub fn new() -> Self {
         Self {
             table: Arc::new(Mutex::new(ProcessTable::new())),
         }
     }
 
-    /// A poller that shares what this collector sees, and is seen by it in
-    /// turn.
+    /// A poller that shares its scans with this collector.
     pub fn poller(&self) -> ProcessPoller {
         ProcessPoller::new(Arc::clone(&self.table))
     }

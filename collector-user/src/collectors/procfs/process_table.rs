@@ -7,7 +7,10 @@ use std::{
 use super::process_row::{self, FoundFiles, Row, WantedFiles};
 use crate::{
     accounting::cgroup::{CgroupTable, Usage},
-    metric::{Cgroup, ExecEvent, ExitEvent, ExitedTotals, ForkEvent, ProcessEvent, ProcessList},
+    metric::{
+        Cgroup, ExecEvent, ExitEvent, ExitedTotals, ForkEvent, HasProcessCounters as _,
+        ProcessEvent, ProcessList,
+    },
     source::{
         HeldFile, ProcessReads, SourceError, Tick,
         procfs::{
@@ -17,19 +20,19 @@ use crate::{
     },
 };
 
-/// The processes as they were last seen, and what has changed since.
+/// The processes as of the last scan of `/proc`, and the events since.
 ///
-/// Both the statistics and the events are made from it, so that a process is
-/// looked at once for both.
+/// Both the statistics and the events are derived from it, so that each process
+/// is read once for both.
 #[derive(Debug)]
 pub(super) struct ProcessTable {
     rows: HashMap<u32, Row>,
     list: ProcessList,
-    /// What a process can keep from being read is read by other threads: the
-    /// process is told by its PID and its start time.
+    /// Reads that a process can block, made by other threads. The key is the PID
+    /// and the start time.
     reads: ProcessReads<(u32, u64), FoundFiles>,
-    /// The processes of this scan of which something may be new.
-    looked_at: Vec<u32>,
+    /// The processes of this scan that may have changed.
+    changed: Vec<u32>,
     exited: ExitedTotals,
     cgroups: CgroupTable,
     scans: u64,
@@ -38,14 +41,14 @@ pub(super) struct ProcessTable {
     events: VecDeque<ProcessEvent>,
 }
 
-/// Memory and state of a process that has not run are read again at each
-/// so-manieth scan, a part of the processes at each.
+/// Memory and state of processes that have not run are read again every Nth scan,
+/// a part of the processes at each scan.
 const REFRESH_EVERY: u64 = 10;
-/// What hardly ever changes is read again at each so-manieth scan.
+/// Fields that rarely change are read again every Nth scan.
 const DETAILS_EVERY: u64 = 60;
-/// Events are kept for one who asked for them not longer ago than this.
+/// Events are kept while they are polled at least this often.
 const EVENTS_WANTED_NS: u64 = 5_000_000_000;
-/// How many events wait at most; then the oldest are dropped.
+/// The most events that are kept; then the oldest are dropped.
 const MAX_EVENTS: usize = 65_536;
 
 impl ProcessTable {
@@ -54,7 +57,7 @@ impl ProcessTable {
             rows: HashMap::new(),
             list: ProcessList::default(),
             reads: ProcessReads::default(),
-            looked_at: Vec::new(),
+            changed: Vec::new(),
             exited: ExitedTotals {
                 processes: Some(0),
                 cpu_ns: Some(0),
@@ -72,24 +75,23 @@ impl ProcessTable {
         }
     }
 
-    /// The processes, in the order of their numbers. What has not changed is
-    /// shared with the list before.
+    /// The processes, ordered by PID. Unchanged rows are shared with the last list.
     pub(super) fn list(&mut self) -> ProcessList {
         self.list.copy()
     }
 
-    /// The sums over the processes that are gone.
+    /// The totals of the processes that have exited.
     pub(super) fn exited(&self) -> &ExitedTotals {
         &self.exited
     }
 
-    /// What the processes of each cgroup used.
+    /// The usage of the processes of each cgroup.
     pub(super) fn cgroups(&mut self) -> Vec<Arc<Cgroup>> {
         self.cgroups.rows()
     }
 
-    /// The events since the last call, if there was one lately; else none, and
-    /// events are kept from now on.
+    /// The events since the last call, if that was recent; otherwise none, and events
+    /// are kept from now on.
     pub(super) fn take_events(&mut self, now_ns: u64) -> Vec<ProcessEvent> {
         let wanted = self.wants_events(now_ns);
         self.events_wanted_at_ns = Some(now_ns);
@@ -97,12 +99,12 @@ impl ProcessTable {
         if wanted { events.into() } else { Vec::new() }
     }
 
-    /// When the processes were last looked at.
+    /// When the processes were last scanned.
     pub(super) fn scanned_at_ns(&self) -> Option<u64> {
         self.scanned_at_ns
     }
 
-    /// Looks at all processes, unless that was done in this tick.
+    /// Scans all processes, unless that was done in this tick.
     pub(super) fn scan(&mut self, tick: &Tick) -> Result<(), SourceError> {
         let now_ns = tick.monotonic_ns();
         if self.scanned_at_ns == Some(now_ns) {
@@ -114,21 +116,21 @@ impl ProcessTable {
         let mut before = std::mem::take(&mut self.rows);
         self.rows.reserve(pids.len());
         for pid in pids {
-            self.look_at(tick, pid, before.remove(&pid), &mut changes);
+            self.scan_process(tick, pid, before.remove(&pid), &mut changes);
         }
         for row in before.into_values() {
             self.count_exited(&row, &mut changes);
         }
         self.take_reads(tick, &mut changes);
-        for pid in std::mem::take(&mut self.looked_at) {
+        for pid in std::mem::take(&mut self.changed) {
             if let Some(row) = self.rows.get_mut(&pid) {
                 row.count(&mut self.cgroups);
                 self.list.insert_shared(Arc::clone(&row.process));
             }
         }
         if self.scans.is_multiple_of(DETAILS_EVERY) {
-            // Whether a cgroup is there is not looked at: if a process comes
-            // to it again, it gets a new row.
+            // Whether a cgroup exists is not checked: if a process enters it again,
+            // it gets a new row.
             self.cgroups.sweep(|_, _| false);
         }
         self.scanned_at_ns = Some(now_ns);
@@ -143,7 +145,7 @@ impl ProcessTable {
             .is_some_and(|at| now_ns.saturating_sub(at) <= EVENTS_WANTED_NS)
     }
 
-    fn look_at(
+    fn scan_process(
         &mut self,
         tick: &Tick,
         pid: u32,
@@ -152,7 +154,7 @@ impl ProcessTable {
     ) {
         let is_due = |every: u64| u64::from(pid) % every == self.scans % every;
         let (refresh, details) = (is_due(REFRESH_EVERY), is_due(DETAILS_EVERY));
-        // Read first, so that what `stat` shows is never older.
+        // Read first, so that `stat` is never older.
         let mut new_file = None;
         let file = match &mut known {
             Some(row) => &mut row.schedstat_file,
@@ -168,7 +170,7 @@ impl ProcessTable {
             return;
         }
         let stat = process_row::read(tick, pid, "stat", proc_pid::parse_stat);
-        // A captured tree may show another number than that of its folder.
+        // In a captured tree the PID may differ from the name of the directory.
         let Some(stat) = stat.filter(|stat| stat.pid == pid) else {
             if let Some(row) = known {
                 self.count_exited(&row, changes);
@@ -181,7 +183,7 @@ impl ProcessTable {
                 let was_zombie = row.is_zombie;
                 let wanted = row.update(tick, &stat, schedstat, details || executed);
                 let is_event = executed && changes.executed(tick, &row);
-                self.want(tick, &row, wanted, is_event);
+                self.request_reads(tick, &row, wanted, is_event);
                 if row.is_zombie && !was_zombie {
                     changes.exited(&row);
                 }
@@ -195,23 +197,23 @@ impl ProcessTable {
                 let (row, wanted) = Row::new(tick, &stat, schedstat, file);
                 let parent = self.rows.get(&stat.ppid);
                 changes.began(&row);
-                // A fork leaves the program where it is in its parent.
+                // A fork leaves the program at the same addresses as in the parent.
                 let executed =
                     parent.is_some_and(|parent| row.program.differs_from(parent.program));
                 let is_event = executed && changes.executed(tick, &row);
-                self.want(tick, &row, wanted, is_event);
+                self.request_reads(tick, &row, wanted, is_event);
                 if row.is_zombie {
                     changes.exited(&row);
                 }
                 row
             }
         };
-        self.looked_at.push(pid);
+        self.changed.push(pid);
         self.rows.insert(pid, row);
     }
 
-    /// Has read what the process can keep from being read.
-    fn want(&mut self, tick: &Tick, row: &Row, wanted: WantedFiles, is_event: bool) {
+    /// Requests reads that the process can block.
+    fn request_reads(&mut self, tick: &Tick, row: &Row, wanted: WantedFiles, is_event: bool) {
         let wanted = WantedFiles {
             cmdline: wanted.cmdline || is_event,
             ..wanted
@@ -226,8 +228,8 @@ impl ProcessTable {
         }
     }
 
-    /// Takes over what other threads have read: in this scan, or in one before
-    /// if it came late.
+    /// Takes over the results of such reads: of this scan, or late ones of earlier
+    /// scans.
     fn take_reads(&mut self, tick: &Tick, changes: &mut Changes<'_>) {
         for ((pid, start_time_ns), found) in self.reads.finish(tick.sources()) {
             let row = self.rows.get_mut(&pid);
@@ -235,14 +237,14 @@ impl ProcessTable {
                 continue;
             };
             if row.take(&found) {
-                self.looked_at.push(pid);
+                self.changed.push(pid);
             }
             if let Some(cmdline) = found.cmdline {
                 changes.found_arguments((pid, start_time_ns), cmdline);
             }
         }
-        self.looked_at.sort_unstable();
-        self.looked_at.dedup();
+        self.changed.sort_unstable();
+        self.changed.dedup();
     }
 
     fn count_exited(&mut self, row: &Row, changes: &mut Changes<'_>) {
@@ -250,12 +252,12 @@ impl ProcessTable {
         let process = &row.process;
         self.list.remove(process.pid, process.start_time_ns);
         self.cgroups.leave(row.member, &Usage::of(process));
-        add(&mut exited.processes, Some(1));
-        add(&mut exited.cpu_ns, process.cpu_ns);
-        add(&mut exited.user_ns, process.user_ns);
-        add(&mut exited.system_ns, process.system_ns);
-        add(&mut exited.minor_faults, process.minor_faults);
-        add(&mut exited.major_faults, process.major_faults);
+        exited.processes = exited.processes.map(|processes| processes + 1);
+        let sums = exited.process_counters();
+        let sums = sums.zip(process.process_counters(), |sum, last| {
+            Some(sum?.saturating_add(last.unwrap_or(0)))
+        });
+        exited.set_process_counters(&sums);
         if !row.is_zombie {
             changes.exited(row);
         }
@@ -266,16 +268,12 @@ fn schedstat_file(pid: u32) -> HeldFile {
     HeldFile::new(format!("/proc/{pid}/schedstat"))
 }
 
-fn add(sum: &mut Option<u64>, value: Option<u64>) {
-    *sum = sum.map(|sum| sum.saturating_add(value.unwrap_or(0)));
-}
-
-/// The events that one scan finds, if anybody wants them.
+/// The events of one scan, if there is a subscriber.
 struct Changes<'a> {
     tick: &'a Tick,
     wanted: bool,
     events: Vec<ProcessEvent>,
-    /// Where the `exec` of a process is among the events.
+    /// The index of the `exec` event of a process.
     executed: HashMap<(u32, u64), usize>,
 }
 
@@ -303,7 +301,7 @@ impl<'a> Changes<'a> {
         }));
     }
 
-    /// Returns whether the arguments are wanted, for
+    /// Returns whether the arguments are to be read, for
     /// [`found_arguments`](Self::found_arguments).
     fn executed(&mut self, tick: &Tick, row: &Row) -> bool {
         if !self.wanted {
@@ -349,7 +347,7 @@ impl<'a> Changes<'a> {
             pid: process.pid,
             ppid: process.ppid,
             start_time_ns: process.start_time_ns,
-            // Some time since the last scan.
+            // Unknown: since the last scan.
             end_time_ns: None,
             lifetime_ns: None,
             comm: process.comm.clone(),
@@ -370,8 +368,8 @@ impl<'a> Changes<'a> {
         }));
     }
 
-    /// A time since boot by the wall clock; that of the tick if the time since
-    /// boot is not known.
+    /// A time since boot as wall-clock time; that of the tick if the uptime is
+    /// unknown.
     fn wall_clock(&self, since_boot_ns: u64) -> SystemTime {
         let now = self.tick.began_at();
         let uptime_ns = self.tick.parse("/proc/uptime", loadavg::parse_uptime_ns);
