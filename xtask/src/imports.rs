@@ -98,9 +98,10 @@ fn imported_by(text: &str) -> BTreeSet<String> {
     for prefix in ["crate::", "collector::"] {
         for (place, _) in code.match_indices(prefix) {
             let before = code[..place].chars().next_back();
-            if before
-                .is_some_and(|letter| letter == ':' || letter == '_' || letter.is_alphanumeric())
-            {
+            // Inside of a longer path, or in a text.
+            let is_part =
+                |letter: char| [':', '_', '"'].contains(&letter) || letter.is_alphanumeric();
+            if before.is_some_and(is_part) {
                 continue;
             }
             let rest = &code[place + prefix.len()..];
