@@ -7,8 +7,10 @@
     reason = "a test fails by panicking, also where a function of its own does it"
 )]
 
+use std::time::SystemTime;
+
 use collector::metric::{
-    Reading, ReadingVisitor,
+    AnySample, Reading, ReadingVisitor, Sample,
     schema::{FieldInfo, RecordInfo, ValueType},
     visit_readings,
 };
@@ -126,6 +128,14 @@ impl ReadingVisitor for RoundTrip {
             let read: R = postcard::from_bytes(&bytes)
                 .map_err(|error| TestCaseError::fail(format!("{name} in postcard: {error}")))?;
             prop_assert_eq!(&serde_json::to_value(&read).expect("as before"), &written);
+
+            // The type is found by the name of the metric.
+            let sample = Sample::new(read, SystemTime::UNIX_EPOCH, 1);
+            let text = serde_json::to_string(&sample).expect("it can be written");
+            let read: AnySample = serde_json::from_str(&text).expect("it was just written");
+            let read = read.downcast::<R>().and_then(|sample| sample.data);
+            let read = read.expect("it is of that type");
+            prop_assert_eq!(&serde_json::to_value(&*read).expect("as before"), &written);
             Ok(())
         });
         if let Err(error) = result {

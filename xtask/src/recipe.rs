@@ -17,8 +17,8 @@ const RECIPE: &str = "docs/recipes/add-a-metric.md";
 /// Adds a metric to a copy of the workspace, by docs/recipes/add-a-metric.md.
 ///
 /// Then builds the copy, and looks for the metric in the catalogue, in JSON and in
-/// a table, among the Prometheus series, in the protobuf messages and in the
-/// reference. Takes about a minute.
+/// a table, among the Prometheus series, in the protobuf messages, in the reference
+/// and among the decoders. Takes two minutes.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Recipe {}
@@ -37,6 +37,7 @@ impl Recipe {
         seed_target(&copy)?;
         generate::generate(&copy)?;
         check_generated(&copy)?;
+        check_decoders(&copy)?;
         // Built for the tests that `generate` ran.
         let agent = copy.join("target/checked/collector");
         check_cli(&agent)?;
@@ -164,6 +165,24 @@ fn seed_target(copy: &Path) -> Result<()> {
         command::run(Command::new("cp").arg(how).arg(from.join(folder)).arg(&to))?;
     }
     Ok(())
+}
+
+/// Samples of each metric, this one included, are decoded by its name.
+fn check_decoders(copy: &Path) -> Result<()> {
+    command::run(
+        command::cargo()
+            .current_dir(copy)
+            .args([
+                "test",
+                "--workspace",
+                "--exclude",
+                "xtask",
+                "--profile",
+                "checked",
+            ])
+            .args(["--quiet", "--test", "round_trip"])
+            .env_remove("CARGO_TARGET_DIR"),
+    )
 }
 
 fn check_cli(agent: &Path) -> Result<()> {
