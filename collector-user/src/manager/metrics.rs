@@ -42,6 +42,10 @@ struct Wanted {
 }
 
 /// A sample, and when it was taken.
+#[cfg_attr(
+    not(any(feature = "prometheus", test)),
+    expect(dead_code, reason = "for the Prometheus exporter")
+)]
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) sample: AnySample,
@@ -130,6 +134,7 @@ impl MetricsManager {
     }
 
     /// A number that changes with each sample that comes.
+    #[cfg(feature = "prometheus")]
     pub(crate) fn version(&self) -> u64 {
         self.latest.version.load(Ordering::Acquire)
     }

@@ -6,5 +6,6 @@ mod metrics;
 
 pub use changes::{Change, changes};
 pub use hardware::HardwareManager;
+#[cfg(feature = "prometheus")]
 pub(crate) use metrics::Held;
 pub use metrics::{MetricsManager, Unhealthy};

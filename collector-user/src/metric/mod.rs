@@ -31,6 +31,10 @@ mod other_processes;
 mod preemption;
 mod process_counters;
 mod process_events;
+#[cfg_attr(
+    not(any(feature = "prometheus", test)),
+    expect(dead_code, reason = "for the Prometheus exporter")
+)]
 mod process_list;
 mod process_stats;
 mod reason;
@@ -62,6 +66,7 @@ catalog::readings! {
 pub use asleep::Asleep;
 pub(crate) use asleep::Sleepers;
 pub use backend::{Backend, BackendName};
+#[cfg(feature = "config")]
 pub(crate) use catalog::nearest;
 pub use catalog::{ReadingVisitor, UnknownMetric, find};
 pub use cgroup::{Cgroup, CgroupKind};
@@ -79,6 +84,7 @@ pub use other_processes::OtherProcesses;
 pub use preemption::{Preemption, PreemptionKind};
 pub use process_counters::{HasProcessCounters, ProcessCounters};
 pub use process_events::{ExecEvent, ExitEvent, ForkEvent};
+#[cfg(feature = "prometheus")]
 pub(crate) use process_list::Difference;
 pub use process_list::ProcessList;
 pub(crate) use process_stats::sum;

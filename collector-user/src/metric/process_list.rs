@@ -7,6 +7,7 @@ use super::{
     schema::{FieldValue, List, Value, ValueType},
 };
 use changes::Changes;
+#[cfg(feature = "prometheus")]
 pub(crate) use differences::Difference;
 use pages::Pages;
 
