@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Stands for a metric that this host, or this backend, cannot give, so that
-/// who asks for it hears why.
+/// its samples say why.
 pub(super) struct Absent<R> {
     reason: String,
     reading: PhantomData<fn() -> R>,

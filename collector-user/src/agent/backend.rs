@@ -53,11 +53,11 @@ impl FromStr for BackendChoice {
 /// Why CPUs and processes are accounted from `/proc`.
 #[derive(Debug)]
 pub enum Fallback {
-    /// It was asked for.
+    /// The procfs backend was chosen.
     Chosen,
     /// A captured tree is read, which no program can be attached to.
     Tree,
-    /// eBPF is not to be had.
+    /// The eBPF backend cannot start.
     NoEbpf(LoadError),
 }
 

@@ -35,7 +35,7 @@ pub struct AgentBuilder {
     pub(super) own: Vec<OwnCollector>,
 }
 
-/// A collector of whoever builds the agent.
+/// A collector of the embedding program.
 pub(super) struct OwnCollector {
     pub(super) metric: &'static MetricInfo,
     pub(super) sources: &'static [&'static str],
@@ -92,15 +92,16 @@ impl AgentBuilder {
         self
     }
 
-    /// The pace of a metric for who gives none; that of its tier unless set.
+    /// The interval of subscriptions that give none, and the maximum age in
+    /// snapshots that give none; that of the metric's tier unless set.
     #[must_use]
     pub fn pace(mut self, metric: impl Into<String>, interval: Duration) -> Self {
         self.paces.push((metric.into(), interval));
         self
     }
 
-    /// Adds a collector of a metric of one's own, or one in the place of the
-    /// collector of a metric that the agent has.
+    /// Adds a collector of an own metric, or one that replaces the agent's
+    /// collector of a metric.
     #[must_use]
     pub fn collector<C: Collector>(mut self, collector: C) -> Self {
         self.own.push(OwnCollector {
@@ -112,13 +113,13 @@ impl AgentBuilder {
         self
     }
 
-    /// Loads the programs if they can be had, and starts a bus on the current
+    /// Loads the programs if the backend allows it, and starts a bus on the current
     /// tokio runtime, which must have its timer enabled. Nothing is collected
-    /// before somebody asks. Blocks for some tens of milliseconds.
+    /// before the first subscription or snapshot. Blocks for some tens of milliseconds.
     ///
     /// # Errors
     ///
-    /// When the backend that was asked for is not to be had, there is no
+    /// When the chosen backend cannot start, there is no
     /// `/proc`, a metric that was named does not exist, or the bus cannot be
     /// built.
     pub fn start(self) -> Result<Agent, StartError> {

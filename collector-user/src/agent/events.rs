@@ -1,4 +1,4 @@
-//! How lifecycle events come to the bus.
+//! Publishes lifecycle events on the bus.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -36,7 +36,7 @@ impl EventSink for Sink {
     }
 }
 
-/// How often `/proc` is looked at while somebody wants events.
+/// The interval at which `/proc` is polled while events have a subscription.
 const POLL: Duration = Duration::from_secs(1);
 /// How long after a multiple of that on the monotonic clock: a collection of
 /// the processes that is due at that time has ended, and the poller takes what
@@ -45,8 +45,8 @@ const AFTER_TICK: Duration = Duration::from_millis(250);
 /// The longest wait after polls that failed.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
-/// Publishes the events that a poller finds, while somebody wants them. It
-/// waits without a timer while nobody does, does not keep the bus alive, and
+/// Publishes the events that a poller finds, while they have a subscription. It
+/// waits without a timer while they have none, does not keep the bus alive, and
 /// ends with it. A poll that fails or panics is made again later and later.
 pub(super) async fn poll(
     poller: ProcessPoller,
@@ -103,7 +103,7 @@ pub(super) async fn poll(
     }
 }
 
-/// How much longer to wait after so many failures in a row.
+/// The additional wait after `failures` failures in a row.
 fn backoff(failures: u32) -> Duration {
     match failures {
         0 => Duration::ZERO,

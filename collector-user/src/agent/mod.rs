@@ -1,5 +1,5 @@
-//! The parts put together: the backend that this host allows, the sources, and
-//! a bus with every collector.
+//! The agent: the backend that this host allows, the sources, and a bus with
+//! every collector.
 
 mod absent;
 mod backend;
@@ -27,10 +27,10 @@ use plan::Plan;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The eBPF backend was asked for, and is not to be had.
+    /// The eBPF backend was chosen and cannot start.
     #[error("the eBPF backend cannot start: {0}; or choose --backend procfs")]
     Ebpf(#[from] LoadError),
-    /// The eBPF backend was asked for together with a captured tree.
+    /// The eBPF backend was chosen for a captured tree.
     #[error(
         "eBPF sees the running kernel only, not the tree {}: leave out --root, or choose --backend procfs",
         crate::text::harmless(&.0.to_string_lossy())
@@ -95,7 +95,8 @@ impl Agent {
                     bus.attach(scheduler.send_events_to(events::Sink(publisher)));
                 }
                 (None, Some(poller)) => {
-                    drop(tokio::spawn(events::poll(poller, sources, publisher)));
+                    let poll = events::poll(poller, sources, publisher);
+                    drop(bus.runtime().spawn(poll));
                 }
                 (None, None) => {}
             }

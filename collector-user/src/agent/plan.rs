@@ -42,8 +42,8 @@ impl Plan {
         plan
     }
 
-    /// Every metric that there is: each has a collector, a producer, or a
-    /// reason. With the procfs backend, also what finds its events.
+    /// Adds every metric of the catalogue: each has a collector, a producer, or a
+    /// reason why it has neither. With the procfs backend, also what finds its events.
     pub(super) fn with_all(self, accounting: &Accounting) -> (Self, Option<ProcessPoller>) {
         let plan = add_tiers_1_and_2(self);
         match accounting {
@@ -72,7 +72,7 @@ impl Plan {
         (self.builder, rows)
     }
 
-    /// Whether the metric is on, and the agent is who yields it.
+    /// Whether the metric is enabled, and no own collector replaces the agent's.
     pub(super) fn has(&self, metric: &MetricInfo) -> bool {
         !self.disabled.iter().any(|name| name == metric.name)
             && !self.replaced.contains(&metric.name)

@@ -11,7 +11,7 @@ use crate::{
 pub struct StartReport {
     /// What accounts CPUs and processes.
     pub backend: Backend,
-    /// Why it is not eBPF, if eBPF was not turned down by whoever asked.
+    /// Why it is not eBPF, if it was tried.
     pub fallback: Option<String>,
     /// The programs; `None` with the procfs backend.
     pub ebpf: Option<LoadReport>,

@@ -12,7 +12,7 @@ use super::{
 use crate::source::Timestamp;
 
 impl BusBuilder {
-    /// Who begins a collection, and who shares it; [`Mode::Bus`] unless set.
+    /// What begins collections and what they share; [`Mode::Bus`] unless set.
     /// For measurements.
     #[doc(hidden)]
     #[must_use]

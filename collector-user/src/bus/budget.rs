@@ -50,8 +50,8 @@ impl Budget {
         self.queued.load(Ordering::Relaxed)
     }
 
-    /// Counts a reading of so many bytes, which waits in queues until the last
-    /// of them drops this.
+    /// Counts the bytes of a reading while it waits in queues: until the last
+    /// queue drops this.
     pub(super) fn hold(&self, bytes: usize) -> Arc<QueuedBytes> {
         Arc::new(QueuedBytes::count(bytes, &self.queued))
     }

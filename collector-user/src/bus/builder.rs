@@ -111,7 +111,7 @@ impl BusBuilder {
     }
 
     /// The pace of a metric: the interval of subscriptions that give none, and
-    /// the greatest age in snapshots that say none. It is that of its tier
+    /// the maximum age in snapshots that give none. It is that of its tier
     /// unless set, and not below the floor of the collector.
     #[must_use]
     pub fn pace(mut self, metric: impl Into<String>, interval: Duration) -> Self {
@@ -186,7 +186,7 @@ pub enum BuildError {
     UnknownMetric {
         /// The name.
         name: String,
-        /// The names that there are.
+        /// The names of the metrics on the bus.
         known: Vec<String>,
     },
     /// A pace is out of the valid range of intervals.
@@ -199,7 +199,7 @@ pub enum BuildError {
     },
 }
 
-/// Whether the current runtime has a timer. Tokio tells by a panic only.
+/// Whether the current runtime has a timer. Without one, tokio panics.
 fn has_timer() -> bool {
     std::panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
 }

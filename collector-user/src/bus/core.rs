@@ -190,8 +190,8 @@ impl Core {
         let took = finished.took;
         state.counters.took(took);
         if flight.hung {
-            // Its subscribers were told long ago. What it read then is old by
-            // now, so it is collected anew.
+            // Its subscribers have had a sample that says so. Its reading is old
+            // by now, so the metric is collected again.
             tracing::info!(
                 metric = topic.info.metric.name(),
                 ?took,
@@ -265,7 +265,7 @@ impl Core {
             topic.wait_until(|state| !state.in_flight()).await;
         }
         self.end_for(&Ended::ShutDown);
-        // What produces events lives no longer than anybody can receive them.
+        // The sources of events are dropped with the last subscription.
         let attached = std::mem::take(&mut *lock(&self.attached));
         drop(attached);
     }
@@ -290,8 +290,8 @@ impl Core {
         }
     }
 
-    /// A handle of the bus or a publisher of a topic has gone. Where nobody can
-    /// publish any more, the subscribers are told.
+    /// A handle of the bus or a publisher of a topic was dropped. Without any
+    /// left, the subscriptions to a published metric end.
     pub(super) fn end_if_abandoned(&self, topic: &Topic) {
         if !topic.info.is_collected()
             && self.handles.load(Ordering::SeqCst) == 0

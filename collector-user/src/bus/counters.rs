@@ -22,9 +22,9 @@ pub struct Counters {
     /// Due times at which nothing was collected: the bus came too late, or the
     /// collection before still ran.
     pub skipped: u64,
-    /// Readings asked for that the cache had.
+    /// Requests that the cache answered.
     pub cache_hits: u64,
-    /// Readings asked for that a collection under way gave.
+    /// Requests that joined a collection under way (single-flight).
     pub coalesced: u64,
     /// Samples handed to subscribers.
     pub deliveries: u64,

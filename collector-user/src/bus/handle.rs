@@ -20,7 +20,7 @@ use crate::{
 
 /// Owns the collectors. Cheap to clone: clones are the same bus.
 ///
-/// The bus lives as long as somebody holds it, a subscription to it, or a
+/// The bus lives as long as a handle of it, a subscription to it, or a
 /// publisher. Subscriptions to a metric that is published end when all handles
 /// and all publishers of the metric were dropped.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Bus {
         subscribe(&self.core, self.core.find(metric)?, options)
     }
 
-    /// Everything that was asked for, as far as it is there. Never fails as a whole.
+    /// A snapshot of the requested metrics, which never fails as a whole.
     ///
     /// What is older than the request allows is collected first, all of it
     /// through one tick. A metric that fails is there with its last good
@@ -132,7 +132,7 @@ impl Bus {
         Ok(AnyPublisher::new(Arc::clone(&self.core), index))
     }
 
-    /// What the bus says of itself.
+    /// The status of the bus and of its metrics.
     pub fn status(&self) -> BusStatus {
         status::of(&self.core)
     }
@@ -154,10 +154,16 @@ impl Bus {
         self.core.end.why()
     }
 
-    /// Waits until nothing is collected any more, and says why. Who runs a bus
-    /// for others waits for this, so as not to go on without it.
+    /// Waits until nothing is collected any more, and returns why. A program that
+    /// serves a bus waits for this, so that it does not go on without one.
     pub async fn wait_for_end(&self) -> Ended {
         self.core.end.wait().await
+    }
+
+    /// The runtime on which the bus was built: for tasks of what belongs to it,
+    /// wherever they are started.
+    pub(crate) fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.core.runtime
     }
 
     /// Keeps something for as long as the bus lives and is not shut down: what

@@ -1,11 +1,11 @@
 //! The collection bus: one owner of every collector, many subscribers.
 //!
 //! A [`Bus`] is the only one that calls a [`Collector`](crate::collectors::Collector).
-//! A metric that nobody wants is not collected; else the fastest live
+//! A metric without a subscription is not collected; else the fastest live
 //! subscription sets its pace. Due times are multiples of the interval on the
 //! monotonic clock, so metrics that are due together are collected through one
 //! [`Tick`](crate::source::Tick), which opens each file once. Each subscriber
-//! gets samples at its own interval, and delivery never waits for anyone.
+//! gets samples at its own interval, and delivery never waits for a subscriber.
 //!
 //! ```no_run
 //! use std::time::Duration;

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-/// Who begins a collection, and who shares it. All but [`Bus`](Self::Bus) exist
-/// to be measured beside it.
+/// What begins collections, and what they share. All modes but
+/// [`Bus`](Self::Bus) exist to be measured beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -13,6 +13,6 @@ pub enum Mode {
     /// younger than its interval; then it gets that. Metrics share nothing.
     Cache,
     /// Each subscriber, and each snapshot, begins its own, and nothing is
-    /// shared. Since there is one collector a metric, they do so in turn.
+    /// shared. A metric has one collector, so these collections are serialized.
     Independent,
 }

@@ -70,19 +70,19 @@ impl<R: Reading> Publisher<R> {
         self.untyped.publish_as_is(sample.into_any());
     }
 
-    /// Says that so many readings were lost before they could be published.
-    /// The sequence jumps by as many, and every subscriber is told that it
-    /// missed them: at once, or with the next sample.
+    /// Reports that `count` readings were lost before they could be published.
+    /// The sequence grows by `count`, and every subscriber receives them as
+    /// missed: at once, or with the next sample.
     pub fn lost(&self, count: u64) {
         self.untyped.lost(count);
     }
 
-    /// Says that there is no reading, and why.
+    /// Publishes that there is no reading, and why.
     pub fn unavailable(&self, reason: impl Into<Reason>) {
         self.untyped.unavailable(reason);
     }
 
-    /// Whether anybody is subscribed.
+    /// Whether the metric has a subscription.
     pub fn is_wanted(&self) -> bool {
         self.untyped.is_wanted()
     }
@@ -229,14 +229,14 @@ impl AnyPublisher {
 }
 
 impl<R: Reading> WeakPublisher<R> {
-    /// The publisher, for a moment; `None` if the bus has gone.
+    /// The publisher; `None` if the bus was dropped. It keeps the bus alive.
     pub fn upgrade(&self) -> Option<Publisher<R>> {
         let core = self.core.upgrade()?;
         Some(Publisher::of(AnyPublisher::new(core, self.topic)))
     }
 
-    /// Waits until somebody is subscribed. The answer is `false` if the bus has
-    /// gone or its subscriptions have ended.
+    /// Waits until the metric has a subscription. `false` if the bus was dropped
+    /// or its subscriptions have ended.
     pub async fn wanted(&self) -> bool {
         loop {
             let Some(core) = self.core.upgrade() else {

@@ -8,16 +8,16 @@ const PATIENCE: u32 = 2;
 /// The longest delay between two attempts, unless the pace is slower still.
 const LONGEST_BACKOFF: u64 = Duration::from_mins(5).as_nanos() as u64;
 
-/// Who is new waits so long for the next due time, rather than that the metric
-/// is collected twice in short order.
+/// How long a new subscription waits for the next due time, so that the metric
+/// is not collected twice in short order.
 const SOON: u64 = Duration::from_millis(100).as_nanos() as u64;
 
-/// When one metric is due: at the multiples of the shortest interval that
-/// anybody wants, at once when somebody is new, and later when it fails.
+/// When one metric is due: at the multiples of the shortest interval of any
+/// subscription, at once for a new subscription, and later when it fails.
 #[derive(Debug)]
 pub(super) struct Schedule {
     floor: u64,
-    /// How many want which interval.
+    /// The number of subscriptions at each interval.
     wanted: BTreeMap<u64, usize>,
     aligned: Option<u64>,
     at_once: Option<u64>,
@@ -31,7 +31,7 @@ pub(super) struct Schedule {
 pub(super) struct Due {
     /// How long ago it became due.
     pub(super) lateness: u64,
-    /// How many due times have passed since, which nobody will catch up on.
+    /// Due times that have passed since, which are not made up for.
     pub(super) skipped: u64,
 }
 
@@ -53,7 +53,7 @@ impl Schedule {
         self.floor
     }
 
-    /// The interval at which the metric is collected; `None` if nobody wants it.
+    /// The interval at which the metric is collected; `None` without a subscription.
     pub(super) fn pace(&self) -> Option<u64> {
         self.wanted.keys().next().copied()
     }
@@ -63,17 +63,17 @@ impl Schedule {
         self.failures
     }
 
-    /// Somebody wants the metric at `interval`, which is not below the floor.
-    /// If that changes the pace, the answer is the due time that is given up
-    /// for a later one.
+    /// A new subscription at `interval`, which is not below the floor. If that
+    /// changes the pace, the result is the due time that is given up for a later
+    /// one.
     pub(super) fn want(&mut self, interval: u64, now: u64) -> Option<u64> {
         let before = self.pace();
         *self.wanted.entry(interval).or_insert(0) += 1;
         self.follow_pace(before, now)
     }
 
-    /// Somebody who wanted the metric at `interval` does no longer. The answer
-    /// is as that of [`want`](Self::want).
+    /// A subscription at `interval` was dropped. The result is as that of
+    /// [`want`](Self::want).
     pub(super) fn unwant(&mut self, interval: u64, now: u64) -> Option<u64> {
         let before = self.pace();
         if let Some(count) = self.wanted.get_mut(&interval) {

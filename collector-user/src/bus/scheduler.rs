@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{feed::Ended, source::Timestamp};
 
-/// Starts the scheduler on a runtime, and what tells the subscribers of its
-/// end, however it ends.
+/// Starts the scheduler on a runtime, and a task that ends the subscriptions
+/// when it ends, for whatever reason.
 pub(super) fn start(core: &Arc<Core>) {
     let scheduler = core
         .runtime
@@ -54,7 +54,7 @@ async fn supervise(scheduler: tokio::task::JoinHandle<()>, mut end: EndsSubscrip
     }
 }
 
-/// Runs until the bus has ended, or its last handle has gone.
+/// Runs until the bus has ended, or its last handle was dropped.
 async fn run(core: Weak<Core>, changed: Arc<Notify>) {
     loop {
         let wake_at = {
@@ -78,7 +78,7 @@ async fn run(core: Weak<Core>, changed: Arc<Notify>) {
     }
 }
 
-/// Begins what is due, together; the answer is when something is due next.
+/// Begins what is due, together; returns when something is due next.
 fn step(core: &Arc<Core>) -> Option<u64> {
     let now = core.timeline.now_ns();
     let at = core.clock.now();

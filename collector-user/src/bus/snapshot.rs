@@ -57,7 +57,7 @@ pub(super) async fn take(
                 topic
                     .wait_until(|state| state.end.is_some() || !under_way(state))
                     .await;
-                // What the collection gave is as new as can be had.
+                // There is nothing newer than what this collection gave.
                 let state = topic.state_as_is();
                 state.answer(&topic.info, core.clock.now(), u64::MAX)
             }

@@ -110,7 +110,7 @@ impl State {
                 .is_some_and(|cached| cached.age_ns(now) <= max_age)
     }
 
-    /// What can be said of the metric now, without collecting it.
+    /// The sample of the metric now, without a collection.
     pub(super) fn answer(&self, info: &TopicInfo, now: Timestamp, max_age: u64) -> AnySample {
         let outdated = if info.is_collected() {
             Reason::NotCollected
@@ -145,7 +145,7 @@ impl State {
         }
     }
 
-    /// Forgets subscribers that have gone.
+    /// Removes subscriptions that were dropped.
     pub(super) fn remove(&mut self, info: &TopicInfo, subscribers: Vec<usize>, now: u64) {
         for subscriber in subscribers {
             if let Some(interval) = self.subscribers.remove(subscriber)
@@ -168,7 +168,7 @@ impl State {
         }
     }
 
-    /// Tells the subscribers how a collection ended.
+    /// Delivers the outcome of a collection.
     pub(super) fn conclude(
         &mut self,
         info: &TopicInfo,
@@ -191,8 +191,8 @@ impl State {
         }
     }
 
-    /// Calls a collection hung if it has passed its deadline, and says whether
-    /// it has. It keeps its thread until it returns, and until then no other is
+    /// Marks a collection as hung if it has passed its deadline, and returns
+    /// whether it has. It keeps its thread until it returns, and until then no other is
     /// begun.
     pub(super) fn check_deadline(&mut self, info: &TopicInfo, now: u64, budget: &Budget) -> bool {
         if self
@@ -285,7 +285,7 @@ impl State {
         }
     }
 
-    /// Notes and delivers that there is no reading.
+    /// Caches and delivers that there is no reading.
     pub(super) fn fail(
         &mut self,
         info: &TopicInfo,

@@ -15,11 +15,11 @@ use crate::{
     source::SourceStats,
 };
 
-/// What the bus says of itself. Each part can be serialized.
+/// The status of a bus and of its metrics.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BusStatus {
-    /// Who begins a collection, and who shares it.
+    /// What begins collections, and what they share.
     pub mode: Mode,
     /// Ticks so far: each is one or more collections that share what they read.
     pub ticks: u64,
@@ -56,7 +56,7 @@ pub struct BusStatus {
 /// describe themselves, in which a struct cannot be flattened.
 macro_rules! metric_status {
     ($($(#[$meta:meta])* $field:ident: $type:ty,)*) => {
-        /// What the bus says of one metric.
+        /// The status of one metric.
         #[derive(Clone, Debug, Serialize, Deserialize)]
         #[serde(remote = "Self")]
         #[non_exhaustive]
@@ -115,13 +115,14 @@ metric_status! {
     failures_in_a_row: u32,
     /// The subscriptions to it.
     subscriptions: usize,
-    /// The interval at which it is collected; `None` if nobody wants it.
+    /// The interval at which it is collected; `None` without a subscription.
     pace_ns: Option<u64>,
-    /// The interval of who gives none, and the greatest age in a snapshot.
+    /// The interval of a subscription that gives none, and the maximum age in a
+    /// snapshot that gives none.
     default_interval_ns: u64,
     /// The shortest interval at which it is collected.
     floor_ns: u64,
-    /// How long ago the last sample was made, also if it says that there is no
+    /// Age of the last sample, also if it is unavailable; `None` before the first
     /// reading; `None` if there was none yet.
     sample_age_ns: Option<u64>,
     /// The age of the cached reading.

@@ -1,4 +1,4 @@
-//! Who wants one metric, and when each is due for its next sample.
+//! The subscriptions to one metric, and when each is due for its next sample.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(super) struct Claim {
 /// Which samples a subscriber gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pacing {
-    /// Each that there is.
+    /// Every sample.
     All,
     /// One between two multiples of its interval.
     Aligned,
@@ -69,7 +69,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Puts the sample into a mailbox, and says how many it pushed out.
+    /// Puts the sample into a mailbox; returns how many it pushed out.
     pub(super) fn put_into(&mut self, mailbox: &Inbox, missed: Missed) -> u64 {
         let is_queue = mailbox.limit().count.get() > 1;
         let held = is_queue.then(|| {
@@ -87,7 +87,7 @@ impl<'a> Outgoing<'a> {
 }
 
 impl Subscribers {
-    /// Adds one and says where it is.
+    /// Adds a subscription; returns its index.
     pub(super) fn add(&mut self, mailbox: Arc<Inbox>, claim: Claim) -> usize {
         let entry = Some(Entry { mailbox, claim });
         if let Some(place) = self.free.pop() {
@@ -99,7 +99,7 @@ impl Subscribers {
         }
     }
 
-    /// Removes the one at `place`, and says which interval it wanted.
+    /// Removes the one at `place`; returns its interval.
     pub(super) fn remove(&mut self, place: usize) -> Option<u64> {
         let entry = self.entries.get_mut(place)?.take()?;
         self.free.push(place);
@@ -110,7 +110,7 @@ impl Subscribers {
         self.entries.len() - self.free.len()
     }
 
-    /// Whether anybody waits for the next sample already.
+    /// Whether any subscription is due for its next sample.
     pub(super) fn any_due(&self, now: u64) -> bool {
         self.entries
             .iter()
@@ -126,7 +126,7 @@ impl Subscribers {
             .collect()
     }
 
-    /// The shortest interval of those who are due.
+    /// The shortest interval of those that are due.
     pub(super) fn shortest_interval_due(&self, now: u64) -> Option<u64> {
         let due = self.entries.iter().flatten();
         due.filter(|entry| entry.claim.due <= now)
@@ -140,7 +140,7 @@ impl Subscribers {
         all.map(|entry| entry.claim.due).min()
     }
 
-    /// Delivers a sample that was due at `now` to all who are due.
+    /// Delivers a sample that was due at `now` to all that are due.
     pub(super) fn deliver(&mut self, mut outgoing: Outgoing<'_>, now: u64) -> Delivered {
         let mut delivered = Delivered::default();
         for entry in self.entries.iter_mut().flatten() {
@@ -153,7 +153,7 @@ impl Subscribers {
         delivered
     }
 
-    /// Delivers a sample to one who is due.
+    /// Delivers a sample to one that is due.
     pub(super) fn deliver_to(
         &mut self,
         place: usize,
@@ -167,14 +167,14 @@ impl Subscribers {
         delivered
     }
 
-    /// Says to all that so much was lost on the way to the bus.
+    /// Reports to all what was lost on the way to the bus.
     pub(super) fn miss(&self, missed: Missed) {
         for entry in self.entries.iter().flatten() {
             entry.mailbox.miss(missed);
         }
     }
 
-    /// Says to all that no more samples will come.
+    /// Ends all subscriptions.
     pub(super) fn end(&mut self, why: &Ended) {
         for entry in self.entries.drain(..).flatten() {
             entry.mailbox.end(why.clone());

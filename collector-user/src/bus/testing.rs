@@ -56,7 +56,7 @@ impl TestClock {
     /// The wall clock of every test begins here: 2026-01-01T00:00:00Z.
     pub const WALL: Duration = Duration::from_hours(490_896);
 
-    /// A clock that shows so much time since the machine started.
+    /// A clock that starts at `uptime`.
     pub fn starting_at(uptime: Duration) -> Self {
         Self {
             origin: tokio::time::Instant::now(),
@@ -104,7 +104,7 @@ impl Clock for TestClock {
     }
 }
 
-/// A collector that does what a closure says.
+/// A collector that calls a closure.
 pub struct MockCollector<R> {
     collect: Box<dyn FnMut(u64) -> Result<R, CollectError> + Send>,
     calls: Calls,

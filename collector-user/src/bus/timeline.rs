@@ -1,5 +1,5 @@
-/// The time line of the schedule: nanoseconds on `CLOCK_MONOTONIC`, but told
-/// by tokio's clock, which a test can pause.
+/// The time line of the schedule: nanoseconds on `CLOCK_MONOTONIC`, but taken
+/// from tokio's clock, which a test can pause.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timeline {
     origin: tokio::time::Instant,

@@ -10,13 +10,13 @@ use crate::feed::Ended;
 pub(super) struct Topic {
     pub(super) info: TopicInfo,
     state: Mutex<State>,
-    /// Subscribers that have gone. It has a lock of its own, so that a
+    /// Subscriptions that were dropped. It has a lock of its own, so that a
     /// subscription can be dropped anywhere, also while a sample is being
     /// delivered.
     gone: Mutex<Vec<usize>>,
     /// Notified when a collection has ended, or is found to hang.
     pub(super) collected: Notify,
-    /// Notified when somebody subscribes.
+    /// Notified of a new subscription.
     pub(super) wanted: Arc<Notify>,
     /// The publishers of the metric.
     pub(super) publishers: AtomicUsize,
@@ -34,7 +34,7 @@ impl Topic {
         }
     }
 
-    /// The state, with the subscribers that are there now.
+    /// The state, without the subscriptions that were dropped.
     pub(super) fn state(&self, now: u64) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
         let gone = std::mem::take(&mut *lock(&self.gone));
@@ -42,12 +42,12 @@ impl Topic {
         state
     }
 
-    /// The state, in which subscribers may be that have gone.
+    /// The state, perhaps with subscriptions that were dropped.
     pub(super) fn state_as_is(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
-    /// A subscriber has gone. This does not wait for the state.
+    /// A subscription was dropped. This does not wait for the state.
     pub(super) fn remove_later(&self, subscriber: usize) {
         lock(&self.gone).push(subscriber);
     }

@@ -30,7 +30,7 @@ pub(super) struct TopicInfo {
     pub(super) pace: u64,
 }
 
-/// A collector and what it says of itself.
+/// A collector and its properties.
 pub(super) struct Collected {
     /// Locked while it collects, so always free when the topic is not in flight.
     pub(super) collector: Mutex<Box<dyn AnyCollector>>,

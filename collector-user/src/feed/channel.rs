@@ -219,8 +219,8 @@ impl AnySampleSender {
         Ok(())
     }
 
-    /// Says that so much was lost before it could be sent. The subscriber
-    /// learns it at once, or with the next sample.
+    /// Reports what was lost before it could be sent. The subscriber receives it
+    /// at once, or with the next sample.
     pub fn lost(&self, missed: Missed) {
         self.inbox.miss(missed);
     }

@@ -53,7 +53,7 @@ enum State<E> {
     Open,
     /// Nothing more will come; what waits can still be taken.
     Ended(E),
-    /// Nobody will take anything any more.
+    /// The subscription was dropped.
     Closed,
 }
 
@@ -62,7 +62,7 @@ enum State<E> {
 pub(crate) enum Taken<T, E> {
     /// One sample, and what was lost before it.
     Item { item: T, missed: Missed },
-    /// So many were lost, and nothing has come after them yet.
+    /// What was lost, and nothing has come after it yet.
     Gap(Missed),
     /// Nothing more will come; `None` if the mailbox was closed.
     End(Option<E>),
@@ -88,9 +88,9 @@ impl<T, E: Clone> Mailbox<T, E> {
         self.limit
     }
 
-    /// Puts one of so many bytes in, before which so much was missed, and says
-    /// how many were pushed out by that. No more than `max_bytes` wait then,
-    /// if that is less than the limit of the mailbox.
+    /// Puts an item of `bytes` bytes in, before which `missed` was missed;
+    /// returns how many it pushed out. No more than `max_bytes` wait then, if
+    /// that is less than the limit of the mailbox.
     pub(crate) fn put(&self, item: T, bytes: usize, missed: Missed, max_bytes: usize) -> u64 {
         let max_bytes = max_bytes.min(self.limit.bytes);
         let mut pushed_out = Vec::new();
@@ -134,8 +134,8 @@ impl<T, E: Clone> Mailbox<T, E> {
         pushed_out.len() as u64
     }
 
-    /// Notes that so much was lost before it could be put in. A subscriber that
-    /// waits is told at once: nothing may come after it for long.
+    /// Adds what was lost before it could be put in. A subscriber that waits is
+    /// woken at once, since the next item may take long.
     pub(crate) fn miss(&self, missed: Missed) {
         if missed.is_none() {
             return;
@@ -163,12 +163,12 @@ impl<T, E: Clone> Mailbox<T, E> {
         Poll::Pending
     }
 
-    /// Takes the oldest out, if there is anything to be told.
+    /// Takes the oldest out, if anything waits.
     pub(crate) fn try_take(&self) -> Option<Taken<T, E>> {
         lock(&self.inner).take()
     }
 
-    /// Nothing more will come. An end that was told before stays.
+    /// Nothing more will come. The first end stays.
     pub(crate) fn end(&self, why: E) {
         let reader = {
             let mut inner = lock(&self.inner);
@@ -182,7 +182,7 @@ impl<T, E: Clone> Mailbox<T, E> {
         }
     }
 
-    /// Nobody will take anything any more: what waits is dropped.
+    /// The subscription was dropped: what waits is dropped.
     pub(crate) fn close(&self) {
         let _dropped_unlocked = {
             let mut inner = lock(&self.inner);

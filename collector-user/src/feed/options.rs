@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Ended, mailbox::Limit};
 use crate::metric::{Kind, Metric};
 
-/// How many events wait for a subscriber whose options do not say how many.
+/// The length of a queue of events unless the options give one.
 pub const DEFAULT_EVENT_QUEUE: usize = 1024;
 
 /// The valid range of an interval.
@@ -104,7 +104,7 @@ impl SubscribeOptions {
         }
     }
 
-    /// How much may wait; `bytes` where the subscriber did not say how many.
+    /// The bounds of the queue; `bytes` where the options give none.
     pub(crate) fn limit(self, kind: Kind, bytes: usize) -> Result<Limit, SubscribeError> {
         let count = match (self.delivery, kind) {
             (Some(Delivery::Latest), _) | (None, Kind::State) => 1,
@@ -125,7 +125,7 @@ pub enum SubscribeError {
     /// The feed has no metric of this name.
     #[error("there is no metric {name:?}; there are {}", known.join(", "))]
     UnknownMetric {
-        /// The name that was asked for.
+        /// The unknown name.
         name: String,
         /// The names of the metrics that the feed has.
         known: Vec<String>,
@@ -145,7 +145,7 @@ pub enum SubscribeError {
     /// A queue in which nothing can wait.
     #[error("a queue of 0 samples can hold nothing")]
     EmptyQueue,
-    /// A producer was asked for, but a collector yields the metric.
+    /// A publisher of a metric that a collector yields.
     #[error("the metric {0:?} is collected by the bus, and no one else can publish it")]
     NotPublished(String),
     /// The feed has ended.

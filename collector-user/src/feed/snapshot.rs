@@ -12,7 +12,7 @@ use serde::{
 
 use crate::metric::{AnySample, Metric, rfc3339};
 
-/// What a snapshot shall hold.
+/// Which metrics a snapshot has, and their maximum age.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SnapshotRequest {
@@ -61,7 +61,7 @@ impl SnapshotRequest {
 pub struct Snapshot {
     /// The host name.
     pub host: Arc<str>,
-    /// When the snapshot was asked for.
+    /// When the snapshot was requested.
     #[serde(with = "rfc3339")]
     pub taken_at: SystemTime,
     /// The samples, by the names of their metrics.

@@ -16,7 +16,7 @@ use crate::metric::{AnySample, Metric, Reading, Sample};
 /// One subscriber's claim on one metric. Dropping it unsubscribes.
 ///
 /// It is also a `Stream` of samples, which ends with the subscription; why it
-/// ended is told by [`ended`](Self::ended). All methods that wait are
+/// ended is in [`ended`](Self::ended). All methods that wait are
 /// cancel-safe: no sample is lost when the future is dropped.
 #[derive(Debug)]
 pub struct Subscription<R: Reading> {
@@ -127,7 +127,7 @@ impl AnySubscription {
         &self.metric
     }
 
-    /// The interval in force: the one that was asked for, or the pace of the
+    /// The interval in force: the requested one, or the pace of the
     /// metric, but not below its floor. Samples come at its multiples on
     /// `CLOCK_MONOTONIC`. Of events, each comes as it happens.
     pub fn interval(&self) -> Duration {

@@ -17,7 +17,7 @@ use crate::{
 /// Holds the last snapshot of the hardware, and logs what changed in it.
 ///
 /// It is a batch consumer: all metrics of tier 1 at once, every five minutes
-/// or as often as it is told.
+/// or at the configured interval.
 #[derive(Clone, Debug)]
 pub struct HardwareManager {
     last: Arc<RwLock<Option<Snapshot>>>,
@@ -30,7 +30,7 @@ impl HardwareManager {
         let manager = Self {
             last: Arc::default(),
         };
-        tokio::spawn(manager.clone().run(bus.clone()));
+        bus.runtime().spawn(manager.clone().run(bus.clone()));
         manager
     }
 

@@ -14,8 +14,7 @@ use crate::{
     metric::{AnySample, Kind, Metric, Status, Tier},
 };
 
-/// Holds the latest sample of every metric whose kind is state, for whoever
-/// exports them.
+/// Holds the latest sample of every metric whose kind is state, for exporters.
 ///
 /// It is a stream subscriber: each metric comes at its own pace. It costs one
 /// task a metric, and copies no reading.
@@ -101,7 +100,8 @@ impl MetricsManager {
                 metric,
                 interval: subscription.interval(),
             });
-            tokio::spawn(keep(subscription, Arc::clone(&latest), observe.clone()));
+            let keep = keep(subscription, Arc::clone(&latest), observe.clone());
+            bus.runtime().spawn(keep);
         }
         Ok(Self {
             bus: bus.clone(),
@@ -116,8 +116,8 @@ impl MetricsManager {
         &self.bus
     }
 
-    /// The interval at which each metric comes: the one that was asked for, but
-    /// not below the shortest one of its collector.
+    /// The interval of each metric: the requested one, but not below the floor of
+    /// its collector.
     pub fn intervals(&self) -> impl Iterator<Item = (&Metric, Duration)> {
         self.wanted.iter().map(|one| (&one.metric, one.interval))
     }

@@ -2,8 +2,7 @@ use std::{fmt, ops::AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-/// Samples that a subscriber should have had, but did not get, by who lost
-/// them.
+/// Samples that a subscriber did not receive, by where they were lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Missed {
@@ -11,12 +10,12 @@ pub struct Missed {
     /// or for which its queue had no room.
     #[serde(rename = "subscriber")]
     pub by_subscriber: u64,
-    /// Readings that the source lost before they came to the bus, such as
-    /// events for which the ring buffer of the programs had no room.
+    /// Readings that the source lost before the bus, such as events for which
+    /// the BPF ring buffer had no room.
     #[serde(rename = "source")]
     pub at_source: u64,
-    /// Due times of the subscriber at which nothing was collected, since the
-    /// host or the collection before was too slow, or the metric failed.
+    /// Due times of the subscriber at which nothing was collected, because the
+    /// host or the previous collection was too slow, or the metric failed.
     pub skipped: u64,
 }
 
@@ -28,7 +27,7 @@ impl Missed {
         skipped: 0,
     };
 
-    /// So many samples that newer ones replaced.
+    /// `count` samples that newer ones replaced.
     #[must_use]
     pub const fn by_subscriber(count: u64) -> Self {
         Self {
@@ -37,7 +36,7 @@ impl Missed {
         }
     }
 
-    /// So many readings that the source lost.
+    /// `count` readings that the source lost.
     #[must_use]
     pub const fn at_source(count: u64) -> Self {
         Self {
@@ -46,7 +45,7 @@ impl Missed {
         }
     }
 
-    /// So many due times at which nothing was collected.
+    /// `count` due times at which nothing was collected.
     #[must_use]
     pub const fn skipped(count: u64) -> Self {
         Self {
@@ -55,7 +54,7 @@ impl Missed {
         }
     }
 
-    /// All of them, whoever lost them.
+    /// All of them.
     pub const fn total(self) -> u64 {
         self.by_subscriber
             .saturating_add(self.at_source)

@@ -21,9 +21,9 @@ pub enum Reason {
     NoPermission(Arc<str>),
     /// This host, or this backend, does not have the metric.
     Unsupported(Arc<str>),
-    /// No collection was made within the age that was asked for.
+    /// No collection was made within the requested age.
     NotCollected,
-    /// Nothing was published within the age that was asked for.
+    /// Nothing was published within the requested age.
     NotPublished,
 }
 

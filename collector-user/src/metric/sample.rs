@@ -8,7 +8,7 @@ pub enum Status {
     /// The collection that made this sample succeeded.
     Ok,
     /// The reading is the last good one; the collections since have failed,
-    /// or none was made within the age that was asked for.
+    /// or none was made within the requested age.
     Stale {
         /// How old the reading is.
         age: Duration,
@@ -66,12 +66,12 @@ pub struct Sample<R: ?Sized> {
     /// [instance](Origin::instance). It grows by one with each collection, also
     /// those that failed, and by one with each reading that was lost.
     pub sequence: u64,
-    /// The samples that this subscriber should have had between the one before
-    /// and this one, but did not get.
+    /// The samples between the one before and this one that the subscriber did
+    /// not receive.
     pub missed: Missed,
-    /// The reading, shared with all who received it. A sample whose status is
-    /// [`Status::Ok`] and that has none only tells what was missed, after
-    /// which nothing has come yet.
+    /// The reading, shared with all its receivers. A sample with the status
+    /// [`Status::Ok`] and without a reading reports what was missed, after which
+    /// nothing has come yet.
     pub data: Option<Arc<R>>,
 }
 

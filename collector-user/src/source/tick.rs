@@ -34,7 +34,7 @@ struct Inner {
     sources: Sources,
     clock: Arc<dyn Clock>,
     began: Timestamp,
-    /// The metrics that are collected in this tick; `None` if nobody said.
+    /// The metrics that are collected in this tick; `None` for all.
     collected: Option<Vec<&'static str>>,
     files: Once<Bytes>,
     directories: Once<Arc<Entries>>,
@@ -44,8 +44,8 @@ struct Inner {
     shared: Mutex<HashMap<Cow<'static, str>, SharedCell>>,
 }
 
-/// How much of what was read a tick holds at most, for whoever wants the same
-/// later in the tick. It is released when the tick ends.
+/// How much of what was read a tick holds at most, for later reads
+/// of the same in the tick. It is released when the tick ends.
 const BUDGET_BYTES: usize = 64 * 1024 * 1024;
 
 /// When sources were read: nanoseconds on `CLOCK_MONOTONIC`.
@@ -128,8 +128,8 @@ impl<T: Clone> Once<T> {
                 None => Arc::clone(cells.entry(path.into()).or_default()),
             }
         };
-        // The map is not locked here, so a read that hangs holds up nobody
-        // who wants another path.
+        // The map is not locked here, so a read that hangs blocks no reader
+        // of another path.
         let mut saved = true;
         let (result, window) = cell.get_or_init(|| {
             saved = false;
@@ -370,7 +370,7 @@ impl Tick {
         self.take(path, got)
     }
 
-    /// What a symbolic link says.
+    /// The target of a symbolic link.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use std::{
 
 use super::support::{Happening, Quick, builder, secs, steady};
 use crate::{
-    bus::{SnapshotRequest, SubscribeOptions, every},
+    bus::{BusStatus, SnapshotRequest, SubscribeOptions, every},
     feed::{Feed, SubscribeError},
     metric::{Backend, Kind, Metric, Missed, Origin, Reason, Sample, Status, Tier, UntypedReading},
 };
@@ -127,4 +127,25 @@ async fn another_start_is_another_instance_and_the_host_the_same() {
     assert!(!second.continues(&first) && second.continues(&second));
     assert_eq!(&*first.origin.host, "test");
     assert_eq!(first.origin.boot_id, second.origin.boot_id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_comes_back_from_each_format() {
+    let bus = builder()
+        .producer::<Quick>(Backend::Ebpf)
+        .collector(steady())
+        .build()
+        .unwrap();
+    bus.publisher::<Quick>()
+        .unwrap()
+        .unavailable("no such host");
+    bus.snapshot(SnapshotRequest::all()).await.unwrap();
+    let status = bus.status();
+    assert_eq!(status.metrics[0].failures_in_a_row, 1);
+    let json = serde_json::to_string(&status).unwrap();
+    let from_json: BusStatus = serde_json::from_str(&json).unwrap();
+    let bytes = postcard::to_allocvec(&status).unwrap();
+    let from_binary: BusStatus = postcard::from_bytes(&bytes).unwrap();
+    assert_eq!(format!("{from_json:?}"), format!("{status:?}"));
+    assert_eq!(format!("{from_binary:?}"), format!("{status:?}"));
 }
