@@ -67,7 +67,7 @@
 //!     fn collect(&mut self, tick: &Tick) -> Result<Entropy, CollectError> {
 //!         let content = tick.read("/proc/sys/kernel/random/entropy_avail")?;
 //!         let text = String::from_utf8_lossy(&content);
-//!         let available = text.trim().parse().map_err(CollectError::other)?;
+//!         let available = text.trim().parse::<u64>().map_err(CollectError::failed)?;
 //!         Ok(Entropy { available })
 //!     }
 //! }
