@@ -26,8 +26,8 @@ impl Asleep {
 
     /// Without others, which are among them.
     pub(crate) fn without(mut self, others: &Self) -> Self {
-        self.interruptible.take_off(&others.interruptible);
-        self.uninterruptible.take_off(&others.uninterruptible);
+        self.interruptible.subtract(&others.interruptible);
+        self.uninterruptible.subtract(&others.uninterruptible);
         self
     }
 
@@ -80,7 +80,7 @@ impl Sleepers {
         self.set(threads, self.since_ns().saturating_add(others.since_ns()));
     }
 
-    pub(crate) fn take_off(&mut self, others: &Self) {
+    pub(crate) fn subtract(&mut self, others: &Self) {
         let threads = self.threads.saturating_sub(others.threads);
         self.set(threads, self.since_ns().saturating_sub(others.since_ns()));
     }
@@ -106,7 +106,7 @@ mod tests {
         sleepers.add(&Sleepers::one(200));
         assert_eq!(sleepers.slept_ns(300), 300);
         assert_eq!(sleepers.slept_ns(400), 500);
-        sleepers.take_off(&Sleepers::one(100));
+        sleepers.subtract(&Sleepers::one(100));
         assert_eq!((sleepers.threads(), sleepers.slept_ns(400)), (1, 200));
         assert_eq!(sleepers.slept_ns(150), 0, "it began to sleep after that");
     }

@@ -41,7 +41,7 @@ const SHARED: usize = 2 * size_of::<usize>();
 #[derive(Clone, Default)]
 pub struct ProcessList {
     /// Most rows, shared as a whole by all copies.
-    settled: Arc<Pages>,
+    base: Arc<Pages>,
     /// The changes since.
     changes: Changes,
     len: usize,
@@ -110,7 +110,7 @@ impl ProcessList {
     /// of sleeping threads is added by [`Process::at`] with the
     /// [time](Self::as_of_ns) of the list.
     pub fn shared(&self) -> impl Iterator<Item = &Arc<Process>> {
-        self.changes.over(self.settled.iter())
+        self.changes.over(self.base.iter())
     }
 
     /// The process with this PID; the younger one, if the exit of an older one
@@ -118,8 +118,8 @@ impl ProcessList {
     pub fn get(&self, pid: u32) -> Option<Cow<'_, Process>> {
         let changed = self.changes.last_of(pid);
         let mut up_to = (pid, u64::MAX);
-        let settled = loop {
-            match self.settled.last_up_to(up_to).filter(|row| row.pid == pid) {
+        let base = loop {
+            match self.base.last_up_to(up_to).filter(|row| row.pid == pid) {
                 // An unchanged older one may exist.
                 Some(row) if self.changes.get(key(row)).is_some() && row.start_time_ns > 0 => {
                     up_to = (pid, row.start_time_ns - 1);
@@ -130,7 +130,7 @@ impl ProcessList {
         };
         let newest = changed
             .into_iter()
-            .chain(settled)
+            .chain(base)
             .max_by_key(|row| row.start_time_ns);
         newest.map(|row| row.at(self.as_of_ns))
     }
@@ -167,15 +167,15 @@ impl ProcessList {
 
     /// Replaces or removes a row, and returns the old one.
     fn change(&mut self, key: Key, row: Option<Arc<Process>>) -> Option<Arc<Process>> {
-        if Arc::strong_count(&self.settled) == 1 || self.changes.len() > self.len / 16 + 256 {
-            let settled = self.settle();
+        if Arc::strong_count(&self.base) == 1 || self.changes.len() > self.len / 16 + 256 {
+            let base = self.merge();
             return match row {
-                Some(row) => settled.insert(row),
-                None => settled.remove(key),
+                Some(row) => base.insert(row),
+                None => base.remove(key),
             };
         }
         self.fresh += 1;
-        self.changes.put(key, row, || self.settled.get(key))
+        self.changes.put(key, row, || self.base.get(key))
     }
 
     /// A copy of a list that continues to change. The changes are merged first
@@ -185,30 +185,30 @@ impl ProcessList {
         self.copied_again += self.changes.len().saturating_sub(self.fresh);
         self.fresh = 0;
         if self.copied_again > self.len {
-            self.settle();
+            self.merge();
         }
         self.clone()
     }
 
     /// Merges the changes into the shared rows.
-    fn settle(&mut self) -> &mut Pages {
+    fn merge(&mut self) -> &mut Pages {
         (self.fresh, self.copied_again) = (0, 0);
-        let settled = Arc::make_mut(&mut self.settled);
+        let base = Arc::make_mut(&mut self.base);
         for (key, row) in self.changes.take() {
             match row {
-                Some(row) => settled.insert(row),
-                None => settled.remove(key),
+                Some(row) => base.insert(row),
+                None => base.remove(key),
             };
         }
-        settled
+        base
     }
 
     /// The bytes that the list owns on the heap, those included that it shares
     /// with its copies.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let rows = self.settled.len() + self.changes.rows();
+        let rows = self.base.len() + self.changes.rows();
         rows * (size_of::<Process>() + SHARED)
-            + self.settled.heap_bytes()
+            + self.base.heap_bytes()
             + self.changes.heap_bytes()
             + self.text_bytes
     }
@@ -360,7 +360,7 @@ mod tests {
         let expected: Vec<_> = model.iter().map(|(&key, &cpu)| (key, Some(cpu))).collect();
         prop_assert_eq!(rows, expected);
         prop_assert_eq!(list.text_bytes, model.len());
-        prop_assert!(list.settled.are_well_formed());
+        prop_assert!(list.base.are_well_formed());
         for pid in 0..400 {
             let newest = model.range((pid, 0)..=(pid, u64::MAX)).next_back();
             prop_assert_eq!(
@@ -442,13 +442,13 @@ mod tests {
             }
             let copy = list.copy();
             assert_eq!(copy.changes.len(), 100, "in round {round}");
-            assert!(Arc::ptr_eq(&copy.settled, &kept.settled));
+            assert!(Arc::ptr_eq(&copy.base, &kept.base));
             kept = copy;
         }
     }
 
     #[test]
-    fn changes_are_settled_before_they_cost_more_than_that() {
+    fn changes_are_merged_before_they_cost_more_than_that() {
         let mut list: ProcessList = (0..50_000).map(|pid| row(pid, 0, 0)).collect();
         let mut kept = list.copy();
         let (mut most, mut copied) = (0, 0);

@@ -41,7 +41,7 @@ impl Changes {
     }
 
     /// Sets or removes the row of a key. Returns its row before: without a
-    /// change that is the one that `settled` finds.
+    /// change that is the one that `base` finds.
     ///
     /// A key that changes repeatedly is found here: a search among all rows
     /// touches memory that is in no cache.
@@ -49,13 +49,13 @@ impl Changes {
         &mut self,
         key: Key,
         row: Option<Arc<Process>>,
-        settled: impl Fn() -> Option<&'a Arc<Process>>,
+        base: impl Fn() -> Option<&'a Arc<Process>>,
     ) -> Option<Arc<Process>> {
         match self.0.binary_search_by_key(&key, |(key, _row)| *key) {
-            Ok(at) if row.is_none() && settled().is_none() => self.0.remove(at).1,
+            Ok(at) if row.is_none() && base().is_none() => self.0.remove(at).1,
             Ok(at) => std::mem::replace(&mut self.0.get_mut(at)?.1, row),
             Err(at) => {
-                let before = settled().cloned();
+                let before = base().cloned();
                 if row.is_some() || before.is_some() {
                     self.0.insert(at, (key, row));
                 }
@@ -68,21 +68,21 @@ impl Changes {
         std::mem::take(&mut self.0).into_iter()
     }
 
-    /// The rows of `settled` with the changes applied.
+    /// The rows of `base` with the changes applied.
     pub(super) fn over<'a>(
         &'a self,
-        settled: impl Iterator<Item = &'a Arc<Process>>,
+        base: impl Iterator<Item = &'a Arc<Process>>,
     ) -> impl Iterator<Item = &'a Arc<Process>> {
-        let mut settled = settled.peekable();
+        let mut base = base.peekable();
         let mut changes = self.0.iter().peekable();
         iter::from_fn(move || {
             loop {
                 let Some((changed, row)) = changes.peek() else {
-                    return settled.next();
+                    return base.next();
                 };
-                match settled.peek().map(|row| key(row)) {
-                    Some(next) if next < *changed => return settled.next(),
-                    Some(next) if next == *changed => drop(settled.next()),
+                match base.peek().map(|row| key(row)) {
+                    Some(next) if next < *changed => return base.next(),
+                    Some(next) if next == *changed => drop(base.next()),
                     _ => {}
                 }
                 changes.next();

@@ -36,7 +36,7 @@ impl ProcessList {
     /// For two copies of one list, as consecutive readings are, the cost is
     /// that of the changes; else a comparison per process.
     pub(crate) fn since<'l>(&'l self, older: &'l Self) -> impl Iterator<Item = Difference<'l>> {
-        let shares = Arc::ptr_eq(&self.settled, &older.settled);
+        let shares = Arc::ptr_eq(&self.base, &older.base);
         let changed = shares.then(|| self.changed_since(older));
         let compared = (!shares).then(|| compared(older.shared(), self.shared()));
         let changed = changed.into_iter().flatten();
@@ -47,7 +47,7 @@ impl ProcessList {
     fn changed_since<'l>(&'l self, older: &'l Self) -> impl Iterator<Item = Difference<'l>> {
         let row = |list: &'l Self, wanted: Key| match list.changes.get(wanted) {
             Some(row) => row.as_ref(),
-            None => list.settled.get(wanted),
+            None => list.base.get(wanted),
         };
         let (mut old, mut new) = (
             older.changes.keys().peekable(),
@@ -121,7 +121,7 @@ mod tests {
         }
     }
 
-    fn told(older: &ProcessList, newer: &ProcessList) -> Vec<String> {
+    fn differences_as_text(older: &ProcessList, newer: &ProcessList) -> Vec<String> {
         let text = |row: &Process| format!("{}.{}:{:?}", row.pid, row.start_time_ns, row.threads);
         newer
             .since(older)
@@ -154,8 +154,8 @@ mod tests {
             "+4.8:Some(1)",
             "-9.0:Some(1)",
         ];
-        assert_eq!(told(&older, &newer), expected);
-        assert!(told(&newer, &newer.clone()).is_empty());
+        assert_eq!(differences_as_text(&older, &newer), expected);
+        assert!(differences_as_text(&newer, &newer.clone()).is_empty());
     }
 
     proptest! {
