@@ -1,6 +1,6 @@
 use std::{fs, io};
 
-/// The CPU time of a process by its CPU clock, clock_getcpuclockid(3): in nanoseconds,
+/// The CPU time of a process by its CPU clock, `clock_getcpuclockid(3)`: in nanoseconds,
 /// including time in flight.
 ///
 /// # Errors

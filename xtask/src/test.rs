@@ -24,9 +24,9 @@ use crate::{command, lint, noise, recipe};
 /// available series, and the newest kernel of arm64. Run it for a change of the
 /// eBPF programs or their loader.
 ///
-/// Needs root, and Debian or Ubuntu or the tools that `setup` names. Takes about
-/// 26 minutes on two CPUs in a fresh clone, without KVM and without the time for
-/// the tools; with --all-kernels 41 minutes.
+/// Needs root, and Debian or Ubuntu or the tools that `setup` names. Takes 25 to 30
+/// minutes on two CPUs in a fresh clone, without KVM and without the time for the
+/// tools; with --all-kernels about 45 minutes.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Test {
@@ -112,7 +112,7 @@ impl Test {
     }
 }
 
-/// A metric is added by the recipe: a build, while guests wait most of the time.
+/// Adds a metric by the recipe: a build, which uses the CPU time that the guests leave.
 fn recipe_step() -> Step<'static> {
     Step {
         name: "recipe".to_owned(),

@@ -12,7 +12,7 @@ use collector_tests::agent;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
-/// A user without other processes: RLIMIT_NPROC counts all processes of a user.
+/// A user without other processes: `RLIMIT_NPROC` counts all processes of a user.
 const USER: u32 = 54_321;
 
 /// The samples of the agent, if its user is limited to this number of threads.
