@@ -89,7 +89,6 @@ pub(super) trait Pending: Send + Sync {
 }
 
 impl Core {
-    #[expect(clippy::too_many_arguments, reason = "the builder has checked each")]
     pub(super) fn new(
         topics: Box<[Topic]>,
         sharing: Box<dyn Sharing>,

@@ -59,7 +59,7 @@ fn row(metric: &MetricStatus) -> [String; 9] {
         Health::NotStarted => "not started",
     };
     [
-        metric.name.to_owned(),
+        metric.name.clone(),
         metric.backend.to_string(),
         health.to_owned(),
         (counters.collections + counters.published).to_string(),

@@ -118,7 +118,7 @@ pub(super) fn encode(text: &mut Text, scrape: &Scrape<'_>) {
     );
     for (family, value) in OF_METRICS {
         let metrics = scrape.status.metrics.iter();
-        let rows = metrics.map(|metric| ([("metric", metric.name.to_owned())], value(metric)));
+        let rows = metrics.map(|metric| ([("metric", metric.name.clone())], value(metric)));
         text.family(family, rows);
     }
 

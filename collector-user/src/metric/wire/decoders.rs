@@ -43,11 +43,11 @@ pub struct Decoders {
 #[derive(Clone, Copy)]
 struct Decoder {
     info: &'static MetricInfo,
-    from_value: fn(Value) -> Result<Arc<dyn AnyReading>, serde_json::Error>,
-    from_binary: fn(
-        &mut dyn erased_serde::Deserializer<'_>,
-    ) -> Result<Arc<dyn AnyReading>, erased_serde::Error>,
+    from_value: fn(Value) -> Decoded<serde_json::Error>,
+    from_binary: fn(&mut dyn erased_serde::Deserializer<'_>) -> Decoded<erased_serde::Error>,
 }
+
+type Decoded<E> = Result<Arc<dyn AnyReading>, E>;
 
 impl Decoder {
     fn of<R: Reading>() -> Self {
