@@ -72,7 +72,7 @@ async fn watch(feed: &impl Feed, duration: Duration) -> Result<(), Box<dyn Error
             () = &mut end => break,
         }
     }
-    println!("{counted} processes were forked, executed a program or exited");
+    println!("{counted} events (fork, exec, exit)");
     let snapshot = feed.snapshot(SnapshotRequest::of(["load_avg"])).await?;
     println!("{}", serde_json::to_string(&snapshot)?);
     Ok(())
