@@ -1,4 +1,4 @@
-//! The records may be made of any bytes that the kernel wrote.
+//! The records are plain old data.
 
 use aya::Pod;
 

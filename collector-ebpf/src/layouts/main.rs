@@ -1,10 +1,11 @@
-//! Programs that charge the time on a CPU to the task that leaves it, each
-//! with another layout of the maps: what each costs is measured by
-//! `cargo xtask bench tier3 -- layouts`.
+//! Programs that charge CPU time to the task that is switched out, each with
+//! another layout of the maps. `cargo xtask bench tier3 -- layouts` measures the
+//! cost of each.
 //!
-//! All do the same: read the clock, take the time since the last switch of
-//! this CPU from a per-CPU slot, and add it to the counter of the task, with
-//! one to its number of switches. They differ in where that counter is.
+//! All do the same: they read the clock, subtract the time of the last switch of
+//! this CPU, which is in a per-CPU element, and add the difference to the counter
+//! of the task, and 1 to its number of switches. They differ in where that
+//! counter is.
 #![no_std]
 #![no_main]
 #![expect(
@@ -30,20 +31,20 @@ use maps::{
     SINCE, TASK, recent, storage,
 };
 
-/// The floor: what it costs that a program is there.
+/// The lower bound: the cost of an empty program.
 #[btf_tracepoint(function = "sched_switch")]
 fn empty(_ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The yardstick: a clock, and a place to note it.
+/// The unit: reading the clock, and storing it.
 #[btf_tracepoint(function = "sched_switch")]
 fn clock(_ctx: BtfTracePointContext) -> i32 {
     elapsed();
     0
 }
 
-/// An array with a place for each number that a thread can have.
+/// An array with an element for each thread ID.
 #[btf_tracepoint(function = "sched_switch")]
 fn dense_array(ctx: BtfTracePointContext) -> i32 {
     let ns = elapsed();
@@ -51,7 +52,7 @@ fn dense_array(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A hash map, by thread.
+/// A hash map keyed by thread.
 #[btf_tracepoint(function = "sched_switch")]
 fn hash_tid(ctx: BtfTracePointContext) -> i32 {
     let ns = elapsed();
@@ -64,7 +65,7 @@ fn hash_tid(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A hash map that forgets who was used least recently, by thread.
+/// An LRU hash map keyed by thread.
 #[btf_tracepoint(function = "sched_switch")]
 fn lru_hash_tid(ctx: BtfTracePointContext) -> i32 {
     let ns = elapsed();
@@ -77,7 +78,7 @@ fn lru_hash_tid(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A hash map with a value for each CPU, by process.
+/// A per-CPU hash map keyed by process.
 #[btf_tracepoint(function = "sched_switch")]
 fn percpu_hash(ctx: BtfTracePointContext) -> i32 {
     let ns = elapsed();
@@ -90,15 +91,15 @@ fn percpu_hash(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A hash map for each CPU and each of two generations, by process: user
-/// space reads one generation while the programs write to the other.
+/// A hash map for each CPU and each of two generations, keyed by process: user
+/// space reads one generation while the programs write the other.
 #[btf_tracepoint(function = "sched_switch")]
 fn generations(ctx: BtfTracePointContext) -> i32 {
     let ns = elapsed();
     let tgid = ctx.tgid();
     // SAFETY: the helper has no precondition.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    // SAFETY: user space writes it, as one word.
+    // SAFETY: user space writes it as one word.
     let generation = unsafe { GENERATION.get().read_volatile() };
     let Some(inner) = GENERATIONS.get(cpu * 2 + (generation & 1)) else {
         return 0;
@@ -111,7 +112,7 @@ fn generations(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Storage that the kernel keeps with each task.
+/// Task storage (`BPF_MAP_TYPE_TASK_STORAGE`).
 #[btf_tracepoint(function = "sched_switch")]
 fn task_storage(ctx: BtfTracePointContext) -> i32 {
     let ns = elapsed();
@@ -119,8 +120,8 @@ fn task_storage(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A dense array of records, and a hash map that tells the record of a task
-/// by the address of its `task_struct`.
+/// A dense array of records, and a hash map from the address of a `task_struct` to
+/// its record.
 #[btf_tracepoint(function = "sched_switch")]
 fn hash_record(ctx: BtfTracePointContext) -> i32 {
     let ns = elapsed();
@@ -131,15 +132,14 @@ fn hash_record(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// As before, but looks first where a thread of this number was found last:
-/// the layout of the agent.
+/// As before, with a cache of the record by thread ID: the layout of the agent.
 #[btf_tracepoint(function = "sched_switch")]
 fn recent_record(ctx: BtfTracePointContext) -> i32 {
     let ns = elapsed();
     let task: *const u8 = ctx.arg(1);
     let tid = ctx.pid();
     let place = recent(tid);
-    // SAFETY: the place is within the table, and what is read is checked.
+    // SAFETY: the entry is within the table, and the value is verified.
     let index = unsafe { place.read_volatile() };
     if let Some(found) = DENSE.get_ptr_mut(index) {
         // SAFETY: the pointer is to an element.
@@ -149,7 +149,7 @@ fn recent_record(ctx: BtfTracePointContext) -> i32 {
         }
     }
     if let Some(index) = record(task as u64, tid) {
-        // SAFETY: the place is within the table.
+        // SAFETY: the entry is within the table.
         unsafe { place.write_volatile(index) };
         if let Some(found) = DENSE.get_ptr_mut(index) {
             // SAFETY: the pointer is to an element.
@@ -160,7 +160,7 @@ fn recent_record(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The element of `DENSE` of a task, which gets one if it has none.
+/// The element of `DENSE` of a task, assigned if it has none.
 #[inline(always)]
 fn record(task: u64, tid: u32) -> Option<u32> {
     if let Some(index) = BY_ADDRESS.get_ptr(task) {
@@ -180,7 +180,7 @@ fn elapsed() -> u64 {
     let Some(since) = SINCE.get_ptr_mut(0) else {
         return 0;
     };
-    // SAFETY: the slot is this CPU's own.
+    // SAFETY: the element is that of this CPU.
     unsafe {
         let ns = now.wrapping_sub(*since);
         *since = now;
@@ -200,12 +200,12 @@ fn charge(found: Option<*mut Charge>, ns: u64) {
     }
 }
 
-/// Some helpers are for programs under the GPL only.
+/// Some helpers may be called by programs under a GPL-compatible license only.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// No path leads here.
+/// Unreachable.
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

@@ -10,11 +10,11 @@ use aya_ebpf::{
     macros::btf_map,
 };
 
-/// How many threads or processes a map has room for.
+/// The number of elements of a map.
 pub(crate) const PLACES: u32 = 1 << 15;
 const MAX_ENTRIES: usize = PLACES as usize;
 
-/// What is charged to one thread or process.
+/// The counters of one thread or process.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Charge {
@@ -33,7 +33,7 @@ impl Charge {
     }
 }
 
-/// When this CPU switched last.
+/// The time of the last switch of this CPU.
 #[btf_map]
 pub(crate) static SINCE: PerCpuArray<u64, 1> = PerCpuArray::new();
 
@@ -49,7 +49,7 @@ pub(crate) static LRU_BY_TID: LruHashMap<u32, Charge, MAX_ENTRIES> = LruHashMap:
 #[btf_map]
 pub(crate) static PER_CPU_TGID: PerCpuHashMap<u32, Charge, MAX_ENTRIES> = PerCpuHashMap::new();
 
-/// The map of a CPU and a generation; user space fills it.
+/// The maps by CPU and generation; filled by user space.
 #[btf_map]
 pub(crate) static GENERATIONS: ArrayOfMaps<HashMap<u32, Charge, MAX_ENTRIES>, 1024> =
     ArrayOfMaps::new();
@@ -60,11 +60,11 @@ pub(crate) static TASK: TaskStorage<Charge> = TaskStorage::new();
 #[btf_map]
 pub(crate) static BY_ADDRESS: HashMap<u64, u32, MAX_ENTRIES> = HashMap::new();
 
-/// Which inner map is written to: the lowest bit counts.
+/// The generation that is written: its lowest bit selects the inner map.
 #[unsafe(no_mangle)]
 pub(crate) static GENERATION: Word = Word(UnsafeCell::new(0));
 
-/// The element of [`DENSE`] that a thread of this number had last.
+/// The element of [`DENSE`] that was last found for a thread ID.
 static RECENT: Words = Words(UnsafeCell::new([0; MAX_ENTRIES]));
 
 /// A word that several CPUs read and write.
@@ -88,14 +88,14 @@ struct Words(UnsafeCell<[u32; MAX_ENTRIES]>);
 // SAFETY: each is read and written as a whole.
 unsafe impl Sync for Words {}
 
-/// The place of a thread's number in [`RECENT`].
+/// The entry of [`RECENT`] for a thread ID.
 #[inline(always)]
 pub(crate) fn recent(tid: u32) -> *mut u32 {
-    // SAFETY: the place is within the table.
+    // SAFETY: the entry is within the table.
     unsafe { RECENT.0.get().cast::<u32>().add((tid % PLACES) as usize) }
 }
 
-/// `BPF_MAP_TYPE_TASK_STORAGE`, in the form that the loader reads.
+/// `BPF_MAP_TYPE_TASK_STORAGE`, as a BTF-defined map.
 #[repr(C)]
 pub(crate) struct TaskStorage<T> {
     r#type: *const [i32; BPF_MAP_TYPE_TASK_STORAGE as usize],
@@ -105,7 +105,8 @@ pub(crate) struct TaskStorage<T> {
     map_flags: *const [i32; BPF_F_NO_PREALLOC as usize],
 }
 
-// SAFETY: the pointers only describe the map; nobody follows them.
+// SAFETY: the pointers only define the types of the map, and are not
+// dereferenced.
 unsafe impl<T> Sync for TaskStorage<T> {}
 
 impl<T> TaskStorage<T> {
@@ -120,11 +121,11 @@ impl<T> TaskStorage<T> {
     }
 }
 
-/// The value of a task, which is made if it has none.
+/// The value of a task, created if it has none.
 #[inline(always)]
 pub(crate) fn storage<T>(map: &'static TaskStorage<T>, task: *const c_void) -> Option<*mut T> {
-    // SAFETY: the map is one, and the verifier checks that the pointer is to
-    // a task.
+    // SAFETY: the first argument is a map, and the verifier checks that the
+    // second one is a pointer to a task.
     let found = unsafe {
         bpf_task_storage_get(
             ptr::from_ref(map).cast_mut().cast(),

@@ -23,7 +23,7 @@ use crate::metric::{ProcessEvent, ProcessStats};
 /// The accounts of all threads, which it adds up to processes and cgroups.
 ///
 /// Its input are thread records, lifecycle events and task entries, its output
-/// are readings and events; it also tells which thread records may be freed.
+/// are readings, events, and the slots of thread records that may be freed.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     threads: ThreadTable,

@@ -198,7 +198,7 @@ fn a_wait_in_flight_is_shown_until_it_ends() {
 }
 
 #[test]
-fn a_thread_that_has_a_cpu_does_not_wait_as_its_record_still_tells() {
+fn a_running_thread_does_not_wait_although_its_record_says_so() {
     let mut accounts = accounts();
     let preempted = Thread {
         left_at_ns: 900,
@@ -214,8 +214,8 @@ fn a_thread_that_has_a_cpu_does_not_wait_as_its_record_still_tells() {
     let row = accounts.reading(1_000, &[running]).processes.at(0);
     assert_eq!((row.cpu_ns, row.runqueue_ns), (Some(150), Some(40)));
     assert_eq!(row.state, Some(ProcessState::Running));
-    // It had a CPU when it got its record: since when it has left it is not
-    // known.
+    // It was on a CPU when its record was assigned: the time of its switch-out
+    // is unknown.
     let unseen = Thread {
         left_at_ns: ON_CPU_WHEN_FOUND,
         ..thread(11, 11, 100)
@@ -226,11 +226,11 @@ fn a_thread_that_has_a_cpu_does_not_wait_as_its_record_still_tells() {
 }
 
 #[test]
-fn what_a_process_used_goes_to_the_exited_when_its_last_thread_ends() {
+fn the_usage_of_a_process_goes_to_exited_when_its_last_thread_exits() {
     let mut accounts = accounts();
     accounts.update(0, &thread(10, 10, 100));
     accounts.update(1, &thread(11, 10, 50));
-    // The leading thread ends first: the process goes on.
+    // The thread-group leader exits first: the process continues.
     accounts.update(0, &ended(thread(10, 10, 120)));
     let (events, freed) = process(&mut accounts, vec![thread_end(0, 10, 800)]);
     assert_eq!((events.len(), freed), (0, vec![0]));
@@ -266,7 +266,7 @@ fn a_zombie_keeps_its_row_until_it_is_reaped() {
     let records = vec![fork(10, 1, 400), thread_end(0, 10, 900)];
     let mut freed = Vec::new();
     let events = accounts.process_events(records, &[], 0, &clock(1_000), &mut freed);
-    assert_eq!((events.len(), freed), (2, vec![0]), "its end is told");
+    assert_eq!((events.len(), freed), (2, vec![0]), "its exit is published");
     accounts.reap(1, |_pid| true);
     for now_ns in [1_000, 2_000] {
         let reading = accounts.reading(now_ns, &[]);
@@ -288,7 +288,7 @@ fn a_zombie_keeps_its_row_until_it_is_reaped() {
 }
 
 #[test]
-fn a_zombie_whose_number_is_used_again_is_gone() {
+fn a_zombie_whose_pid_is_reused_is_removed() {
     let mut accounts = accounts();
     accounts.update(0, &last_of_its_process(thread(10, 10, 100), 0));
     let mut freed = Vec::new();
@@ -308,7 +308,7 @@ fn a_zombie_whose_number_is_used_again_is_gone() {
 }
 
 #[test]
-fn a_zombie_that_was_there_before_is_shown_and_a_leader_that_has_ended_is_none() {
+fn existing_zombies_are_shown_and_an_exited_leader_is_no_zombie() {
     let mut accounts = accounts();
     let ended = |tid, is_group_dead| TaskEntry {
         tid,
@@ -322,8 +322,8 @@ fn a_zombie_that_was_there_before_is_shown_and_a_leader_that_has_ended_is_none()
         ..TaskEntry::default()
     };
     accounts.begin_pass(true);
-    // A zombie; a leading thread that has ended before the others; and one
-    // whose last thread is about to leave its CPU.
+    // A zombie; a leader that has exited before other threads; and one whose
+    // last thread is at its last switch-out.
     accounts.visit(&ended(10, 1), true);
     accounts.visit(&ended(20, 0), true);
     accounts.visit(&ended(30, 1), true);
@@ -348,7 +348,7 @@ fn a_zombie_that_was_there_before_is_shown_and_a_leader_that_has_ended_is_none()
     assert_eq!(rows.len(), 2, "{rows:?}");
     assert_eq!(reading.processes.at(0).cpu_ns, Some(40));
     assert_eq!(reading.processes.at(0).ppid, Some(1));
-    // Passes that do not come by it find that it is gone.
+    // Passes that do not visit it find that it was reaped.
     for _ in 0..2 {
         accounts.begin_pass(true);
         accounts.visit(
@@ -368,7 +368,7 @@ fn a_zombie_that_was_there_before_is_shown_and_a_leader_that_has_ended_is_none()
 }
 
 #[test]
-fn what_a_thread_used_before_a_record_was_found_for_it_is_not_counted_twice() {
+fn cpu_time_before_a_late_record_is_not_counted_twice() {
     let mut accounts = accounts();
     accounts.begin_pass(false);
     let entry = TaskEntry {
@@ -388,7 +388,7 @@ fn what_a_thread_used_before_a_record_was_found_for_it_is_not_counted_twice() {
     assert_eq!((row.cpu_ns, row.threads), (Some(100), Some(1)));
 }
 
-/// A thread that sleeps since then, and how long others did before.
+/// A thread that has been asleep since a time, and its sleep before.
 fn sleeper(tid: u32, state: u32, since_ns: u64, slept_ns: [u64; 2]) -> Thread {
     Thread {
         task_state: state,
@@ -399,7 +399,7 @@ fn sleeper(tid: u32, state: u32, since_ns: u64, slept_ns: [u64; 2]) -> Thread {
     }
 }
 
-/// The two kinds of sleep of process 10, and that their sum is told.
+/// The two kinds of sleep of process 10, after checking their sum.
 fn shown_sleep(accounts: &mut Accounts, now_ns: u64, running: &[RunningThread]) -> [u64; 2] {
     let reading = accounts.reading(now_ns, running);
     let row = reading.processes.get(10).expect("it is shown");
@@ -415,7 +415,7 @@ fn shown_sleep(accounts: &mut Accounts, now_ns: u64, running: &[RunningThread]) 
 }
 
 #[test]
-fn a_thread_that_sleeps_shows_it_at_every_reading_and_its_row_is_not_made_anew() {
+fn sleep_in_flight_is_shown_at_every_reading_without_building_the_row() {
     let mut accounts = accounts();
     accounts.update(0, &sleeper(10, 1, 100, [1_000, 10]));
     accounts.update(1, &sleeper(11, 2, 200, [0, 5]));
@@ -424,7 +424,7 @@ fn a_thread_that_sleeps_shows_it_at_every_reading_and_its_row_is_not_made_anew()
     assert_eq!(shown_sleep(&mut accounts, 400, &[]), [1_300, 215]);
     assert_eq!(shown_sleep(&mut accounts, 900, &[]), [1_800, 715]);
     assert_eq!(accounts.processes.rows_built(), made);
-    // The first was woken at 850, waited, and left its CPU at 950, to sleep.
+    // The first was woken at 850, waited, and was switched out to sleep at 950.
     accounts.update(0, &sleeper(10, 1, 950, [1_750, 10]));
     assert_eq!(
         shown_sleep(&mut accounts, 960, &[]),
@@ -432,10 +432,10 @@ fn a_thread_that_sleeps_shows_it_at_every_reading_and_its_row_is_not_made_anew()
         "never less"
     );
     assert_eq!(shown_sleep(&mut accounts, 1_000, &[]), [1_840, 815]);
-    // Once more, and what was too much before is made up for.
+    // Again, and the sleep that was published too high is compensated.
     accounts.update(0, &sleeper(10, 1, 1_100, [1_900, 10]));
     assert_eq!(shown_sleep(&mut accounts, 1_200, &[]), [2_000, 1_015]);
-    // It is preempted, and its process ends.
+    // It is preempted, and its process exits.
     accounts.update(0, &sleeper(10, 0, 1_300, [2_050, 10]));
     accounts.update(1, &ended(sleeper(11, 2, 1_350, [0, 1_155])));
     process(&mut accounts, vec![thread_end(1, 10, 1_350)]);
@@ -457,7 +457,7 @@ fn a_thread_that_sleeps_shows_it_at_every_reading_and_its_row_is_not_made_anew()
 }
 
 #[test]
-fn a_thread_that_has_got_a_cpu_sleeps_no_longer() {
+fn a_running_thread_is_not_asleep() {
     let mut accounts = accounts();
     accounts.update(0, &sleeper(10, 1, 100, [0, 0]));
     assert_eq!(shown_sleep(&mut accounts, 300, &[]), [200, 0]);
@@ -466,7 +466,7 @@ fn a_thread_that_has_got_a_cpu_sleeps_no_longer() {
         since_ns: 450,
         cpu_ns: 100,
     };
-    // It was woken at 400; the kernel tells how long it waited.
+    // It was woken at 400; the kernel reports the wait.
     accounts.update(0, &sleeper(10, 1, 100, [300, 0]));
     assert_eq!(shown_sleep(&mut accounts, 500, &[running]), [300, 0]);
     assert_eq!(shown_sleep(&mut accounts, 600, &[running]), [300, 0]);
@@ -481,10 +481,10 @@ fn a_thread_that_has_got_a_cpu_sleeps_no_longer() {
 }
 
 #[test]
-fn a_record_that_was_given_away_again_begins_anew() {
+fn a_reassigned_record_starts_from_zero() {
     let mut accounts = accounts();
     accounts.update(0, &last_of_its_process(thread(10, 10, 100), 0));
-    // Read twice before it is settled: it counts once.
+    // Read twice before its exit is processed: it counts once.
     accounts.update(0, &last_of_its_process(thread(10, 10, 100), 0));
     process(&mut accounts, vec![thread_end(0, 10, 900)]);
     accounts.update(0, &thread(12, 12, 30));
@@ -494,7 +494,7 @@ fn a_record_that_was_given_away_again_begins_anew() {
 }
 
 #[test]
-fn an_end_whose_event_was_dropped_is_found_all_the_same() {
+fn an_exit_whose_event_was_dropped_is_found() {
     let mut accounts = accounts();
     accounts.update(0, &last_of_its_process(thread(10, 10, 100), 9));
     let (events, freed) = process_at(&mut accounts, Vec::new(), 1, 1_000);
@@ -512,7 +512,7 @@ fn an_end_whose_event_was_dropped_is_found_all_the_same() {
 }
 
 #[test]
-fn an_end_whose_event_is_held_up_waits_for_those_of_its_process() {
+fn an_exit_whose_event_is_delayed_waits_for_the_events_of_its_process() {
     let mut accounts = accounts();
     let last = Thread {
         left_at_ns: 900,
@@ -533,7 +533,7 @@ fn an_end_whose_event_is_held_up_waits_for_those_of_its_process() {
 }
 
 #[test]
-fn an_end_whose_event_does_not_come_is_found_after_two_seconds() {
+fn an_exit_without_an_event_is_found_after_two_seconds() {
     let mut accounts = accounts();
     accounts.update(0, &last_of_its_process(thread(10, 10, 100), 0));
     process_at(&mut accounts, Vec::new(), 0, 1_000);
@@ -543,7 +543,7 @@ fn an_end_whose_event_does_not_come_is_found_after_two_seconds() {
 }
 
 #[test]
-fn what_a_cpu_had_not_seen_yet_of_an_ended_thread_counts() {
+fn counters_of_an_exited_thread_that_become_visible_late_count() {
     let mut accounts = accounts();
     accounts.update(0, &thread(10, 10, 100));
     accounts.update(0, &ended(thread(10, 10, 100)));
@@ -585,8 +585,8 @@ fn a_child_has_the_arguments_and_the_cgroup_of_its_parent() {
     assert_eq!(child.cgroup.as_deref(), Some("/a"));
 }
 
-/// A regular pass that comes by nothing: its events, and the records that are
-/// free after it, and gone by it.
+/// A regular pass that visits no task: its events, and the slots that it frees and
+/// unlinks.
 fn empty_pass(accounts: &mut Accounts) -> (Vec<ProcessEvent>, Vec<u32>, Vec<u32>) {
     let (mut freed, mut gone) = (Vec::new(), Vec::new());
     accounts.begin_pass(true);
@@ -596,7 +596,7 @@ fn empty_pass(accounts: &mut Accounts) -> (Vec<ProcessEvent>, Vec<u32>, Vec<u32>
 }
 
 #[test]
-fn a_thread_that_two_passes_do_not_find_is_gone() {
+fn a_thread_that_two_passes_do_not_visit_has_exited() {
     let mut accounts = accounts();
     accounts.update(0, &thread(10, 10, 100));
     assert_eq!(empty_pass(&mut accounts), (vec![], vec![], vec![]));
@@ -607,7 +607,7 @@ fn a_thread_that_two_passes_do_not_find_is_gone() {
     assert_eq!((exit.pid, exit.exit_code, exit.signal), (10, None, None));
     assert_eq!(accounts.reading(0, &[]).exited.cpu_ns, Some(100));
     assert_eq!((freed, gone), (vec![], vec![0]));
-    // Should it have been about to leave its last CPU, it does so now.
+    // If it was at its last switch-out, that is seen now.
     accounts.update(0, &last_of_its_process(thread(10, 10, 101), 0));
     assert_eq!(
         process(&mut accounts, vec![thread_end(0, 10, 900)]),
@@ -619,7 +619,7 @@ fn a_thread_that_two_passes_do_not_find_is_gone() {
 }
 
 #[test]
-fn passes_because_something_is_missing_do_not_end_threads() {
+fn irregular_passes_do_not_end_threads() {
     let mut accounts = accounts();
     accounts.update(0, &thread(10, 10, 100));
     let (mut freed, mut gone) = (Vec::new(), Vec::new());
@@ -632,7 +632,7 @@ fn passes_because_something_is_missing_do_not_end_threads() {
 }
 
 #[test]
-fn a_process_whose_last_thread_had_no_record_ends_when_the_passes_do_not_find_it() {
+fn a_process_whose_last_thread_had_no_record_exits_when_passes_do_not_visit_it() {
     let mut accounts = accounts();
     accounts.update(0, &ended(thread(10, 10, 100)));
     let (events, freed) = process(&mut accounts, vec![thread_end(0, 10, 800)]);
@@ -658,7 +658,7 @@ fn a_process_whose_last_thread_had_no_record_ends_when_the_passes_do_not_find_it
 }
 
 #[test]
-fn a_leading_thread_that_ended_first_is_shown_as_a_zombie_with_the_memory_of_the_others() {
+fn an_exited_leader_is_shown_as_a_zombie_with_the_memory_of_the_other_threads() {
     let mut accounts = accounts();
     accounts.update(0, &thread(10, 10, 100));
     accounts.update(1, &thread(11, 10, 50));
@@ -697,7 +697,7 @@ fn a_leading_thread_that_ended_first_is_shown_as_a_zombie_with_the_memory_of_the
 }
 
 #[test]
-fn processes_that_come_and_go_leave_nothing_behind_while_nobody_reads() {
+fn exited_processes_leave_nothing_behind_while_no_reading_is_taken() {
     let mut accounts = accounts();
     for pid in 100..100_000 {
         accounts.update(0, &last_of_its_process(thread(pid, pid, 10), 0));
@@ -712,7 +712,7 @@ fn processes_that_come_and_go_leave_nothing_behind_while_nobody_reads() {
 }
 
 #[test]
-fn what_threads_used_that_ended_before_the_start_counts_once() {
+fn threads_that_exited_before_the_start_count_once() {
     let mut accounts = accounts();
     let entry = TaskEntry {
         tid: 10,
@@ -736,7 +736,7 @@ fn what_threads_used_that_ended_before_the_start_counts_once() {
 }
 
 #[test]
-fn what_is_not_known_is_empty_and_not_zero() {
+fn unavailable_fields_are_none_and_not_zero() {
     let available = AvailableFields {
         split: false,
         sleep: false,
@@ -771,13 +771,13 @@ fn moved(cgroup_id: u64, time_ns: u64, leader_cpu_ns: u64) -> LifecycleEvent {
 }
 
 #[test]
-fn what_threads_used_up_to_a_move_stays_where_it_was() {
+fn usage_before_a_move_stays_in_the_old_cgroup() {
     let mut accounts = accounts();
     accounts.update(0, &thread(10, 10, 100));
     accounts.update(1, &thread(11, 10, 40));
     process(&mut accounts, vec![moved(7, 50, 100)]);
-    // When the move is found, the leading thread has left its CPU since, and
-    // the other one has had it for longer.
+    // When the move is processed, the leader has been switched out since, and
+    // the other thread has been running since before.
     accounts.update(0, &thread(10, 10, 500));
     let running = RunningThread {
         slot: 1,
@@ -798,12 +798,12 @@ fn what_threads_used_up_to_a_move_stays_where_it_was() {
 }
 
 #[test]
-fn what_a_look_has_charged_before_a_move_is_not_charged_again() {
+fn what_a_reading_charged_before_a_move_is_not_charged_again() {
     let mut accounts = accounts();
     accounts.update(0, &thread(10, 10, 100));
     accounts.update(1, &thread(11, 10, 40));
     process(&mut accounts, vec![moved(7, 50, 100)]);
-    // It has its CPU since 1,000, and a look has charged it up to 1,025.
+    // It has been running since 1,000, and a reading has charged it up to 1,025.
     accounts.update(1, &thread(11, 10, 65));
     let running = RunningThread {
         slot: 1,
@@ -818,7 +818,7 @@ fn what_a_look_has_charged_before_a_move_is_not_charged_again() {
 }
 
 #[test]
-fn a_thread_that_ends_during_a_pass_has_read_its_bytes_once() {
+fn the_io_of_a_thread_that_exits_during_a_pass_counts_once() {
     let mut accounts = accounts();
     accounts.begin_pass(true);
     let mut entry = TaskEntry {
@@ -833,7 +833,7 @@ fn a_thread_that_ends_during_a_pass_has_read_its_bytes_once() {
     accounts.update(0, &thread(10, 10, 0));
     accounts.update(1, &thread(11, 10, 0));
     accounts.visit(&entry, false);
-    // The leading thread has ended, and the kernel has added up what it did.
+    // The leader has exited, and the kernel has added up its I/O.
     (entry.tid, entry.slot) = (11, 1);
     (entry.ended_read_bytes, entry.ended_write_bytes) = (1_000, 10);
     (entry.read_bytes, entry.write_bytes) = (200, 2);
@@ -847,7 +847,7 @@ fn a_thread_that_ends_during_a_pass_has_read_its_bytes_once() {
 }
 
 #[test]
-fn a_process_that_is_moved_all_the_time_is_looked_up_once_a_tick() {
+fn a_process_that_is_moved_continually_is_requested_once_a_tick() {
     let mut accounts = accounts();
     accounts.update(0, &thread(10, 10, 100));
     let mut done = HashSet::new();
@@ -863,13 +863,13 @@ fn a_process_that_is_moved_all_the_time_is_looked_up_once_a_tick() {
 }
 
 #[test]
-fn a_path_that_was_read_before_a_move_is_not_taken_for_that_after_it() {
+fn a_path_read_before_a_move_is_discarded() {
     let mut accounts = accounts();
     accounts.update(0, &thread(10, 10, 100));
     process(&mut accounts, vec![moved(7, 70, 100)]);
     let wanted = accounts.take_requests(&mut HashSet::new());
     assert!(wanted[0].cgroup, "{wanted:?}");
-    // It is moved, and that is told, before what was read is taken over.
+    // It is moved, and the event is processed, before the details are applied.
     process(&mut accounts, vec![moved(8, 80, 100)]);
     let found = |wanted: &DetailsRequest, path: &str| ProcDetails {
         cgroup: Some(path.into()),
@@ -886,7 +886,7 @@ fn a_path_that_was_read_before_a_move_is_not_taken_for_that_after_it() {
 }
 
 #[test]
-fn the_command_line_of_a_process_that_was_there_before_is_looked_up() {
+fn the_command_line_of_an_existing_process_is_requested() {
     let mut accounts = accounts();
     let entry = TaskEntry {
         tid: 10,
@@ -916,7 +916,7 @@ fn the_command_line_of_a_process_that_was_there_before_is_looked_up() {
 }
 
 #[test]
-fn a_command_line_is_looked_up_anew_if_the_event_of_an_execve_was_lost() {
+fn a_command_line_is_requested_again_if_an_exec_event_was_lost() {
     let mut accounts = accounts();
     let entry = |exec_id| TaskEntry {
         tid: 10,

@@ -94,7 +94,7 @@ impl ProcessAccount {
         Arc::make_mut(&mut self.row)
     }
 
-    /// Sets what the flags of a thread record tell.
+    /// Sets the properties that are in the flags of a thread record.
     pub(super) fn set_flags(&mut self, flags: u32) {
         self.kernel_thread = Some(flags & u32::from(KERNEL_THREAD) != 0);
     }
@@ -142,7 +142,7 @@ impl ProcessAccount {
         }
     }
 
-    /// Builds the row anew.
+    /// Builds the row.
     ///
     /// Time in flight is an estimate that may have been too high, but totals
     /// never decrease: so no counter is lower than in the row before.

@@ -2,9 +2,9 @@ use std::{borrow::Cow, sync::Arc};
 
 use crate::metric::{Container, ContainerRuntime};
 
-/// The words by which runtimes name the cgroup of a container: `WORD-ID.scope`
-/// with the driver `systemd`, `SLICE:WORD:ID` where a runtime with the driver
-/// `cgroupfs` was given a systemd path.
+/// The prefixes of container cgroups by runtime: `WORD-ID.scope` with the driver
+/// `systemd`, `SLICE:WORD:ID` if a runtime with the driver `cgroupfs` was given a
+/// systemd path.
 const WORDS: &[(&str, ContainerRuntime)] = &[
     ("docker", ContainerRuntime::Docker),
     ("cri-containerd", ContainerRuntime::Containerd),
@@ -15,7 +15,7 @@ const WORDS: &[(&str, ContainerRuntime)] = &[
     ("buildkit", ContainerRuntime::Buildkit),
 ];
 
-/// The parents that runtimes with the driver `cgroupfs` make for their
+/// The parent cgroups that runtimes with the driver `cgroupfs` create for their
 /// containers.
 const PARENTS: &[(&str, ContainerRuntime)] = &[
     ("docker", ContainerRuntime::Docker),
@@ -25,12 +25,12 @@ const PARENTS: &[(&str, ContainerRuntime)] = &[
     ("garden", ContainerRuntime::Garden),
 ];
 
-/// What a path of a cgroup tells of the container or the service that it is
-/// for; `None` if that is nothing.
+/// The container or service that the path of a cgroup names; `None` if it names
+/// none.
 ///
-/// Takes both ways in which runtimes make cgroups: by themselves (`cgroupfs`),
-/// as `/docker/ID` and `/kubepods/burstable/podUID/ID`, and through systemd, as
-/// `docker-ID.scope` and `kubepods-burstable-podUID.slice`; and the ways of LXC
+/// Recognizes the cgroups of both drivers of container runtimes: `cgroupfs`, as in
+/// `/docker/ID` and `/kubepods/burstable/podUID/ID`, and `systemd`, as in
+/// `docker-ID.scope` and `kubepods-burstable-podUID.slice`; and those of LXC
 /// (`lxc.payload.NAME`), systemd-nspawn (`machine-NAME.scope`), ECS and others.
 pub(crate) fn container_of(path: &str) -> Option<Container> {
     let mut found = Container::default();
@@ -58,8 +58,7 @@ pub(crate) fn container_of(path: &str) -> Option<Container> {
     (found != Container::default()).then_some(found)
 }
 
-/// The runtime and the identifier of the OCI container that one part of a path
-/// names.
+/// The runtime and the ID of the OCI container that a path component names.
 fn container<'p>(part: &'p str, parent: &str) -> Option<(Option<ContainerRuntime>, &'p str)> {
     let runtime_of = |table: &[(&str, ContainerRuntime)], word: &str| {
         let row = table.iter().find(|(known, _)| *known == word);
@@ -84,15 +83,15 @@ fn container<'p>(part: &'p str, parent: &str) -> Option<(Option<ContainerRuntime
     if runtime.is_some_and(|runtime| is_id_of(runtime, id)) {
         return Some((runtime, id));
     }
-    // conmon watches a container of CRI-O or Podman from outside. Of other
-    // prefixes, as that of an OCI runtime that was called without an engine,
-    // only those of a scope are believed.
+    // conmon is the monitor of a container of CRI-O or Podman, and not in it. An
+    // unknown prefix, as of an OCI runtime without an engine, is accepted in the
+    // name of a scope only.
     let is_scope = name.len() < part.len();
     let is_other = runtime.is_some() || is_scope && !word.contains("conmon");
     (is_other && is_container_id(id)).then_some((runtime, id))
 }
 
-/// The identifier of a container: 64 hexadecimal digits.
+/// Whether a text is a container ID: 64 hexadecimal digits.
 fn is_container_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(is_hexadecimal)
 }
@@ -101,7 +100,7 @@ const fn is_hexadecimal(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-/// Whether a text is an identifier of the runtimes that have other ones.
+/// Whether a text is an ID in the format of a runtime with another format.
 fn is_id_of(runtime: ContainerRuntime, text: &str) -> bool {
     match runtime {
         // 25 digits to the base of 36.
@@ -111,7 +110,7 @@ fn is_id_of(runtime: ContainerRuntime, text: &str) -> bool {
                     .bytes()
                     .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z'))
         }
-        // A UUID, of which Diego cuts the last field to four digits.
+        // A UUID, whose last field Diego truncates to four digits.
         ContainerRuntime::Garden => {
             let fields: Vec<&str> = text.split('-').collect();
             matches!(fields.last().map(|last| last.len()), Some(4 | 12))
@@ -128,7 +127,7 @@ fn is_id_of(runtime: ContainerRuntime, text: &str) -> bool {
     }
 }
 
-/// The identifier that AWS Fargate gives a container: that of the task, 32
+/// Whether a text is a container ID of AWS Fargate: the ID of the task, 32
 /// hexadecimal digits, and a number.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate-response.html>
 fn is_task_container_id(text: &str) -> bool {
@@ -143,8 +142,8 @@ fn is_task_container_id(text: &str) -> bool {
 type Named<'p> = (Option<ContainerRuntime>, Cow<'p, str>);
 
 /// A container of LXC: `lxc.payload.NAME` since 4.0, before `lxc.payload/NAME`,
-/// and `lxc/NAME` at the root or in another container. What watches it from
-/// outside is in `lxc.monitor`.
+/// and `lxc/NAME` at the root or in another container. Its monitor is in
+/// `lxc.monitor`.
 fn lxc<'p>(part: &'p str, parent: &str, may_be_lxc: bool) -> Option<Named<'p>> {
     let name = match part.strip_prefix("lxc.payload.") {
         Some(name) => name,
@@ -159,8 +158,8 @@ fn lxc<'p>(part: &'p str, parent: &str, may_be_lxc: bool) -> Option<Named<'p>> {
 /// `machine.slice/machine-NAME.scope`, or a service of `systemd-nspawn@`.
 ///
 /// libvirt registers its virtual machines there too, under the name of their
-/// driver, and its LXC containers. The process that watches a container is in
-/// a cgroup `supervisor` beside its `payload`.
+/// driver, and its LXC containers. The monitor of a container is in a cgroup
+/// `supervisor` beside its `payload`.
 fn machine<'p>(part: &'p str, parent: &str, next: Option<&str>) -> Option<Named<'p>> {
     if next == Some("supervisor") {
         return None;
@@ -177,7 +176,7 @@ fn machine<'p>(part: &'p str, parent: &str, next: Option<&str>) -> Option<Named<
         .filter(|_| parent == "machine.slice")?
         .strip_suffix(".scope")?;
     let name = unescaped(name);
-    // libvirt: DRIVER-ID-NAME, where the number changes at each start.
+    // libvirt: DRIVER-ID-NAME; the ID changes at each start.
     let mut fields = name.splitn(3, '-');
     if let (Some(driver), Some(number), Some(domain)) =
         (fields.next(), fields.next(), fields.next())
@@ -213,17 +212,17 @@ fn unescaped(name: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The pod that one part of a path names: `podUID`, or
+/// The UID of the pod that a path component names: `podUID`, or
 /// `kubepods-burstable-podUID.slice`, where a hyphen of the identifier is an
-/// underscore, since systemd takes a hyphen for a step down.
+/// underscore, because systemd separates nested slices by hyphens.
 fn pod_uid(part: &str) -> Option<Arc<str>> {
-    // A container that is made by the wrong driver is named after its slice.
+    // A container that was created by the wrong driver has the name of its slice.
     let part = part.split(':').next()?;
     let uid = match part.strip_suffix(".slice") {
         Some(slice) => slice.rsplit_once("-pod")?.1,
         None => part.strip_prefix("pod")?,
     };
-    // Those that the kubelet starts from files have the digest of the file.
+    // The UID of a static pod is the digest of its file.
     let is_uid = match uid.len() {
         36 => uid.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => matches!(byte, b'-' | b'_'),
@@ -252,8 +251,8 @@ mod tests {
     const UID: &str = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
     const UID_IN_SLICE: &str = "f81d4fae_7dec_11d0_a765_00a0c91e6bf6";
 
-    /// Runtime, whether there is the identifier, whether there is the pod, and
-    /// the unit.
+    /// The runtime, whether there is a container ID, whether there is a pod UID,
+    /// and the unit.
     type Told = (Option<ContainerRuntime>, bool, bool, Option<String>);
 
     fn told(path: &str) -> Told {
@@ -491,7 +490,7 @@ mod tests {
         ] {
             assert_eq!(container_of(path), None, "{path}");
         }
-        // Upper case is not what a runtime writes.
+        // No runtime writes upper case.
         assert_eq!(
             container_of(&format!("/docker/{}", ID.to_uppercase())),
             None

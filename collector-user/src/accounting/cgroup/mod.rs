@@ -2,7 +2,7 @@
 //! that a path names.
 //!
 //! Both backends add processes up to cgroups in a [`CgroupTable`]. Where cgroups
-//! are mounted, and which exist, is asked through [`CgroupFs`].
+//! are mounted, and which exist, is known by a [`CgroupFs`].
 
 mod cgroup_fs;
 mod cgroups;

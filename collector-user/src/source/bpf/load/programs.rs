@@ -16,15 +16,15 @@ pub(super) const TRACEPOINTS: [(&str, &str); 7] = [
     (WAKEUPS[1], WAKEUPS_FEED),
     (
         "sched_process_fork",
-        "fork in process_events; the comm of processes that exit before the next tick",
+        "fork in process_events; the command name of processes that end before the next tick",
     ),
     (
         "sched_process_exec",
-        "exec in process_events; a new comm at once",
+        "exec in process_events; a new command name at once",
     ),
     (
         "sched_process_exit",
-        "the exit status of processes that outlive their thread-group leader",
+        "the wait status of processes that outlive their thread-group leader",
     ),
     ("cgroup_attach_task", "moves between cgroups at once"),
 ];
@@ -44,7 +44,7 @@ pub(super) const ALL_TASKS: (&str, &str) = (
 /// The program that reads the CPUs, and what it feeds.
 pub(super) const READ_CPUS: (&str, &str) = (
     CPU_TIMES_PROGRAM,
-    "cpu_stats without /proc/stat; exact CPU time in flight of running threads",
+    "cpu_stats without /proc/stat; the exact usage of the current task of each CPU",
 );
 
 /// The program that counts forks for [`READ_CPUS`], and what it feeds.
