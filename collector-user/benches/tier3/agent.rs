@@ -1,5 +1,5 @@
-//! The agent as its users run it: a process of its own, with both managers, of
-//! which the one for metrics subscribes to each metric of tier 3 at 1 s.
+//! The agent as users run it: a separate process with both managers, of which the
+//! metrics manager subscribes to each metric of tier 3 at 1 s.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -13,13 +13,13 @@ use tempfile::NamedTempFile;
 
 use crate::{run::Failure, scrape::get};
 
-/// How long until each metric has a reading.
+/// The longest time until each metric has a reading.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running agent. It ends when this is dropped.
+/// A running agent, which is stopped when this is dropped.
 pub(crate) struct Agent {
     child: Child,
-    /// Where it serves Prometheus.
+    /// The address of its Prometheus endpoint.
     pub(crate) address: String,
     _config: NamedTempFile,
 }

@@ -1,5 +1,5 @@
-//! A reading of `cpu_stats`: by the program that copies the kernel's counters,
-//! and by `/proc/stat`.
+//! A reading of `cpu_stats`: by the program that copies the kernel's counters, and
+//! from `/proc/stat`.
 
 use std::{sync::Arc, time::Instant};
 
@@ -62,7 +62,7 @@ fn timed(
     collector: &mut impl Collector<Reading = CpuStats>,
     sources: &Sources,
 ) -> Result<f64, Failure> {
-    // As on a bus of which nobody wants the processes.
+    // As on a bus without a subscriber of the processes.
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let tick = sources.tick_for(&clock, clock.now(), vec![CpuStats::METRIC.name]);
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! What it costs to charge a task at each switch, by where its counter is.
+//! The cost of charging a task at each switch, by the map layout of its counter.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ use crate::{
 /// The programs of `collector-ebpf/src/layouts`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("layouts.bpf.o");
 
-/// The layouts by the name of their program, and what they are. The first two
-/// are what the others are compared with.
+/// The layouts: the name of the program, and a description. The first two are the
+/// references for the others.
 const LAYOUTS: [(&str, &str); 10] = [
     (EMPTY, "no work at all"),
     (CLOCK, "the clock, to a per-CPU slot"),
@@ -58,7 +58,7 @@ pub(crate) const CLOCK: &str = "clock";
 /// fills three histograms.
 const AGENT: &str = "sched_switch";
 
-/// As many places as the other maps have.
+/// The number of elements, as in the other maps.
 const PLACES: u32 = 1 << 15;
 
 pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
@@ -93,12 +93,12 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
     Ok(part)
 }
 
-/// What was measured of one program, a round each.
+/// The measurements of one program, one per round.
 #[derive(Debug, Default)]
 struct Runs {
-    /// Nanoseconds a run, the statistics' own cost included.
+    /// Nanoseconds per run, including the cost of the statistics.
     ns: Vec<f64>,
-    /// How much longer a turn took than without any program.
+    /// The additional time of a turn, relative to no program.
     turn: Vec<f64>,
 }
 
@@ -173,12 +173,12 @@ fn report(part: &mut Part, measured: &BTreeMap<&str, Runs>) {
 
 fn object() -> Result<Ebpf, Failure> {
     Ok(EbpfLoader::new()
-        // aya has no type for the storage of tasks, which only programs use.
+        // aya has no type for task storage, which only programs use.
         .allow_unsupported_maps()
         .load(OBJECT)?)
 }
 
-/// A program of the layouts, attached for as long as this lives.
+/// An attached program of the layouts.
 pub(crate) fn attached(name: &str) -> Result<Ebpf, Failure> {
     let mut ebpf = object()?;
     let program = tracepoint(&mut ebpf, name)?;
@@ -196,7 +196,7 @@ fn tracepoint<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoin
 
 type Generations = ArrayOfMaps<MapData, HashMap<MapData, u32, [u64; 3]>>;
 
-/// Gives each CPU its two maps. They live as long as the outer one holds them.
+/// Creates the two maps of each CPU, which the outer map keeps alive.
 fn fill_generations(ebpf: &mut Ebpf) -> Result<Generations, Failure> {
     let outer = ebpf.take_map("GENERATIONS").ok_or("a map is missing")?;
     let mut outer: Generations = outer.try_into()?;
@@ -207,7 +207,7 @@ fn fill_generations(ebpf: &mut Ebpf) -> Result<Generations, Failure> {
     Ok(outer)
 }
 
-/// The run time in ns and the runs of the newest program of a name.
+/// The run time in ns and the number of runs of the newest program with a name.
 fn run_time(name: &str) -> (u64, u64) {
     loaded_programs()
         .flatten()

@@ -1,4 +1,4 @@
-//! What this machine is: nothing that tells one of its kind from another.
+//! The kind of this machine, without anything that identifies it.
 
 use std::{
     fs, thread,
@@ -28,7 +28,7 @@ pub(crate) fn describe() -> Machine {
     }
 }
 
-/// The frequency of the timer interrupt, by the kernel's own count of it.
+/// The frequency of the timer interrupt, from the kernel's count of it.
 fn hz() -> Option<u64> {
     let ticks = || -> Option<u64> {
         let list = text("/proc/timer_list")?;
@@ -37,13 +37,13 @@ fn hz() -> Option<u64> {
     let (start, before) = (Instant::now(), ticks()?);
     thread::sleep(Duration::from_millis(500));
     let counted = (ticks()? - before) as f64 / start.elapsed().as_secs_f64();
-    // All that kernel/Kconfig.hz offers.
+    // The choices in kernel/Kconfig.hz.
     [100, 250, 300, 1000]
         .into_iter()
         .min_by_key(|&hz| (counted - f64::from(hz as u32)).abs() as u64)
 }
 
-/// What stands after the first `name:`.
+/// The value of the first line `name:`.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;

@@ -1,4 +1,4 @@
-//! What accounting in the kernel costs, beside reading `/proc` and beside
+//! The cost of accounting in the kernel, compared with reading `/proc` and with
 //! other programs.
 //!
 //! `cargo xtask bench tier3 [--quick] [--json FILE] [PART…]`, as root.
@@ -13,9 +13,9 @@ mod cpu_times;
 mod layouts;
 mod machine;
 mod memory;
-mod nursery;
 mod peers;
 mod pid_max;
+mod population;
 mod process;
 mod report;
 mod run;
@@ -76,9 +76,9 @@ struct Arguments {
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let [word, idle, active] = &words[..]
-        && word == nursery::WORD
+        && word == population::WORD
     {
-        nursery::main(idle, active);
+        population::main(idle, active);
         return ExitCode::SUCCESS;
     }
     let arguments = Arguments::parse();
@@ -143,7 +143,7 @@ fn read(path: &Path) -> Result<Report, Failure> {
     Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
 }
 
-/// Writes the page that is made from a report, beside its JSON.
+/// Writes the page that is generated from a report, beside its JSON.
 fn write_page(report: &Report, json: &Path) -> Result<(), Failure> {
     Ok(fs::write(json.with_extension("md"), report::page(report))?)
 }

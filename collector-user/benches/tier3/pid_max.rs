@@ -2,10 +2,10 @@ use std::{fs, io};
 
 const PATH: &str = "/proc/sys/kernel/pid_max";
 
-/// Room for more processes, for as long as this is there.
+/// A raised `kernel.pid_max`, which is restored when this is dropped.
 #[derive(Debug)]
 pub(crate) struct PidMax {
-    /// What to put back.
+    /// The value to be restored.
     before: Option<u64>,
 }
 

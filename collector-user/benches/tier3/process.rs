@@ -1,9 +1,9 @@
-//! What another process used, by the kernel's own accounts.
+//! The usage of another process, as accounted by the kernel.
 
 use std::{fs, io, mem::MaybeUninit};
 
-/// The CPU time of a process and of its threads that ended, in nanoseconds: by
-/// its own clock, which is not rounded to timer interrupts.
+/// The CPU time of a process including exited threads, in nanoseconds: by its CPU
+/// clock, which is not rounded to timer interrupts.
 pub(crate) fn cpu_ns(pid: u32) -> io::Result<u64> {
     let mut clock = 0;
     // SAFETY: the call writes one integer, to where one is.

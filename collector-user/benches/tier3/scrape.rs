@@ -1,4 +1,4 @@
-//! As much of HTTP as it takes to read metrics from this host.
+//! A minimal HTTP client to read metrics from this host.
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,7 +10,7 @@ use crate::run::Failure;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The answer, with its status line.
+/// The response, with its status line.
 pub(crate) fn get(address: &str, path: &str) -> Result<String, Failure> {
     let address: SocketAddr = address.parse()?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;

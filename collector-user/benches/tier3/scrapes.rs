@@ -1,4 +1,4 @@
-//! What a scrape of `/metrics` costs the agent.
+//! The cost of a scrape of `/metrics` to the agent.
 
 use std::{
     thread,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     agent::Agent,
-    nursery::Nursery,
+    population::Population,
     process::cpu_ns,
     report::{Aim, Figure, Part, Table, Unit},
     run::{Failure, Run},
@@ -17,8 +17,8 @@ use crate::{
 const PROCESSES: usize = 2_000;
 const ACTIVE: usize = 100;
 
-/// Once a second, so that each scrape is of readings of its own: who asks
-/// twice before the next reading gets the same text again.
+/// Once a second, so that each scrape has new readings: a second scrape before the
+/// next reading gets the same text.
 const PACE: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
@@ -28,7 +28,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
          a scrape of /metrics in each, less that over as many seconds without, by scrape.",
     );
     let (rounds, seconds) = run.choose((3, 4), (8, 10));
-    let nursery = Nursery::new(PROCESSES - ACTIVE, ACTIVE);
+    let population = Population::new(PROCESSES - ACTIVE, ACTIVE);
     let agent = Agent::start("ebpf", "")?;
     run.say("settling");
     let mut bytes = follow(&agent, 5, true)?.bytes;
@@ -41,7 +41,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
         quiet.push(without.cpu_ms);
         scrapes.push(with.cpu_ms - without.cpu_ms);
     }
-    drop(nursery);
+    drop(population);
     let mut table = Table::new(
         "The agent with 2,000 processes",
         [
@@ -69,9 +69,9 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
 }
 
 struct Cost {
-    /// A second.
+    /// Per second.
     cpu_ms: f64,
-    /// Of the last answer.
+    /// Of the last response.
     bytes: usize,
 }
 

@@ -1,4 +1,4 @@
-//! A part's figures as a person reads them.
+//! The figures of a part as text for a terminal.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table as Grid, presets};
 

@@ -1,4 +1,4 @@
-//! A tick of `process_stats`, beside one pass over `/proc`.
+//! A tick of `process_stats`, compared with one pass over `/proc`.
 
 use std::{
     fs,
@@ -11,33 +11,33 @@ use collector::source::Sources;
 
 use crate::{
     load,
-    nursery::Nursery,
     pid_max::PidMax,
+    population::Population,
     report::{Aim, Figure, Part, Spread, Table, Unit},
     run::{Failure, Run},
 };
 
-/// Processes that run a little every ten milliseconds.
+/// Processes that run briefly every ten milliseconds.
 const ACTIVE: usize = 100;
 
-/// As many as there can be at the same time, with room for what else runs.
+/// The value of `pid_max` for the largest population and everything else.
 const PID_MAX: u64 = 65_536;
 
-/// Ticks that are not counted, after all else and after a change of pace.
+/// Ticks that are not counted, at the start and after a change of the interval.
 const WARM_UP: usize = 3;
 
-/// What one population costs, in microseconds.
+/// The cost of one population, in microseconds.
 struct Costs {
     idle: usize,
     slow: Vec<f64>,
     fast: Vec<f64>,
-    /// By each of the ticks.
+    /// For each of the ticks.
     opens: Vec<f64>,
     passes: Vec<f64>,
 }
 
 impl Costs {
-    /// Adds what was measured of the same population another time.
+    /// Adds a further measurement of the same population.
     fn add(&mut self, other: Self) {
         self.slow.extend(other.slow);
         self.fast.extend(other.fast);
@@ -54,7 +54,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
          `status` and `io` of every process.",
     );
     let mut populations = vec![1_000, 5_000, 20_000, 50_000];
-    // For all of them, since the number of records depends on it.
+    // The same for all populations, because the number of records depends on it.
     let pid_max = PidMax::at_least(PID_MAX);
     if let Err(error) = &pid_max {
         populations.retain(|&idle| idle <= 20_000);
@@ -62,8 +62,8 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
             "50,000 processes are left out: kernel.pid_max cannot be raised ({error})."
         ));
     }
-    // Up and down again: a machine that becomes slower or faster meanwhile does
-    // so for the small ones and for the large ones.
+    // Ascending and descending: a machine that becomes slower or faster meanwhile
+    // does so for small and for large populations.
     let mut all: Vec<Costs> = Vec::new();
     for &idle in &populations {
         all.push(measure(run, idle)?);
@@ -130,7 +130,7 @@ fn table(all: &[Costs]) -> Table {
     table
 }
 
-/// How many ticks are had for one pass, with 20,000 processes.
+/// The number of ticks that cost as much as one pass, with 20,000 processes.
 fn pass_to_tick(all: &[Costs]) -> Figure {
     const IDLE: usize = 20_000;
     let name = "a pass : a tick, 20,000 idle";
@@ -150,7 +150,7 @@ fn pass_to_tick(all: &[Costs]) -> Figure {
     )
 }
 
-/// What a tick costs with 50,000 processes beside 1,000.
+/// The cost of a tick with 50,000 processes relative to 1,000.
 fn growth(pace: &str, all: &[Costs], ticks: fn(&Costs) -> &Vec<f64>) -> Figure {
     let name = format!("a tick {pace}, 50,000 idle : 1,000 idle");
     let of = |idle| all.iter().find(|costs| costs.idle == idle).map(ticks);
@@ -170,9 +170,8 @@ fn growth(pace: &str, all: &[Costs], ticks: fn(&Costs) -> &Vec<f64>) -> Figure {
     )
 }
 
-/// The half of the ticks that was disturbed least. What else happens on a shared
-/// machine only adds to a tick, and may last longer than all ticks of one
-/// population.
+/// The faster half of the ticks. Other load on a shared machine only adds to the
+/// time of a tick, and may last longer than all ticks of one population.
 fn quicker_half(ticks: &[f64]) -> Vec<f64> {
     let mut ticks = ticks.to_vec();
     ticks.sort_by(f64::total_cmp);
@@ -189,9 +188,9 @@ fn measure(run: &Run, idle: usize) -> Result<Costs, Failure> {
     let (slow_ticks, fast_ticks) = run.choose((4, 8), (10, 100));
     run.say(&format!("{idle} processes"));
     let accountant = load()?;
-    let nursery = Nursery::new(idle, ACTIVE);
+    let population = Population::new(idle, ACTIVE);
     let sources = Sources::live();
-    // The first ticks look up what is new.
+    // The first ticks read details of new processes from `/proc`.
     loop {
         let before = sources.stats().opens;
         accountant.process_stats(&sources.tick())?;
@@ -199,7 +198,7 @@ fn measure(run: &Run, idle: usize) -> Result<Costs, Failure> {
             break;
         }
     }
-    // As the cache of the bus does, keep the reading before.
+    // Keeps the previous reading, as the cache of the bus does.
     let mut kept = None;
     let mut opens = Vec::new();
     let mut tick_after = |pace: Duration| -> Result<f64, Failure> {
@@ -230,7 +229,7 @@ fn measure(run: &Run, idle: usize) -> Result<Costs, Failure> {
     }
     drop(kept);
     let passes = (0..3).map(|_| proc_pass().as_secs_f64() * 1e6).collect();
-    drop(nursery);
+    drop(population);
     Ok(Costs {
         idle,
         slow,
@@ -254,7 +253,7 @@ fn proc_pass() -> Duration {
             continue;
         }
         for file in ["stat", "status", "io"] {
-            // A process may have ended.
+            // A process may have exited.
             if let Ok(mut file) = fs::File::open(entry.path().join(file)) {
                 let _read = file.read(&mut buffer);
             }

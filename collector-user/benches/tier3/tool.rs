@@ -8,10 +8,11 @@ use std::{
 
 use crate::run::Failure;
 
-/// Where `cargo xtask bench` says that programs are which are not installed.
+/// The variable with the directory of programs that `cargo xtask bench` has
+/// unpacked.
 const TOOLS: &str = "COLLECTOR_BENCH_TOOLS";
 
-/// Where a program is: among those that were brought for this, or on `PATH`.
+/// The path of a program: in the directory of unpacked programs, or on `PATH`.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::var_os(TOOLS)
@@ -22,7 +23,7 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// What is said of a program that is missing.
+/// The message for a missing program.
 pub(crate) fn absent(program: &str) -> String {
     format!("{program} is not installed: `cargo xtask setup --for bench`")
 }
@@ -41,7 +42,7 @@ pub(crate) fn output(program: &str, arguments: &[&str]) -> Result<String, Failur
     Ok(text.into_owned())
 }
 
-/// The number that stands before or after a text in a program's output.
+/// The number before or after a text in the output of a program.
 pub(crate) fn number_before(text: &str, unit: &str) -> Option<f64> {
     let (before, _) = text.split_once(unit)?;
     before.split_whitespace().next_back()?.parse().ok()

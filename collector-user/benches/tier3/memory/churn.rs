@@ -1,10 +1,10 @@
-//! Processes that come and go as fast as the kernel makes them.
+//! Processes that are created and exit as fast as possible.
 
 use std::{io, ptr, thread, time::Instant};
 
 use crate::run::Failure;
 
-/// Makes so many processes on all CPUs; tells the seconds that it took.
+/// Creates this number of processes on all CPUs; returns the time in seconds.
 pub(super) fn run(processes: usize) -> Result<f64, Failure> {
     let cpus = thread::available_parallelism()?.get();
     let start = Instant::now();
@@ -20,9 +20,9 @@ pub(super) fn run(processes: usize) -> Result<f64, Failure> {
 fn make(processes: usize, cpu: usize) -> io::Result<()> {
     let mut cpus = rustix::thread::CpuSet::new();
     cpus.set(cpu);
-    // Without this CPU it goes where the scheduler puts it.
+    // Without this CPU it runs where the scheduler puts it.
     let _pinned = rustix::thread::sched_setaffinity(None, &cpus);
-    // Of 16 bytes each, so that it is aligned as a stack must be.
+    // Of 16 bytes each, which is the alignment of a stack.
     let mut stack = vec![0u128; 1 << 10];
     for _ in 0..processes {
         // SAFETY: the child has a stack of its own, of which this is the end,
@@ -39,7 +39,7 @@ fn make(processes: usize, cpu: usize) -> io::Result<()> {
         if pid < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: no status is asked for.
+        // SAFETY: the pointer for the status may be null.
         unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
     }
     Ok(())

@@ -14,7 +14,7 @@ pub(super) struct Map {
     pub(super) bytes: u64,
 }
 
-/// Each map that the process has open, once.
+/// The maps that the process has open, without duplicates.
 pub(super) fn of(pid: u32) -> Result<Vec<Map>, Failure> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))?.flatten() {
@@ -45,7 +45,7 @@ pub(super) fn of(pid: u32) -> Result<Vec<Map>, Failure> {
     Ok(found.into_values().collect())
 }
 
-/// How many thread records are not free.
+/// The number of thread records that are not free.
 pub(super) fn records_in_use(maps: &[Map]) -> Result<usize, Failure> {
     let threads = maps.iter().find(|map| map.name == "THREADS");
     let id = threads.ok_or("there is no map THREADS")?.id;
@@ -63,7 +63,7 @@ pub(super) fn records_in_use(maps: &[Map]) -> Result<usize, Failure> {
     Ok(in_use)
 }
 
-/// One more than the highest number that a CPU of this host can have.
+/// The highest number of a possible CPU of this host, plus one.
 pub(super) fn possible_cpus() -> Result<u32, Failure> {
     let list = fs::read_to_string("/sys/devices/system/cpu/possible")?;
     let highest = list.trim().rsplit([',', '-']).next().unwrap_or_default();

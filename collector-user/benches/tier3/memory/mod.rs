@@ -1,4 +1,4 @@
-//! What the agent and its maps take of the memory, and whether it grows.
+//! The memory of the agent and its maps, and whether it grows.
 
 mod churn;
 mod maps;
@@ -9,8 +9,8 @@ use collector::source::bpf::map_bytes;
 
 use crate::{
     agent::Agent,
-    nursery::Nursery,
     pid_max::PidMax,
+    population::Population,
     process::status_mib,
     report::{Aim, Figure, Part, Table, Unit},
     run::{Failure, Run},
@@ -18,7 +18,7 @@ use crate::{
 
 const MIB: f64 = 1_048_576.0;
 
-/// So that what is to be looked up of each process is soon known.
+/// Short, so that the details of all processes are soon read.
 const FAST: &str = "metrics.process_stats.interval = \"100ms\"";
 
 pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
@@ -56,7 +56,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
     Ok(part)
 }
 
-/// Memory before and after very many processes came and went.
+/// Memory before and after very many processes were created and exited.
 fn churned(run: &Run, part: &mut Part) -> Result<(), Failure> {
     let processes = run.choose(50_000, 1_000_000);
     let agent = Agent::start("ebpf", "")?;
@@ -93,7 +93,7 @@ fn churned(run: &Run, part: &mut Part) -> Result<(), Failure> {
     let mut after_a_burst = || -> Result<Look, Failure> {
         run.say(&format!("{processes} processes come and go"));
         seconds += churn::run(processes)?;
-        // The next pass over all tasks gives memory back.
+        // The next pass over all tasks trims the heap.
         thread::sleep(Duration::from_secs(12));
         look(&agent)
     };
@@ -178,15 +178,15 @@ fn look(agent: &Agent) -> Result<Look, Failure> {
 fn resident(run: &Run, part: &mut Part, processes: usize, aim: f64) -> Result<(), Failure> {
     const LOOK_UPS_A_TICK: usize = 512;
     run.say(&format!("the agent with {processes} processes"));
-    let nursery = Nursery::new(processes, 0);
+    let population = Population::new(processes, 0);
     let agent = Agent::start("ebpf", FAST)?;
     let ticks = (processes / LOOK_UPS_A_TICK) as u32;
-    // The look-ups, and a pass over all tasks.
+    // The details from `/proc`, and a pass over all tasks.
     let settling = Duration::from_secs(run.choose(2, 12));
     thread::sleep(Duration::from_millis(100) * 2 * ticks + settling);
     let rss = status_mib(agent.pid(), "VmRSS").ok_or("the agent is gone")?;
     let peak = status_mib(agent.pid(), "VmHWM").ok_or("the agent is gone")?;
-    drop((agent, nursery));
+    drop((agent, population));
     let processes = crate::report::with_separators(&processes.to_string());
     part.figure(
         Figure::of(

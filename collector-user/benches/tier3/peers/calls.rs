@@ -7,7 +7,7 @@ use crate::tool;
 const ALL: &str = "raw_syscalls:sys_enter";
 const OPENS: [&str; 2] = ["syscalls:sys_enter_openat", "syscalls:sys_enter_open"];
 
-/// A second.
+/// Per second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Calls {
     pub(super) opens: f64,
@@ -19,7 +19,7 @@ pub(super) struct Counter {
     seconds: u32,
 }
 
-/// Counts for some seconds, if `perf` is there.
+/// Counts for some seconds, if `perf` is installed.
 pub(super) fn count(pid: u32, seconds: u32) -> Option<Counter> {
     let events = format!("{ALL},{}", OPENS.join(","));
     let perf = Command::new(tool::find("perf")?)
@@ -44,7 +44,7 @@ impl Counter {
                 .lines()
                 .find(|line| line.split(',').nth(2).is_some_and(|name| name == event))?;
             let count = line.split(',').next()?;
-            // What did not happen at all is said not to have been counted.
+            // An event that did not occur is shown as not counted.
             if count == "<not counted>" {
                 return Some(0.0);
             }

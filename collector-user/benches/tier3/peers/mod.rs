@@ -1,4 +1,4 @@
-//! The agent beside other programs that watch processes.
+//! The agent compared with other programs that monitor processes.
 
 mod calls;
 mod peer;
@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    nursery::Nursery,
+    population::Population,
     process::{cpu_ns, status_mib},
     report::{Cell, Part, Table, Unit},
     run::{Failure, Run},
@@ -41,7 +41,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
             ("resident", Unit::Mebibytes),
         ],
     );
-    let nursery = Nursery::new(PROCESSES - ACTIVE, ACTIVE);
+    let population = Population::new(PROCESSES - ACTIVE, ACTIVE);
     for peer in peers() {
         if peer.program.is_some_and(|name| tool::find(name).is_none()) {
             let absent: Cell = "not installed".into();
@@ -67,7 +67,7 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
             cost.rss.into(),
         ]);
     }
-    drop(nursery);
+    drop(population);
     part.table(table);
     part.note("System calls are counted by `perf stat`, in some seconds of their own.");
     Ok(part)
@@ -81,7 +81,7 @@ struct Cost {
 
 fn measure(peer: &Peer, settling: u32, seconds: u32) -> Result<Cost, Failure> {
     let started = (peer.start)()?;
-    // Until it has begun to listen, and what it does first is done.
+    // Until it listens, and has finished its start.
     follow(&started, settling);
     let pid = started.pid();
     let (before, start) = (cpu_ns(pid)?, Instant::now());
@@ -97,12 +97,12 @@ fn measure(peer: &Peer, settling: u32, seconds: u32) -> Result<Cost, Failure> {
     })
 }
 
-/// Lets so many seconds pass, and scrapes once in each of them.
+/// Waits this number of seconds, and scrapes once per second.
 fn follow(started: &Started, seconds: u32) {
     let start = Instant::now();
     for second in 1..=seconds {
         if let Some((address, path)) = &started.scraped {
-            // One that is not up yet is asked again.
+            // One that does not listen yet is tried again.
             let _answer = get(address, path);
         }
         thread::sleep((PACE * second).saturating_sub(start.elapsed()));

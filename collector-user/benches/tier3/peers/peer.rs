@@ -7,16 +7,16 @@ use tempfile::{NamedTempFile, TempDir};
 
 use crate::{agent::Agent, run::Failure, tool};
 
-/// A program that watches processes.
+/// A program that monitors processes.
 pub(super) struct Peer {
     pub(super) name: &'static str,
-    /// Empty for our own.
+    /// `None` for our own.
     pub(super) program: Option<&'static str>,
     pub(super) what: &'static str,
     pub(super) start: fn() -> Result<Started, Failure>,
 }
 
-/// A running one. It ends when this is dropped.
+/// A running one, which is stopped when this is dropped.
 pub(super) struct Started {
     process: Process,
     /// Address and path of its metrics.
@@ -148,7 +148,7 @@ fn pidstat() -> Result<Started, Failure> {
 fn atop() -> Result<Started, Failure> {
     let folder = tempfile::tempdir()?;
     let child = command("atop")?
-        // Empty: it shall not turn process accounting on.
+        // Empty, so that it does not turn on process accounting.
         .env("ATOPACCT", "")
         .arg("-w")
         .arg(folder.path().join("raw"))

@@ -2,12 +2,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Unit;
 
-/// A number that was measured, mostly several times.
+/// A measured number, mostly measured several times.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figure {
     pub(crate) name: String,
     pub(crate) unit: Unit,
-    /// Empty if it was not measured.
+    /// `None` if it was not measured.
     pub(crate) measured: Option<Spread>,
     pub(crate) aim: Option<Aim>,
     /// Why the aim was missed, or why nothing was measured.
@@ -23,7 +23,7 @@ pub(crate) struct Spread {
     pub(crate) samples: usize,
 }
 
-/// What the figure shall be.
+/// The aim of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Aim {
@@ -31,7 +31,7 @@ pub(crate) enum Aim {
     AtLeast(f64),
 }
 
-/// What came of an aim.
+/// Whether an aim is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Met,
@@ -62,7 +62,7 @@ impl Spread {
 }
 
 impl Figure {
-    /// The middle one of the samples, with the lowest and the highest.
+    /// The median of the samples, with the minimum and the maximum.
     pub(crate) fn of(name: impl Into<String>, unit: Unit, samples: &[f64]) -> Self {
         let measured = Spread::of(samples);
         Self {
@@ -76,7 +76,7 @@ impl Figure {
         }
     }
 
-    /// What was not measured, and why.
+    /// A figure that was not measured, and why.
     pub(crate) fn not_measured(
         name: impl Into<String>,
         unit: Unit,
@@ -91,8 +91,8 @@ impl Figure {
         }
     }
 
-    /// What it shall be, and why it is not so if it is not. The reason is what
-    /// was found when the aim was last missed; while it is met, nobody sees it.
+    /// The aim, and why it is missed if it is. The reason was found when the aim was
+    /// last missed; while it is met, the reason is not shown.
     #[must_use]
     pub(crate) fn aims(mut self, aim: Aim, reason_if_missed: &str) -> Self {
         self.aim = Some(aim);
@@ -102,7 +102,7 @@ impl Figure {
         self
     }
 
-    /// What came of the aim, if there is one: told by the median.
+    /// Whether the median meets the aim, if there is one.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         let aim = self.aim?;
         Some(match self.measured {

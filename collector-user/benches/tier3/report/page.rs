@@ -76,7 +76,7 @@ fn machine(page: &mut String, report: &Report) -> Result {
     )
 }
 
-/// All figures that have an aim, and why those that miss it do.
+/// All figures that have an aim, and why some miss it.
 fn aims(page: &mut String, parts: &[Part]) -> Result {
     let with_aims = || {
         parts

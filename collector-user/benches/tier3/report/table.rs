@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Unit;
 
-/// Figures beside each other.
+/// A table of figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Table {
     pub(crate) title: String,
@@ -16,8 +16,7 @@ pub(crate) struct Column {
     pub(crate) unit: Unit,
 }
 
-/// A number in the unit of its column, or a text in its place. What is not
-/// known is `null`.
+/// A number in the unit of its column, or a text instead. Unknown is `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Cell {
@@ -47,7 +46,7 @@ impl Table {
 }
 
 impl Column {
-    /// The name, with the unit where that is not plain from it.
+    /// The name, with the unit if that is not obvious.
     pub(crate) fn heading(&self) -> String {
         match self.unit.sign() {
             "" => self.name.clone(),

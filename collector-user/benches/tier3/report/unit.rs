@@ -1,12 +1,12 @@
 use serde::{Deserialize, Serialize};
 
-/// What a number counts.
+/// The unit of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
-    /// Things, of which there are whole ones.
+    /// A count.
     Count,
-    /// How many times as much.
+    /// A ratio.
     Ratio,
     Percent,
     Nanoseconds,
@@ -20,7 +20,7 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    /// The sign that stands after the number.
+    /// The symbol after the number.
     pub(crate) const fn sign(self) -> &'static str {
         match self {
             Self::Count | Self::Text => "",
@@ -35,7 +35,7 @@ impl Unit {
         }
     }
 
-    /// The number alone, to three digits or so.
+    /// The number alone, with about three digits.
     pub(crate) fn number(self, value: f64) -> String {
         let digits = match self {
             Self::Count | Self::Bytes => 0,
@@ -47,7 +47,7 @@ impl Unit {
         with_separators(&format!("{value:.digits$}"))
     }
 
-    /// The number with its sign.
+    /// The number with its symbol.
     pub(crate) fn show(self, value: f64) -> String {
         let number = self.number(value);
         match self.sign() {

@@ -4,14 +4,14 @@ use crate::{
     tool::{number_after, number_before, output},
 };
 
-/// A program that switches, and says how long something took.
+/// A program that causes context switches, and reports a duration.
 pub(super) struct Load {
     pub(super) name: &'static str,
     pub(super) program: &'static str,
-    /// As one would type it.
+    /// Its command line.
     pub(super) command: &'static str,
     pub(super) measured: &'static str,
-    /// Runs it, quickly or not, and tells microseconds.
+    /// Runs it, quickly or not, and returns microseconds.
     run: fn(bool) -> Result<Option<f64>, Failure>,
 }
 
@@ -49,7 +49,7 @@ impl Load {
         Ok(samples)
     }
 
-    /// Microseconds, of what it measures.
+    /// Its result, in microseconds.
     pub(super) fn took_us(&self, run: &Run) -> Result<f64, Failure> {
         let took = (self.run)(run.is_quick)?;
         Ok(took.ok_or_else(|| format!("{} told no time", self.command))?)

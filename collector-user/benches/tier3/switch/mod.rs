@@ -1,4 +1,4 @@
-//! What the agent costs programs that do little but switch.
+//! The cost of the agent to programs that mostly switch.
 
 mod loads;
 mod ping_pong;
@@ -20,7 +20,7 @@ pub(crate) use ping_pong::ping_pong;
 use pipe::Pipe;
 use watched::{Samples, Watched};
 
-/// Why a pipe operation takes longer than the aim where it does.
+/// Why a pipe operation may take longer than the aim.
 const PIPE_REASON: &str = "a pipe operation is two switches and two wakeups and little else; \
      two other programs were measured in the same rounds: an empty one shows what the hook itself \
      costs, which no program can be without, and one that only reads the clock shows how little \
@@ -121,9 +121,9 @@ pub(crate) fn run(run: &Run) -> Result<Part, Failure> {
     Ok(part)
 }
 
-/// How many programs that are named after the hook are loaded, and not ours:
-/// the kernel frees those of the parts before this one a moment after they were
-/// let go.
+/// The number of loaded programs with the name of the hook that are not ours: the
+/// kernel frees the programs of earlier parts some time after their last reference
+/// is dropped.
 fn programs_of_others() -> usize {
     let count = || {
         loaded_programs()

@@ -7,7 +7,8 @@ use std::{
     time::Instant,
 };
 
-/// Two threads of one CPU pass a byte to and fro. Nanoseconds a turn: two switches.
+/// Two threads on one CPU pass a byte back and forth. Returns nanoseconds per turn,
+/// which is two switches.
 pub(crate) fn ping_pong(turns: u32) -> f64 {
     let pipe = || -> (File, File) {
         let (reader, writer) = rustix::pipe::pipe().expect("a pipe can be made");
@@ -37,7 +38,7 @@ pub(crate) fn ping_pong(turns: u32) -> f64 {
     took
 }
 
-/// Keeps this thread on the first CPU.
+/// Pins this thread to the first CPU.
 fn pin() {
     let mut cpus = rustix::thread::CpuSet::new();
     cpus.set(0);

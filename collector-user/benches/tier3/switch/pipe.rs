@@ -1,9 +1,9 @@
-//! `perf bench sched pipe`, of which one run goes on while who is told of its
-//! switches changes.
+//! `perf bench sched pipe`, of which one run continues while programs are attached
+//! and detached.
 //!
-//! Two runs of it differ by some hundredths with nobody told, by where in
-//! memory they happen to be: as much as there is to be seen. So both sides of
-//! a ratio are of one run.
+//! Two runs without a program differ by some percent, depending on their memory
+//! layout: as much as is to be measured. So both sides of a ratio are from one
+//! run.
 
 use std::{
     fs,
@@ -21,19 +21,18 @@ use crate::{
 
 pub(super) const NAME: &str = "perf bench sched pipe, on one CPU";
 pub(super) const PROGRAM: &str = "perf";
-/// As one would type it.
+/// Its command line.
 pub(super) const COMMAND: &str = "taskset -c 0 perf bench sched pipe";
 
-/// How many rounds one run of the load sees.
+/// The number of rounds in one run of the load.
 const ROUNDS_A_RUN: usize = 3;
 
-/// How long it is looked at for one number: so a tick of the agent is in each.
+/// The length of a window: long enough to include a tick of the agent.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// Measures all in turn, in an order that changes from round to round. A
-/// sample is the better one of two windows, since what disturbs one on a
-/// shared machine only adds to it. There are many rounds, for a median that an
-/// aim of a few hundredths can be held against.
+/// Measures all in turn, in an order that changes from round to round. A sample is
+/// the better one of two windows, because other load on a shared machine only adds
+/// to it. There are many rounds, for a median that is precise to some percent.
 pub(super) fn measure(run: &Run) -> Result<Samples, Failure> {
     let (rounds, windows) = run.choose((2, 1), (60, 2));
     let mut samples = Samples::default();
@@ -66,7 +65,7 @@ pub(super) fn measure(run: &Run) -> Result<Samples, Failure> {
     Ok(samples)
 }
 
-/// A run of the load. It ends when this is dropped.
+/// A run of the load, which is stopped when this is dropped.
 pub(super) struct Pipe(Child);
 
 impl Pipe {
@@ -79,16 +78,16 @@ impl Pipe {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // For the end of it: it forks.
+            // To kill its children too.
             .process_group(0)
             .spawn()?;
         let pipe = Self(child);
-        // It has begun by then.
+        // It has started by then.
         thread::sleep(WINDOW);
         Ok(pipe)
     }
 
-    /// How long an operation takes: the mean of a window.
+    /// The mean duration of an operation in a window.
     pub(super) fn operation_us(&self) -> Result<f64, Failure> {
         let (operations, start) = (self.operations()?, Instant::now());
         thread::sleep(WINDOW);
@@ -99,9 +98,9 @@ impl Pipe {
         Ok(took.as_secs_f64() * 1e6 / operations as f64)
     }
 
-    /// How many operations it has done: at each, this process leaves the CPU
-    /// once, to the other one, be it that it waits for the answer or that the
-    /// other one preempts it as it is woken.
+    /// The number of operations: at each, this process is switched out once for the
+    /// other one, either because it waits for the answer or because the woken process
+    /// preempts it.
     fn operations(&self) -> Result<u64, Failure> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
         let waits = tool::number_after(&status, "\nvoluntary_ctxt_switches:");

@@ -1,4 +1,4 @@
-//! What `bpftop` shows: each program, by the kernel's run-time statistics.
+//! The run-time statistics of each program, as `bpftop` shows them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -79,7 +79,7 @@ pub(super) fn table(
     Ok(table)
 }
 
-/// All loaded programs, by their numbers.
+/// All loaded programs, by their IDs.
 fn programs() -> BTreeMap<u32, Program> {
     loaded_programs()
         .flatten()

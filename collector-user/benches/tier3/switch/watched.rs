@@ -4,24 +4,24 @@ use aya::Ebpf;
 
 use crate::{agent::Agent, layouts, report::Spread, run::Failure};
 
-/// How long is waited until what a start has set off is over.
+/// The time to wait until the start-up work is done.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// Who is told of the switches while a load runs.
+/// What is attached to `sched_switch` while a load runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Watched {
-    /// Nobody.
+    /// Nothing.
     Bare,
     /// A `collector run`.
     Agent,
-    /// A program that does nothing: what it costs to be told at all.
+    /// An empty program: the cost of the hook.
     Empty,
     /// A program that reads the clock once, and nothing else.
     Clock,
 }
 
 impl Watched {
-    /// Returns when whoever it is is told.
+    /// Returns when it is attached.
     pub(super) fn begin(self) -> Result<Watcher, Failure> {
         let watcher = match self {
             Self::Bare => Watcher::Nobody,
@@ -34,14 +34,14 @@ impl Watched {
     }
 }
 
-/// Is told of the switches until it is dropped.
+/// Attached until it is dropped.
 pub(super) enum Watcher {
     Nobody,
     Agent(#[expect(dead_code, reason = "is held, and ends when it is dropped")] Agent),
     Program(#[expect(dead_code, reason = "is held")] Ebpf),
 }
 
-/// The measurements of a load, in microseconds: one of each in each round.
+/// The measurements of a load, in microseconds: one per round.
 #[derive(Default)]
 pub(super) struct Samples(BTreeMap<Watched, Vec<f64>>);
 
@@ -58,7 +58,7 @@ impl Samples {
         Spread::of(self.of(watched)).map(|spread| spread.median)
     }
 
-    /// How much longer it took than bare, round by round.
+    /// The ratio to the time without a program, per round.
     pub(super) fn ratios(&self, watched: Watched) -> Vec<f64> {
         let each = self.of(watched).iter().zip(self.of(Watched::Bare));
         each.map(|(with, without)| with / without).collect()

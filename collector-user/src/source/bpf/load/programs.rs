@@ -16,7 +16,7 @@ pub(super) const TRACEPOINTS: [(&str, &str); 7] = [
     (WAKEUPS[1], WAKEUPS_FEED),
     (
         "sched_process_fork",
-        "fork in process_events; the command name of processes that end before the next tick",
+        "fork in process_events; the command name of what ends before the next tick",
     ),
     (
         "sched_process_exec",
@@ -24,7 +24,7 @@ pub(super) const TRACEPOINTS: [(&str, &str); 7] = [
     ),
     (
         "sched_process_exit",
-        "the wait status of processes that outlive their thread-group leader",
+        "the wait status of what outlives its thread-group leader",
     ),
     ("cgroup_attach_task", "moves between cgroups at once"),
 ];

@@ -1,5 +1,4 @@
-//! Many processes that are there and do nothing, and some that run a little
-//! every ten milliseconds.
+//! Many idle processes, and some that run briefly every ten milliseconds.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -7,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-/// The first argument of the process that makes the others.
-pub(crate) const WORD: &str = "nursery";
+/// The first argument of the process that forks the others.
+pub(crate) const WORD: &str = "population";
 
-/// The processes; they end when this is dropped.
-pub(crate) struct Nursery(Child);
+/// The processes, which are killed when this is dropped.
+pub(crate) struct Population(Child);
 
-impl Nursery {
-    /// Makes the processes and waits until all are there.
+impl Population {
+    /// Forks the processes, and waits until all exist.
     pub(crate) fn new(idle: usize, active: usize) -> Self {
         let program = std::env::current_exe().expect("the path of this program is known");
         let mut maker = Command::new(program)
@@ -33,16 +32,16 @@ impl Nursery {
     }
 }
 
-impl Drop for Nursery {
+impl Drop for Population {
     fn drop(&mut self) {
-        // It ends its children, and itself, when its standard input ends.
+        // It kills its children and exits at the end of its standard input.
         drop(self.0.stdin.take());
         let _status = self.0.wait();
     }
 }
 
-/// The process that makes the others. It has one thread, so its children may
-/// go on after `fork` as they are.
+/// The process that forks the others. It has one thread, so that its children may
+/// continue after `fork` without `execve`.
 pub(crate) fn main(idle: &str, active: &str) {
     let idle: usize = idle.parse().expect("it is a number");
     let active: usize = active.parse().expect("it is a number");
@@ -51,7 +50,7 @@ pub(crate) fn main(idle: &str, active: &str) {
     for number in 0..all {
         // SAFETY: this process has one thread.
         match unsafe { libc::fork() } {
-            // Spread evenly, as processes that run are among those that do not.
+            // The active processes are evenly distributed among the idle ones.
             0 => child((number + 1) * active / all > number * active / all),
             -1 => break,
             pid => children.push(pid),
