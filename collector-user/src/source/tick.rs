@@ -14,12 +14,12 @@ use bytes::Bytes;
 
 use super::{Clock, Entries, HeldFile, ParseError, SourceError, Sources, Timestamp};
 
-/// One tick: what is read through it is read once, and shared.
+/// One tick: a source that is read through it is read once, and shared.
 ///
-/// Threads that want the same file at the same time wait for the one read;
-/// threads that want another file do not. An error is shared as well.
+/// Concurrent readers of the same file wait for one read; readers of other files do not
+/// wait. Errors are shared, too.
 ///
-/// A tick also knows when it was read through: each collection has its own
+/// A tick also records the time of its reads: each collection has its own
 /// [`ReadWindow`], see [`for_collection`](Self::for_collection).
 ///
 /// Cheap to clone: clones are the same tick, and have the same window.
@@ -39,13 +39,13 @@ struct Inner {
     files: Once<Bytes>,
     directories: Once<Arc<Entries>>,
     links: Once<Arc<PathBuf>>,
-    /// Bytes of what was read and is kept for others.
+    /// Size of the contents that are held for later readers.
     held_bytes: AtomicUsize,
     shared: Mutex<HashMap<Cow<'static, str>, SharedCell>>,
 }
 
-/// How much of what was read a tick holds at most, for later reads
-/// of the same in the tick. It is released when the tick ends.
+/// The maximum size of the contents that a tick holds for later readers. They are
+/// released when the tick ends.
 const BUDGET_BYTES: usize = 64 * 1024 * 1024;
 
 /// When sources were read: nanoseconds on `CLOCK_MONOTONIC`.
@@ -57,7 +57,7 @@ pub struct ReadWindow {
     pub ended_ns: u64,
 }
 
-/// A window that many threads widen.
+/// A window that is widened by several threads.
 #[derive(Debug)]
 struct Window {
     began_ns: AtomicU64,
@@ -88,23 +88,23 @@ impl Window {
     }
 }
 
-/// What one path gave, and when it was read.
+/// The result of the read of one path, and its window.
 type Cell<T> = Arc<OnceLock<(Result<T, SourceError>, ReadWindow)>>;
 
-/// What one keyed read gave, and when it was read.
+/// The result of one keyed read, and its window.
 type SharedCell = Arc<OnceLock<(Arc<dyn Any + Send + Sync>, ReadWindow)>>;
 
-/// What each path gave.
+/// The results by path.
 #[derive(Debug)]
 struct Once<T> {
     cells: Mutex<HashMap<Box<str>, Cell<T>>>,
 }
 
-/// What [`Once`] gave.
+/// A result of [`Once`].
 struct Got<T> {
     result: Result<T, SourceError>,
     window: ReadWindow,
-    /// Whether it had been read before.
+    /// Whether it comes from an earlier read.
     saved: bool,
 }
 
@@ -174,8 +174,8 @@ impl Tick {
         }
     }
 
-    /// The same tick for another collection, with a window of its own. What
-    /// the tick has read before widens the window when it is asked for.
+    /// The same tick for another collection, with a window of its own. An earlier read of
+    /// the tick widens the window when the collection uses it.
     #[must_use]
     pub fn for_collection(&self) -> Self {
         Self {
@@ -184,8 +184,8 @@ impl Tick {
         }
     }
 
-    /// The same tick, for reads that are not part of the window: of what does
-    /// not change while a reading is taken, such as the arguments of a process.
+    /// The same tick, for reads that do not widen the window: of sources that do not change
+    /// during a collection, such as the command line of a process.
     #[must_use]
     pub fn untimed(&self) -> Self {
         Self {
@@ -199,37 +199,36 @@ impl Tick {
         &self.inner.sources
     }
 
-    /// When this tick began, by the wall clock. It is not when something was
-    /// read: see [`window`](Self::window).
+    /// The start of this tick on the wall clock. For the time of reads see
+    /// [`window`](Self::window).
     pub fn began_at(&self) -> SystemTime {
         self.inner.began.wall
     }
 
-    /// When this tick began: nanoseconds on `CLOCK_MONOTONIC`.
+    /// The start of this tick, in nanoseconds on `CLOCK_MONOTONIC`.
     pub fn monotonic_ns(&self) -> u64 {
         self.inner.began.monotonic_ns
     }
 
-    /// The time now, by the clock that times the reads of this tick.
+    /// The current time on the clock of this tick.
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
 
-    /// Whether a metric is collected in this tick. True of every metric if the
-    /// tick was begun without saying which are.
+    /// Whether a metric is collected in this tick. True for every metric if the tick was
+    /// begun without a list of metrics.
     pub fn collects(&self, metric: &str) -> bool {
         let collected = self.inner.collected.as_ref();
         collected.is_none_or(|metrics| metrics.contains(&metric))
     }
 
-    /// From when to when the sources of this collection were read so far;
-    /// `None` if nothing was read.
+    /// The window of the reads of this collection so far; `None` without any.
     pub fn window(&self) -> Option<ReadWindow> {
         self.window.as_ref().and_then(|window| window.get())
     }
 
-    /// Notes when something was read that is not read through this tick, such
-    /// as the memory of a BPF map.
+    /// Adds the window of a read that does not go through this tick, such as one of the
+    /// memory of a BPF map.
     pub fn note_read(&self, window: ReadWindow) {
         if let Some(own) = &self.window {
             own.include(window);
@@ -284,8 +283,8 @@ impl Tick {
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened or read, is no regular file, has more
-    /// bytes than such a file has, or the tick would hold more than it may.
+    /// When the file cannot be opened or read, is not a regular file, is too large, or the
+    /// budget of the tick is exhausted.
     pub fn read(&self, path: &str) -> Result<Bytes, SourceError> {
         let sources = &self.inner.sources;
         let read = || {
@@ -296,9 +295,9 @@ impl Tick {
         self.take(path, got)
     }
 
-    /// The content of a file that nobody else reads in this tick, such as one
-    /// of a process that has just begun. It is not kept for others: of many
-    /// small files the copies would be in the way of what stays in memory.
+    /// The content of a file that has no other reader in this tick, such as one of a new
+    /// process. It is not held for later readers: copies of many small files would fragment
+    /// the memory.
     ///
     /// # Errors
     ///
@@ -317,8 +316,8 @@ impl Tick {
         result
     }
 
-    /// The content of a file that is held open by this reader. Others who want
-    /// the file in this tick share it.
+    /// The content of a file that this reader holds open. Other readers of the file in this
+    /// tick share it.
     ///
     /// # Errors
     ///
@@ -334,12 +333,11 @@ impl Tick {
         self.take(&path, got)
     }
 
-    /// What a parser makes of a file. The parser is a pure function of bytes.
+    /// The result of a parser for a file. The parser is a pure function of bytes.
     ///
     /// # Errors
     ///
-    /// Those of [`read`](Self::read), and those of the parser, to which the
-    /// name of the file is added.
+    /// Those of [`read`](Self::read), and those of the parser, with the path of the file.
     pub fn parse<T>(
         &self,
         path: &str,
@@ -354,7 +352,7 @@ impl Tick {
     ///
     /// # Errors
     ///
-    /// When it cannot be opened or read, or is no directory.
+    /// When it cannot be opened or read, or is not a directory.
     pub fn read_dir(&self, path: &str) -> Result<Arc<Entries>, SourceError> {
         let sources = &self.inner.sources;
         let read = || {
@@ -374,13 +372,13 @@ impl Tick {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is no link.
+    /// When it cannot be read, or is not a link.
     pub fn read_link(&self, path: &str) -> Result<Arc<PathBuf>, SourceError> {
         let sources = &self.inner.sources;
         let read = || {
             sources.counted(
                 path,
-                // The links of the live tree are read by their names.
+                // Links of the live tree are read by path, without an open.
                 !sources.is_live(),
                 |root| root.read_link(path).map(Arc::new),
                 |target| target.as_os_str().len(),
@@ -390,7 +388,7 @@ impl Tick {
         self.take(path, got)
     }
 
-    /// Counts what is held from now on until the tick ends.
+    /// Counts content that is held until the tick ends.
     fn hold(&self, path: &str, bytes: usize) -> Result<(), SourceError> {
         let held = self.inner.held_bytes.fetch_add(bytes, Ordering::Relaxed);
         if held.saturating_add(bytes) <= BUDGET_BYTES {
@@ -403,8 +401,7 @@ impl Tick {
         })
     }
 
-    /// Counts a read that was saved, and widens the window by one that gave
-    /// something.
+    /// Counts a read that was saved, and widens the window by a successful read.
     fn take<T>(&self, path: &str, got: Got<T>) -> Result<T, SourceError> {
         if got.saved {
             self.inner.sources.saved(path);
@@ -437,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_once_a_tick_however_many_threads_want_it() {
+    fn a_file_is_read_once_a_tick_by_concurrent_readers() {
         let root = tree(&[("proc/stat", "cpu 1 2 3 4\n")]);
         let sources = sources(&root);
         let tick = sources.tick();
@@ -458,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_shared_like_a_content() {
+    fn an_error_is_shared() {
         let root = tree(&[]);
         let sources = sources(&root);
         let tick = sources.tick();
@@ -472,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_that_hangs_delays_only_those_who_want_the_same_path() {
+    fn a_read_that_hangs_blocks_only_readers_of_the_same_path() {
         let once = Arc::new(Once::<u32>::new());
         let (release, hang) = mpsc::channel::<()>();
         let (began, has_begun) = mpsc::channel();
@@ -496,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_proc_that_is_read_at_each_tick_stays_open_and_is_read_anew() {
+    fn a_file_of_proc_that_is_read_in_each_tick_stays_open_and_is_read_again() {
         let sources = Sources::live();
         let before = fs::read("/proc/self/oom_score_adj").unwrap();
         let lowest: i32 = str::from_utf8(before.trim_ascii())
@@ -550,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_a_content_is_used_again_when_nobody_holds_it() {
+    fn the_buffer_of_a_content_is_reused_when_it_is_not_referenced() {
         let sources = Sources::live();
         let read = || sources.tick().read("/proc/version").unwrap();
         drop((read(), read()));
@@ -592,7 +589,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifo_is_refused_at_once_instead_of_waited_for() {
+    fn a_fifo_is_rejected_without_blocking() {
         let root = tree(&[("proc/x", "")]);
         let path = root.path().join("proc/meminfo");
         rustix::fs::mknodat(
@@ -613,7 +610,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_end_is_an_error_that_names_it() {
+    fn a_huge_file_is_an_error_with_its_path() {
         let root = tree(&[("proc/stat", "")]);
         let file = fs::File::create(root.path().join("proc/stat")).unwrap();
         file.set_len(1 << 40).unwrap();
@@ -627,7 +624,7 @@ mod tests {
     }
 
     #[test]
-    fn of_each_kind_of_file_no_more_is_read_than_such_a_file_has() {
+    fn each_kind_of_file_has_a_maximum_size() {
         let long = "x".repeat(3 << 20);
         let root = tree(&[
             ("proc/7/cmdline", &long),
@@ -639,7 +636,7 @@ mod tests {
         ]);
         let sources = sources(&root);
         let tick = sources.tick();
-        // The arguments are cut, a table may be long, and the others are refused.
+        // The command line is truncated, a table may be long, and the others are rejected.
         assert_eq!(tick.read("/proc/7/cmdline").unwrap().len(), 8192);
         assert_eq!(tick.read_once("/proc/7/cmdline").unwrap().len(), 8192);
         assert_eq!(tick.read("/proc/net/tcp").unwrap().len(), 3 << 20);
@@ -656,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tick_holds_no_more_than_its_budget_and_the_next_one_begins_anew() {
+    fn a_tick_holds_at_most_its_budget_and_the_next_one_starts_at_zero() {
         let long = "x".repeat(16 << 20);
         let root = tree(&[("proc/a", &long), ("proc/b", "short\n")]);
         let links: Vec<String> = (0..6).map(|number| format!("/proc/link{number}")).collect();
@@ -678,7 +675,7 @@ mod tests {
                 )
             );
             assert!(tick.read("/proc/b").is_err());
-            // What nobody else is given needs no room.
+            // Content that is not shared does not count.
             assert!(tick.read_once("/proc/a").is_ok());
         }
     }
@@ -716,7 +713,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_with_control_characters_does_not_steer_who_reads_the_error() {
+    fn control_characters_of_a_path_are_escaped_in_the_error() {
         let root = tree(&[("proc/x", "")]);
         let error = sources(&root).tick().read("/proc/\x1b[2J\n/\u{202e}");
         let shown = error.unwrap_err().to_string();
@@ -763,7 +760,7 @@ mod tests {
     }
 
     #[test]
-    fn each_collection_has_the_window_of_what_it_used() {
+    fn each_collection_has_the_window_of_its_reads() {
         let root = tree(&[("proc/stat", "1\n"), ("proc/loadavg", "2\n")]);
         let tick = sources(&root).tick();
         let (first, second) = (tick.for_collection(), tick.for_collection());
@@ -775,7 +772,7 @@ mod tests {
         let of_both = first.window().unwrap();
         assert_eq!(of_both.began_ns, of_stat.began_ns);
         assert!(of_both.ended_ns > of_stat.ended_ns);
-        // It was read before the second collection asked for it.
+        // It was read before the second collection used it.
         second.read("/proc/stat").unwrap();
         assert_eq!(second.window(), Some(of_stat));
         let untimed = second.untimed();
@@ -786,7 +783,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyed_read_is_made_once_and_its_window_is_shared() {
+    fn a_keyed_read_runs_once_and_its_window_is_shared() {
         let root = tree(&[("proc/stat", "1\n")]);
         let tick = sources(&root).tick();
         let (first, second) = (tick.for_collection(), tick.for_collection());
