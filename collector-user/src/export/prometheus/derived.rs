@@ -5,7 +5,7 @@
 //! the keys of the row. Fields of kind `label` are the labels of an `_info`
 //! family, which is 1.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use super::text::{Kind, Text, Value, Written};
 use crate::metric::{
@@ -338,10 +338,40 @@ fn first_line(doc: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct AllFamilies {
     metrics: BTreeMap<&'static str, MetricFamilies>,
+    encoded: BTreeMap<&'static str, Encoded>,
+}
+
+/// The text of a reading, for the scrapes until the next one.
+#[derive(Debug)]
+struct Encoded {
+    reading: Arc<dyn AnyReading>,
+    text: String,
 }
 
 impl AllFamilies {
-    /// The series of a reading; none if its fields are not declared.
+    /// Writes the series of a reading, which are encoded once: most metrics are
+    /// scraped more often than they are collected.
+    pub(super) fn encode_once(&mut self, text: &mut Text, reading: &Arc<dyn AnyReading>) {
+        let Some(schema) = reading.schema() else {
+            return;
+        };
+        let name = schema.metric.name;
+        let encoded = self.encoded.get(name);
+        if encoded.is_none_or(|encoded| !Arc::ptr_eq(&encoded.reading, reading)) {
+            let mut own = Text::default();
+            self.encode(&mut own, &**reading);
+            let encoded = Encoded {
+                reading: Arc::clone(reading),
+                text: own.finish(),
+            };
+            self.encoded.insert(name, encoded);
+        }
+        if let Some(encoded) = self.encoded.get(name) {
+            text.append(&encoded.text);
+        }
+    }
+
+    /// Writes the series of a reading; none if its fields are not declared.
     pub(super) fn encode(&mut self, text: &mut Text, reading: &dyn AnyReading) {
         let (Some(schema), Some(record)) = (reading.schema(), reading.record()) else {
             return;
@@ -406,6 +436,37 @@ mod tests {
             assert!(text.contains(line), "{line} in {text}");
         }
         assert!(!text.contains("removable"), "unknown has no series: {text}");
+    }
+
+    #[test]
+    fn a_reading_is_encoded_once() {
+        let reading = |rotational| -> Arc<dyn AnyReading> {
+            Arc::new(DiskInfo {
+                disks: vec![Disk {
+                    name: "sda".into(),
+                    rotational: Some(rotational),
+                    ..Disk::default()
+                }],
+            })
+        };
+        let mut families = AllFamilies::default();
+        let mut encoded = |reading: &Arc<dyn AnyReading>| {
+            let mut text = Text::default();
+            families.encode_once(&mut text, reading);
+            (text.finish(), families.encoded["disk_info"].text.as_ptr())
+        };
+        let first = reading(true);
+        let (text, place) = encoded(&first);
+        assert!(
+            text.contains("host_disk_rotational{name=\"sda\"} 1\n"),
+            "{text}"
+        );
+        assert_eq!(encoded(&first), (text, place));
+        let (text, _) = encoded(&reading(false));
+        assert!(
+            text.contains("host_disk_rotational{name=\"sda\"} 0\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Families {
                 sched_latency::encode(text, &data);
                 self.cgroups.encode_preemptions(text);
             } else if let Some(data) = &sample.data {
-                self.derived.encode(text, &**data);
+                self.derived.encode_once(text, data);
             }
         }
     }

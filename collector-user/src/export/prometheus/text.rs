@@ -180,6 +180,11 @@ impl Text {
         self.value(value);
     }
 
+    /// Appends a text that was encoded before.
+    pub(super) fn append(&mut self, encoded: &str) {
+        self.text.push_str(encoded);
+    }
+
     fn value(&mut self, value: Value) {
         // Writing to a `String` does not fail.
         let _ = writeln!(self.text, " {value}");
