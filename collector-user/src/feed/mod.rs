@@ -5,7 +5,7 @@
 //! host, a recording. A [`Subscription`] is one type whatever the feed; one
 //! that comes from no feed at all is made with [`Subscription::channel`].
 //!
-//! This module depends on [`metric`](crate::metric) only.
+//! This module depends on `metric` only.
 
 mod channel;
 mod end;

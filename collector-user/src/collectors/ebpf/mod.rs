@@ -2,7 +2,7 @@
 //! collectors of the metrics.
 //!
 //! [`Accountant`] loads the programs and reads them. Inside, it feeds what they
-//! write to the accounts of [`accounting`](crate::accounting).
+//! write to the accounts of `accounting`.
 
 mod accountant;
 mod cpu_slices;

@@ -1,15 +1,15 @@
 //! BPF: loading programs, and reading what they write. Nothing is aggregated
 //! here.
 //!
-//! - [`load`]: the object, the offsets of kernel fields from BTF, rights, and
+//! - `load`: the object, the offsets of kernel fields from BTF, rights, and
 //!   what the kernel refuses.
-//! - [`maps`]: the maps, mapped into memory where that is possible.
-//! - [`events`]: the ring buffer, and the events that are missing in it.
-//! - [`iter`]: the iterator over all tasks.
-//! - [`cpu_times`]: the times of the CPUs without `/proc/stat`.
+//! - `maps`: the maps, mapped into memory where that is possible.
+//! - `events`: the ring buffer, and the events that are missing in it.
+//! - `iter`: the iterator over all tasks.
+//! - `cpu_times`: the times of the CPUs without `/proc/stat`.
 //!
-//! [`Programs`] has all of these after loading. The input types of
-//! [`accounting`](crate::accounting) are what it reads into.
+//! `Programs` has all of these after loading. The input types of
+//! `accounting` are what it reads into.
 
 mod cpu_times;
 mod events;
