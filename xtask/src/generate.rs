@@ -1,4 +1,4 @@
-//! The files that are made from the code.
+//! Files that are generated from the code.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use anyhow::Result;
 
 use crate::{command, workspace};
 
-/// Writes the files that are made from the declarations of the metrics.
+/// Writes the files that follow from the declarations of the metrics.
 ///
-/// docs/metrics.md and collector-user/proto/collector/v1/metrics.proto. Refuses
-/// to rename a field or to reuse its number.
+/// These are docs/metrics.md and collector-user/proto/collector/v1/metrics.proto. Fails
+/// if a field was renamed or its number reused.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Generate {}

@@ -1,4 +1,4 @@
-//! Adds a metric by the recipe, and looks whether it is everywhere.
+//! Adds a metric by the recipe, and checks every place where it must appear.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -16,7 +16,7 @@ const RECIPE: &str = "docs/recipes/add-a-metric.md";
 
 /// Adds a metric to a copy of the workspace, by docs/recipes/add-a-metric.md.
 ///
-/// Then builds the copy, and looks for the metric in the catalogue, in JSON and in
+/// Then builds the copy, and checks that the metric is in the catalogue, in JSON, in
 /// a table, among the Prometheus series, in the protobuf messages, in the reference
 /// and among the decoders. Takes two minutes.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub(crate) struct Recipe {}
 
 impl Recipe {
     /// # Errors
-    /// When the recipe does not lead to a metric.
+    /// When the recipe does not produce a working metric.
     pub(crate) fn run() -> Result<()> {
         let copy = copy_of_the_workspace()?;
         let text = fs::read_to_string(workspace::root().join(RECIPE)).context(RECIPE)?;
@@ -103,7 +103,7 @@ fn blocks(text: &str) -> Result<Vec<Block>> {
     Ok(found)
 }
 
-/// The files of the workspace, without what is built.
+/// Copies the files of the workspace, without build outputs.
 fn copy_of_the_workspace() -> Result<PathBuf> {
     let root = workspace::root();
     let copy = root.join("target/recipe");
@@ -214,7 +214,7 @@ fn check_cli(agent: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A process that is ended with this.
+/// A process that is killed when this is dropped.
 struct Running(Child);
 
 impl Drop for Running {
