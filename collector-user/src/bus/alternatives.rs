@@ -71,7 +71,7 @@ impl Sharing for Cache {
             state.counters.cache_hits += state.counters.deliveries - before;
             return (None, state.subscribers.next_due());
         }
-        (core.take_off(topic, state, at, now), None)
+        (core.start_collection(topic, state, at, now), None)
     }
 
     fn shares_reads(&self) -> bool {
@@ -111,7 +111,7 @@ impl Sharing for Independent {
             return (None, state.subscribers.next_due());
         }
         let more = each.len() as u64 - 1;
-        let job = core.take_off(topic, state, at, now);
+        let job = core.start_collection(topic, state, at, now);
         if job.is_some() {
             state.counters.collections += more;
         }

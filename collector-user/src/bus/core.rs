@@ -134,7 +134,7 @@ impl Core {
 
     /// Marks a metric as in flight, if it is collected and may be now. The
     /// caller launches the job.
-    pub(super) fn take_off(
+    pub(super) fn start_collection(
         &self,
         topic: usize,
         state: &mut State,

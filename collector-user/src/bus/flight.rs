@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::source::Timestamp;
 
-/// A collection that is under way.
+/// A collection that is under way: at most one a metric (single-flight).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
     pub(super) number: u64,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 /// Failures after which the next attempt still comes at the usual pace.
-const PATIENCE: u32 = 2;
+const FAILURES_AT_USUAL_PACE: u32 = 2;
 
 /// The longest delay between two attempts, unless the pace is slower still.
 const LONGEST_BACKOFF: u64 = Duration::from_mins(5).as_nanos() as u64;
@@ -18,7 +18,7 @@ const SOON: u64 = Duration::from_millis(100).as_nanos() as u64;
 pub(super) struct Schedule {
     floor: u64,
     /// The number of subscriptions at each interval.
-    wanted: BTreeMap<u64, usize>,
+    intervals: BTreeMap<u64, usize>,
     aligned: Option<u64>,
     at_once: Option<u64>,
     last_start: Option<u64>,
@@ -39,7 +39,7 @@ impl Schedule {
     pub(super) fn new(floor: Duration) -> Self {
         Self {
             floor: (floor.as_nanos() as u64).max(1),
-            wanted: BTreeMap::new(),
+            intervals: BTreeMap::new(),
             aligned: None,
             at_once: None,
             last_start: None,
@@ -55,7 +55,7 @@ impl Schedule {
 
     /// The interval at which the metric is collected; `None` without a subscription.
     pub(super) fn pace(&self) -> Option<u64> {
-        self.wanted.keys().next().copied()
+        self.intervals.keys().next().copied()
     }
 
     /// Failures since the last success.
@@ -66,20 +66,20 @@ impl Schedule {
     /// A new subscription at `interval`, which is not below the floor. If that
     /// changes the pace, the result is the due time that is given up for a later
     /// one.
-    pub(super) fn want(&mut self, interval: u64, now: u64) -> Option<u64> {
+    pub(super) fn add_interval(&mut self, interval: u64, now: u64) -> Option<u64> {
         let before = self.pace();
-        *self.wanted.entry(interval).or_insert(0) += 1;
+        *self.intervals.entry(interval).or_insert(0) += 1;
         self.follow_pace(before, now)
     }
 
     /// A subscription at `interval` was dropped. The result is as that of
-    /// [`want`](Self::want).
-    pub(super) fn unwant(&mut self, interval: u64, now: u64) -> Option<u64> {
+    /// [`add_interval`](Self::add_interval).
+    pub(super) fn remove_interval(&mut self, interval: u64, now: u64) -> Option<u64> {
         let before = self.pace();
-        if let Some(count) = self.wanted.get_mut(&interval) {
+        if let Some(count) = self.intervals.get_mut(&interval) {
             *count -= 1;
             if *count == 0 {
-                self.wanted.remove(&interval);
+                self.intervals.remove(&interval);
             }
         }
         if self.pace().is_none() {
@@ -163,9 +163,9 @@ impl Schedule {
     /// A collection failed: after some failures the attempts become rare.
     pub(super) fn failed(&mut self, now: u64) {
         self.failures = self.failures.saturating_add(1);
-        if self.failures > PATIENCE {
+        if self.failures > FAILURES_AT_USUAL_PACE {
             let base = self.pace().unwrap_or(self.floor);
-            let doublings = (self.failures - PATIENCE).min(32);
+            let doublings = (self.failures - FAILURES_AT_USUAL_PACE).min(32);
             let delay = base
                 .saturating_mul(1 << doublings)
                 .min(LONGEST_BACKOFF.max(base));
@@ -210,7 +210,7 @@ mod tests {
 
     fn schedule() -> Schedule {
         let mut schedule = Schedule::new(Duration::from_millis(100));
-        assert_eq!(schedule.want(100 * MS, 950 * MS), None);
+        assert_eq!(schedule.add_interval(100 * MS, 950 * MS), None);
         assert_eq!(schedule.next(), Some(1_000 * MS));
         schedule
     }

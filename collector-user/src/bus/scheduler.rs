@@ -120,7 +120,7 @@ impl Sharing for Shared {
         let mut begun = None;
         if let Some(due) = state.schedule.due(now) {
             state.counters.skipped += due.skipped;
-            begun = core.take_off(topic, state, at, now);
+            begun = core.start_collection(topic, state, at, now);
             if begun.is_some() {
                 state.counters.late(due.lateness);
             } else {

@@ -89,7 +89,7 @@ fn ask(core: &Core, index: usize, max_age: u64, at: Timestamp, now: u64) -> (Wan
     } else {
         state.schedule.retry_from() <= now
     };
-    let job = may_start.then(|| core.take_off(index, &mut state, at, now));
+    let job = may_start.then(|| core.start_collection(index, &mut state, at, now));
     if let Some(job) = job.flatten() {
         return (Wanted::Flight(job.flight), Some(job));
     }

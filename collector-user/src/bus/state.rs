@@ -151,7 +151,7 @@ impl State {
             if let Some(interval) = self.subscribers.remove(subscriber)
                 && info.is_collected()
             {
-                let given_up = self.schedule.unwant(interval, now);
+                let given_up = self.schedule.remove_interval(interval, now);
                 self.keep_if_awaited(given_up, now);
             }
         }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     core::Core,
     state::State,
-    subscribers::{Claim, Outgoing, Pacing},
+    subscribers::{Outgoing, Pacing, Timing},
     topic_info::TopicInfo,
 };
 use crate::{
@@ -28,14 +28,14 @@ pub(super) fn subscribe(
     if let Some(why) = &state.end {
         return Err(why.clone().into());
     }
-    let mut claim = claim(core, &topic.info, &mut state, interval, now);
-    let interval = Duration::from_nanos(claim.interval);
-    if let Some((first, bytes)) = first_sample(core, &topic.info, &mut state, &mut claim, now) {
+    let mut timing = timing(core, &topic.info, &mut state, interval, now);
+    let interval = Duration::from_nanos(timing.interval);
+    if let Some((first, bytes)) = first_sample(core, &topic.info, &mut state, &mut timing, now) {
         let mut outgoing = Outgoing::new(&first, bytes, &core.budget);
         outgoing.put_into(&mailbox, Missed::NONE);
         state.counters.deliveries += 1;
     }
-    let subscriber = state.subscribers.add(Arc::clone(&mailbox), claim);
+    let subscriber = state.subscribers.add(Arc::clone(&mailbox), timing);
     drop(state);
     core.changed.notify_one();
     topic.wanted.notify_waiters();
@@ -68,17 +68,17 @@ impl Upstream for Core {
 }
 
 /// What a new subscriber is entitled to; the schedule follows it.
-fn claim(
+fn timing(
     core: &Core,
     info: &TopicInfo,
     state: &mut State,
     interval: Option<u64>,
     now: u64,
-) -> Claim {
+) -> Timing {
     let is_state = info.metric.kind() == Kind::State;
     let wanted = interval.unwrap_or(info.pace);
     if !info.is_collected() {
-        return Claim {
+        return Timing {
             interval: wanted,
             pacing: if is_state && interval.is_some() {
                 Pacing::Aligned
@@ -89,14 +89,14 @@ fn claim(
         };
     }
     let interval = wanted.max(state.schedule.floor());
-    let given_up = state.schedule.want(interval, now);
+    let given_up = state.schedule.add_interval(interval, now);
     state.keep_if_awaited(given_up, now);
     let pacing = match core.sharing.is_aligned() {
         true if is_state => Pacing::Aligned,
         true => Pacing::All,
         false => Pacing::Own,
     };
-    Claim {
+    Timing {
         interval,
         pacing,
         due: 0,
@@ -110,7 +110,7 @@ fn first_sample(
     core: &Core,
     info: &TopicInfo,
     state: &mut State,
-    claim: &mut Claim,
+    timing: &mut Timing,
     now: u64,
 ) -> Option<(AnySample, usize)> {
     let ask = info.is_collected() && state.flight.is_none();
@@ -124,9 +124,9 @@ fn first_sample(
     if info.metric.kind() == Kind::State
         && (core.sharing.shares_readings() || !info.is_collected())
         && let Some(cached) = &state.cached
-        && cached.age_ns(core.clock.now()) <= claim.interval
+        && cached.age_ns(core.clock.now()) <= timing.interval
     {
-        claim.advance(now);
+        timing.advance(now);
         state.counters.cache_hits += 1;
         return Some((cached.sample.clone(), cached.bytes));
     }

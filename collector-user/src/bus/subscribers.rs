@@ -18,12 +18,12 @@ pub(super) struct Subscribers {
 #[derive(Debug)]
 struct Entry {
     mailbox: Arc<Inbox>,
-    claim: Claim,
+    timing: Timing,
 }
 
 /// What a subscriber is entitled to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claim {
+pub(super) struct Timing {
     pub(super) interval: u64,
     pub(super) pacing: Pacing,
     /// From when on it is due for its next sample.
@@ -88,8 +88,8 @@ impl<'a> Outgoing<'a> {
 
 impl Subscribers {
     /// Adds a subscription; returns its index.
-    pub(super) fn add(&mut self, mailbox: Arc<Inbox>, claim: Claim) -> usize {
-        let entry = Some(Entry { mailbox, claim });
+    pub(super) fn add(&mut self, mailbox: Arc<Inbox>, timing: Timing) -> usize {
+        let entry = Some(Entry { mailbox, timing });
         if let Some(place) = self.free.pop() {
             self.entries[place] = entry;
             place
@@ -103,7 +103,7 @@ impl Subscribers {
     pub(super) fn remove(&mut self, place: usize) -> Option<u64> {
         let entry = self.entries.get_mut(place)?.take()?;
         self.free.push(place);
-        Some(entry.claim.interval)
+        Some(entry.timing.interval)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -115,12 +115,12 @@ impl Subscribers {
         self.entries
             .iter()
             .flatten()
-            .any(|entry| entry.claim.due <= now)
+            .any(|entry| entry.timing.due <= now)
     }
 
     /// All that are due.
     pub(super) fn due(&self, now: u64) -> Vec<usize> {
-        let due = |entry: &Entry| entry.claim.due <= now;
+        let due = |entry: &Entry| entry.timing.due <= now;
         (0..self.entries.len())
             .filter(|&place| self.entries[place].as_ref().is_some_and(due))
             .collect()
@@ -129,22 +129,22 @@ impl Subscribers {
     /// The shortest interval of those that are due.
     pub(super) fn shortest_interval_due(&self, now: u64) -> Option<u64> {
         let due = self.entries.iter().flatten();
-        due.filter(|entry| entry.claim.due <= now)
-            .map(|entry| entry.claim.interval)
+        due.filter(|entry| entry.timing.due <= now)
+            .map(|entry| entry.timing.interval)
             .min()
     }
 
     /// When the first of all is due.
     pub(super) fn next_due(&self) -> Option<u64> {
         let all = self.entries.iter().flatten();
-        all.map(|entry| entry.claim.due).min()
+        all.map(|entry| entry.timing.due).min()
     }
 
     /// Delivers a sample that was due at `now` to all that are due.
     pub(super) fn deliver(&mut self, mut outgoing: Outgoing<'_>, now: u64) -> Delivered {
         let mut delivered = Delivered::default();
         for entry in self.entries.iter_mut().flatten() {
-            if entry.claim.due <= now {
+            if entry.timing.due <= now {
                 entry.deliver(&mut outgoing, now, &mut delivered);
             } else {
                 entry.mailbox.miss(outgoing.sample.missed);
@@ -185,8 +185,8 @@ impl Subscribers {
 
 impl Entry {
     fn deliver(&mut self, outgoing: &mut Outgoing<'_>, now: u64, delivered: &mut Delivered) {
-        let skipped = self.claim.skipped_at(now);
-        self.claim.advance(now);
+        let skipped = self.timing.skipped_at(now);
+        self.timing.advance(now);
         let mut missed = outgoing.sample.missed;
         missed += Missed::skipped(skipped);
         delivered.lost += outgoing.put_into(&self.mailbox, missed);
@@ -194,7 +194,7 @@ impl Entry {
     }
 }
 
-impl Claim {
+impl Timing {
     /// How many due times have passed without a sample, if one is delivered
     /// now.
     fn skipped_at(&self, now: u64) -> u64 {
