@@ -37,6 +37,7 @@ pub(crate) struct AvailableFields {
 
 impl AvailableFields {
     /// The counters that are published, without those that are not available.
+    #[inline]
     pub(super) fn counters(&self, counters: &Counters, split: CpuTimeSplit) -> ProcessCounters {
         ProcessCounters {
             cpu_ns: Some(counters.cpu_ns),

@@ -41,6 +41,7 @@ mod task_state;
 mod thread_account;
 mod thread_ends;
 mod thread_table;
+mod visited_process;
 mod zombies;
 
 pub(crate) use accounts::Accounts;

@@ -131,7 +131,7 @@ impl ProcessAccount {
     /// The usage of its whole life, after it has exited: without published time
     /// in flight that turned out to be too high.
     pub(super) fn final_usage(&self, available: &AvailableFields) -> Usage {
-        Usage::of_counters(available.counters(&self.counters, self.split()))
+        Usage::of_counters(&available.counters(&self.counters, self.split()))
     }
 
     /// The split of its CPU time in the row.

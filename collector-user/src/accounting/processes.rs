@@ -21,6 +21,7 @@ use super::{
     process_table::ProcessTable,
     published::PublishedRows,
     thread_account::{ThreadAccount, ThreadChange},
+    visited_process::{VisitedProcess, identify},
     zombies::Zombies,
 };
 use crate::metric::{ExitEvent, ProcessState, ProcessStats};
@@ -463,31 +464,6 @@ impl Processes {
     #[cfg(test)]
     pub(super) fn rows_built(&self) -> u64 {
         self.published.rows_built()
-    }
-}
-
-/// A process that a task pass visits, and what it updates with it.
-pub(super) struct VisitedProcess<'a> {
-    pub(super) account: &'a mut ProcessAccount,
-    pub(super) available: &'a AvailableFields,
-    pub(super) changed: &'a mut ChangedProcesses,
-    pub(super) cgroups: &'a mut Cgroups,
-    pub(super) details: &'a mut DetailsQueue,
-    unidentified: &'a mut usize,
-}
-
-impl VisitedProcess<'_> {
-    /// Its command name is known.
-    pub(super) fn identify(&mut self) {
-        identify(self.account, self.unidentified);
-    }
-}
-
-/// Sets that the command name of a process is known, or no longer needed.
-fn identify(account: &mut ProcessAccount, unidentified: &mut usize) {
-    if !account.is_identified {
-        account.is_identified = true;
-        *unidentified = unidentified.saturating_sub(1);
     }
 }
 

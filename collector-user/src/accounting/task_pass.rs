@@ -8,9 +8,10 @@ use super::{
     clock::ExitTime,
     process_account::ProcessAccount,
     process_key::ProcessHandle,
-    processes::{Processes, VisitedProcess, known_uid},
+    processes::{Processes, known_uid},
     task_state::process_state,
     thread_table::ThreadTable,
+    visited_process::VisitedProcess,
 };
 use crate::metric::{Process, ProcessEvent, ProcessState};
 

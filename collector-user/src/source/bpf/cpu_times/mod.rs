@@ -13,6 +13,5 @@ mod reader;
 mod states;
 
 pub(crate) use error::{CpuTimesError, CpuTimesUnused};
-pub(super) use offsets::words;
 pub(super) use program::{load, prepare};
 pub(crate) use reader::{CpuTimesReader, PROGRAM};

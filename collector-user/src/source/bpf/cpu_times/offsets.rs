@@ -109,11 +109,3 @@ fn idle(
     }
     Ok(())
 }
-
-/// The value of the global `CPU_OFFSETS`.
-pub(in crate::source::bpf) fn words(
-    offsets: &CpuOffsets,
-) -> [u32; size_of::<CpuOffsets>() / size_of::<u32>()] {
-    // SAFETY: the structure is `repr(C)` and holds `u32` only.
-    unsafe { std::mem::transmute(*offsets) }
-}

@@ -7,8 +7,7 @@ use aya::{Ebpf, EbpfLoader};
 use collector_ebpf::CpuOffsets;
 
 use super::{
-    super::cpu_times, LoadError, LoadOptions, fields, offsets::KernelOffsets, refusal::load_error,
-    sizes::Sizes,
+    LoadError, LoadOptions, fields, offsets::KernelOffsets, refusal::load_error, sizes::Sizes,
 };
 
 /// Built by `cargo xtask build-ebpf`.
@@ -36,11 +35,7 @@ pub(super) fn load(
     EbpfLoader::new()
         .override_global("LOADED_AT_NS", &loaded_at_ns, true)
         .override_global("FIELD_OFFSETS", offsets.words.as_slice(), true)
-        .override_global(
-            "CPU_OFFSETS",
-            cpu_times::words(cpu_offsets).as_slice(),
-            true,
-        )
+        .override_global("CPU_OFFSETS", cpu_offsets, true)
         .map_max_entries("CPUS", sizes.cpus)
         .map_max_entries("CPU_TIMES", sizes.cpus)
         .map_max_entries("THREADS", sizes.threads)
