@@ -46,18 +46,18 @@ pub(crate) struct CurrentThread {
 }
 
 impl CurrentThread {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         slot: u32,
         record: Thread,
         since_ns: Option<u64>,
-        reading: Option<CpuReading>,
+        reading: Option<&CpuReading>,
     ) -> Self {
         Self {
             slot,
             record,
             since_ns,
             in_flight_ns: 0,
-            reading,
+            reading: reading.copied(),
         }
     }
 

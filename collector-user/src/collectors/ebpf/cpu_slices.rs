@@ -159,9 +159,8 @@ const fn is_same_slice(one: &CpuCounters, other: &CpuCounters) -> bool {
 fn current_task(programs: &Programs, cpu: u32, counters: &CpuCounters) -> CurrentTask {
     let reading = programs
         .cpu_times()
-        .and_then(|reader| reader.reading(cpu, counters))
-        .copied();
-    let (task, tid, since_ns) = match &reading {
+        .and_then(|reader| reader.reading(cpu, counters));
+    let (task, tid, since_ns) = match reading {
         Some(reading) => (reading.task, reading.tid, reading.since_ns()),
         None => (counters.task, counters.tid, Some(counters.since_ns)),
     };
@@ -170,7 +169,7 @@ fn current_task(programs: &Programs, cpu: u32, counters: &CpuCounters) -> Curren
             since_ns,
         });
     }
-    let slot = match &reading {
+    let slot = match reading {
         Some(reading) => Some(reading.slot),
         None => programs.threads.slot_of(task),
     };
