@@ -141,7 +141,7 @@ async fn the_status_comes_back_from_each_format() {
         .unavailable("no such host");
     bus.snapshot(SnapshotRequest::all()).await.unwrap();
     let status = bus.status();
-    assert_eq!(status.metrics[0].failures_in_a_row, 1);
+    assert_eq!(status.metrics[1].failures_in_a_row, 1);
     let json = serde_json::to_string(&status).unwrap();
     let from_json: BusStatus = serde_json::from_str(&json).unwrap();
     let bytes = postcard::to_allocvec(&status).unwrap();
