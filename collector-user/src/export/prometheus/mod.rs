@@ -139,6 +139,15 @@ mod tests {
         for sample in samples.values() {
             families.observe(sample);
         }
+        scraped(families, samples, 5_500_000_000)
+    }
+
+    /// The text for a scrape at this time on `CLOCK_BOOTTIME`.
+    fn scraped(
+        families: &mut Families,
+        samples: &BTreeMap<Metric, AnySample>,
+        boottime_ns: u64,
+    ) -> String {
         let held = |(metric, sample): (&Metric, &AnySample)| {
             let held = Held {
                 sample: sample.clone(),
@@ -153,7 +162,7 @@ mod tests {
         let bus = crate::bus::Bus::builder().producer::<LoadAvg>(Backend::Procfs);
         let scrape = Scrape {
             samples: &samples.iter().map(held).collect(),
-            boottime_ns: 5_500_000_000,
+            boottime_ns,
             status: &bus.build().unwrap().status(),
             own: &OwnCounters::default(),
         };
@@ -172,6 +181,52 @@ mod tests {
         assert!(
             text.contains("collector_metric_lateness_seconds{metric=\"load_avg\""),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_scrape_changes_nothing_that_another_scraper_sees() {
+        const MINUTE_NS: u64 = 60_000_000_000;
+        let reading = |first_ns, second_ns| {
+            let process = |pid, cpu_ns| Process {
+                pid,
+                cpu_ns: Some(cpu_ns),
+                ..Process::default()
+            };
+            let cpu = CpuTimes {
+                cpu: Some(0),
+                iowait_ns: Some(second_ns),
+                ..CpuTimes::default()
+            };
+            BTreeMap::from([
+                sample(CpuStats {
+                    cpus: vec![cpu],
+                    ..CpuStats::default()
+                }),
+                sample(ProcessStats {
+                    processes: [process(1, first_ns), process(2, second_ns)]
+                        .into_iter()
+                        .collect(),
+                    ..ProcessStats::default()
+                }),
+            ])
+        };
+        // One process has a row, and only a new reading decides which one.
+        let readings = [reading(9, 1), reading(9, 50), reading(10, 60)];
+        let (mut rarely, mut often) = (Families::new(1), Families::new(1));
+        for (minute, samples) in (1..).zip(&readings) {
+            for sample in samples.values() {
+                rarely.observe(sample);
+                often.observe(sample);
+            }
+            for scrape in 0..3 {
+                scraped(&mut often, samples, (10 * minute + scrape) * MINUTE_NS);
+            }
+        }
+        let at_ns = 60 * MINUTE_NS;
+        assert_eq!(
+            scraped(&mut often, &readings[2], at_ns),
+            scraped(&mut rarely, &readings[2], at_ns)
         );
     }
 
