@@ -317,6 +317,23 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn the_time_of_a_reading_does_not_follow_the_wall_clock() {
+        let bus = Bus::builder().build().unwrap();
+        let manager = by_hand(&bus);
+        let taken = SystemClock.now();
+        for off in [Duration::ZERO, Duration::from_hours(1)] {
+            manager.latest.put(AnySample {
+                taken_at: taken.wall - off,
+                monotonic_ns: taken.monotonic_ns - 2_000_000_000,
+                ..sample::<LoadAvg>(Status::Ok)
+            });
+            let held = manager.held()["load_avg"].taken_boottime_ns;
+            let expected = taken.boottime_ns - 2_000_000_000;
+            assert!(held.abs_diff(expected) < 1_000_000_000, "{held} {expected}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn it_is_unhealthy_when_no_sample_of_any_metric_comes() {
         let bus = Bus::builder().build().unwrap();
