@@ -205,3 +205,42 @@ impl Drop for ResponseBody {
         self.connection.enter(Stage::Idle);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stage_of_a_connection_has_its_timeout() {
+        let connection = Connection::new();
+        let overdue_after = |seconds| {
+            let now = connection.since() + Duration::from_secs(seconds);
+            connection.overdue(now + Duration::from_millis(1))
+        };
+        assert_eq!(overdue_after(74), None);
+        assert_eq!(overdue_after(75), Some(Dropped::Idle));
+        connection.has_read(0);
+        assert_eq!(overdue_after(10), None);
+        connection.has_read(1);
+        assert_eq!(overdue_after(9), None);
+        assert_eq!(overdue_after(10), Some(Dropped::SlowRequest));
+        connection.request_received();
+        assert_eq!(overdue_after(29), None);
+        assert_eq!(overdue_after(30), Some(Dropped::SlowReader));
+        // The response is complete, but the client does not read it.
+        connection.has_written(&Poll::<io::Result<()>>::Pending);
+        connection.enter(Stage::Idle);
+        assert_eq!(overdue_after(29), None);
+        assert_eq!(overdue_after(30), Some(Dropped::SlowReader));
+    }
+
+    #[test]
+    fn bytes_of_a_request_do_not_extend_its_timeout() {
+        let connection = Connection::new();
+        connection.has_read(1);
+        let since = connection.since();
+        std::thread::sleep(Duration::from_millis(2));
+        connection.has_read(1);
+        assert_eq!(connection.since(), since);
+    }
+}
