@@ -14,25 +14,7 @@ use crate::{
     source::CgroupMounts,
 };
 
-const ALL: AvailableFields = AvailableFields {
-    split: true,
-    runqueue: true,
-    sleep: true,
-    wakeups: true,
-    minor_faults: true,
-    major_faults: true,
-    read_bytes: true,
-    write_bytes: true,
-    rss: true,
-    vm: true,
-    comm: true,
-    parents: true,
-    exit_status: true,
-    forks: true,
-    execs: true,
-    cgroups: true,
-    exits: true,
-};
+const ALL: AvailableFields = AvailableFields::ALL;
 
 fn accounts() -> Accounts {
     Accounts::new(64, ALL, 4096, cgroups())

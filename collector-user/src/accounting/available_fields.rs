@@ -36,6 +36,28 @@ pub(crate) struct AvailableFields {
 }
 
 impl AvailableFields {
+    /// Every field.
+    #[cfg(test)]
+    pub(crate) const ALL: Self = Self {
+        split: true,
+        runqueue: true,
+        sleep: true,
+        wakeups: true,
+        minor_faults: true,
+        major_faults: true,
+        read_bytes: true,
+        write_bytes: true,
+        rss: true,
+        vm: true,
+        comm: true,
+        parents: true,
+        exit_status: true,
+        cgroups: true,
+        forks: true,
+        execs: true,
+        exits: true,
+    };
+
     /// The counters that are published, without those that are not available.
     #[inline]
     pub(super) fn counters(&self, counters: &Counters, split: CpuTimeSplit) -> ProcessCounters {

@@ -148,3 +148,25 @@ impl CpuSlice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wakeups_are_unknown_and_not_zero_where_they_are_not_traced() {
+        let slice = CpuSlice {
+            cpu: 1,
+            counters: CpuCounters::default(),
+            current: CurrentTask::Unknown,
+        };
+        let wakeups = |wakeups| {
+            let available = AvailableFields {
+                wakeups,
+                ..AvailableFields::ALL
+            };
+            slice.times(9, &available).wakeups
+        };
+        assert_eq!((wakeups(false), wakeups(true)), (None, Some(0)));
+    }
+}
