@@ -147,6 +147,20 @@ mod tests {
     }
 
     #[test]
+    fn a_command_line_of_megabytes_is_cut_to_4_kib() {
+        let root = tempfile::tempdir().unwrap();
+        write_process(root.path(), 20, 1, 3, "35000001 777 9\n");
+        let long = "x".repeat(3 << 20);
+        fs::write(root.path().join("proc/20/cmdline"), long).unwrap();
+        let sources = Sources::rooted(root.path().to_owned());
+        let stats = ProcfsProcessStats::new().collect(&sources.tick()).unwrap();
+        let cmdline = stats.processes.at(0).cmdline.unwrap();
+        assert_eq!(cmdline.len(), 4 << 10);
+        // The rest is not even read.
+        assert!(sources.stats().bytes < 16 << 10, "{:?}", sources.stats());
+    }
+
+    #[test]
     fn of_many_threads_the_time_is_that_of_all_and_the_rest_is_unknown() {
         let root = tempfile::tempdir().unwrap();
         write_process(root.path(), 20, 4, 300, "1000 777 9\n");
