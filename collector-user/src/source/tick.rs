@@ -610,6 +610,17 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_refused_instead_of_read() {
+        let error = Sources::live().tick().read("/dev/zero").unwrap_err();
+        let refused = "/dev/zero is a device, not a regular file";
+        assert_eq!(error.to_string(), refused);
+        // Below another root the same path is that of the tree.
+        let dev = Sources::rooted(PathBuf::from("/dev"));
+        let error = dev.tick().read("/zero").unwrap_err();
+        assert_eq!(error.to_string(), refused);
+    }
+
+    #[test]
     fn a_huge_file_is_an_error_with_its_path() {
         let root = tree(&[("proc/stat", "")]);
         let file = fs::File::create(root.path().join("proc/stat")).unwrap();
