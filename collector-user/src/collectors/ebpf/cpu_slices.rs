@@ -9,10 +9,7 @@ use crate::{
         clock_offset_ns,
     },
     metric::CpuTimes,
-    source::{
-        Tick,
-        bpf::{CpuRecords, Programs},
-    },
+    source::{Tick, bpf::Programs},
 };
 
 /// The most attempts to read a CPU that switches tasks meanwhile.
@@ -93,10 +90,12 @@ impl CpuSlices {
 /// microseconds later it sees both. So if the CPU has another task by now, and
 /// the record of the previous one has not changed since it was first read, that
 /// record was from after the charge.
+///
+/// `counters_now` reads the counters and the current task of a CPU.
 pub(super) fn discard_charged(
     slices: &mut [CpuSlice],
     running: &mut Vec<RunningThread>,
-    cpus: &CpuRecords,
+    counters_now: impl Fn(u32) -> Option<CpuCounters>,
     accounts: &Accounts,
 ) {
     fence(Ordering::SeqCst);
@@ -104,7 +103,7 @@ pub(super) fn discard_charged(
         let CurrentTask::Thread(thread) = &slice.current else {
             continue;
         };
-        let Some(again) = cpus.counters(slice.cpu) else {
+        let Some(again) = counters_now(slice.cpu) else {
             continue;
         };
         if is_same_slice(&again, &slice.counters) {
@@ -179,5 +178,82 @@ fn current_task(programs: &Programs, cpu: u32, counters: &CpuCounters) -> Curren
             CurrentTask::Thread(CurrentThread::new(slot, record, since_ns, reading))
         }
         _ => CurrentTask::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use collector_ebpf::{THREAD_LIVE, Thread};
+
+    use super::*;
+    use crate::{accounting::cgroup::Cgroups, source::CgroupMounts};
+
+    const SLOT: u32 = 3;
+
+    /// The record of a thread with this CPU time.
+    fn record(cpu_ns: u64) -> Thread {
+        Thread {
+            task: 77,
+            tid: 10,
+            tgid: 10,
+            process_start_ns: 5,
+            state: THREAD_LIVE,
+            cpu_ns,
+            ..Thread::default()
+        }
+    }
+
+    /// The thread has been on CPU 1 since 600, and its record was read with this
+    /// CPU time.
+    fn slice(cpu_ns: u64) -> CpuSlice {
+        let mut slice = CpuSlice {
+            cpu: 1,
+            counters: CpuCounters {
+                task: 77,
+                tid: 10,
+                since_ns: 600,
+                ..CpuCounters::default()
+            },
+            current: CurrentTask::Thread(CurrentThread::new(SLOT, record(cpu_ns), Some(600), None)),
+        };
+        slice.set_time_in_flight(1_000, None);
+        slice
+    }
+
+    /// The CPU time of the process at 1,000. The record was read with `first_ns`
+    /// and then with `then_ns`, and now the CPU has these counters.
+    fn cpu_ns(first_ns: u64, then_ns: u64, now: CpuCounters) -> (Option<u64>, bool) {
+        let cgroups = Cgroups::new(CgroupMounts::without_mounts(false));
+        let mut accounts = Accounts::new(8, AvailableFields::ALL, 4096, cgroups);
+        let mut slices = [slice(first_ns)];
+        let CurrentTask::Thread(thread) = &slices[0].current else {
+            unreachable!("it is a thread");
+        };
+        let (charged, rest) = thread.charged(1_000);
+        accounts.update(SLOT, &charged);
+        let mut running = vec![rest];
+        accounts.update(SLOT, &record(then_ns));
+        discard_charged(&mut slices, &mut running, |_cpu| Some(now), &accounts);
+        let has_slice = matches!(slices[0].current, CurrentTask::Thread(_));
+        let reading = accounts.reading(1_000, &running);
+        (reading.processes.at(0).cpu_ns, has_slice)
+    }
+
+    #[test]
+    fn a_slice_whose_charge_was_seen_before_the_switch_counts_once() {
+        let same = slice(0).counters;
+        let next = CpuCounters {
+            task: 88,
+            tid: 11,
+            since_ns: 1_000,
+            busy_ns: 400,
+            ..same
+        };
+        // No switch: 400 ns are in flight.
+        assert_eq!(cpu_ns(100, 100, same), (Some(500), true));
+        // It was charged before its record was read first.
+        assert_eq!(cpu_ns(500, 500, next), (Some(500), false));
+        // It was charged after that.
+        assert_eq!(cpu_ns(100, 500, next), (Some(500), true));
     }
 }

@@ -105,7 +105,7 @@ impl KernelAccounting {
         discard_charged(
             &mut slices,
             &mut running,
-            &self.programs.cpus,
+            |cpu| self.programs.cpus.counters(cpu),
             &self.accounts,
         );
         let cpus = self
@@ -123,7 +123,7 @@ impl KernelAccounting {
         discard_charged(
             &mut slices,
             &mut Vec::new(),
-            &self.programs.cpus,
+            |cpu| self.programs.cpus.counters(cpu),
             &self.accounts,
         );
         self.slices
