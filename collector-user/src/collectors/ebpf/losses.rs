@@ -78,14 +78,23 @@ impl Losses {
     /// their number has grown.
     pub(super) fn warn_of_dropped_threads(&mut self, programs: &Programs) {
         let dropped = sum(programs, |cpu| cpu.threads_dropped);
-        let is_due = self
-            .warned
-            .is_none_or(|(warned, at)| dropped > warned && at.elapsed() >= WARN_INTERVAL);
-        if dropped > 0 && is_due {
-            self.warned = Some((dropped, Instant::now()));
+        if self.is_warning_due(dropped, Instant::now()) {
             let text = warning(dropped, programs.threads.len(), pid_max());
             tracing::warn!("{text}");
         }
+    }
+
+    /// Whether to warn of this number of threads now. A warning is taken to be
+    /// logged.
+    fn is_warning_due(&mut self, dropped: u64, now: Instant) -> bool {
+        let is_due = dropped > 0
+            && self.warned.is_none_or(|(warned, at)| {
+                dropped > warned && now.saturating_duration_since(at) >= WARN_INTERVAL
+            });
+        if is_due {
+            self.warned = Some((dropped, now));
+        }
+        is_due
     }
 }
 
@@ -107,7 +116,23 @@ fn warning(dropped: u64, records: u32, pid_max: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::warning;
+    use std::time::{Duration, Instant};
+
+    use super::{Losses, warning};
+
+    #[test]
+    fn threads_without_a_record_are_warned_of_at_most_once_a_minute() {
+        let mut losses = Losses::default();
+        let start = Instant::now();
+        let mut is_due =
+            |dropped, second| losses.is_warning_due(dropped, start + Duration::from_secs(second));
+        assert!(!is_due(0, 0), "none is lost");
+        assert!(is_due(3, 1));
+        assert!(!is_due(9, 60));
+        assert!(is_due(9, 61));
+        assert!(!is_due(9, 200), "no more are lost");
+        assert!(is_due(10, 201));
+    }
 
     #[test]
     fn the_warning_of_threads_without_a_record_says_what_would_help() {
