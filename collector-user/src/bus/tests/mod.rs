@@ -6,6 +6,7 @@ mod end;
 mod failure;
 mod model;
 mod modes;
+mod not_started;
 mod replay;
 mod schedule;
 mod snapshot;
