@@ -252,6 +252,13 @@ fn an_invalid_log_filter_names_its_variable() {
     assert!(complaint(&output, 2).contains("COLLECTOR_LOG"));
 }
 
+#[test]
+fn an_error_is_one_line_whatever_it_is_about() {
+    let args = ["config", "check", "--config", "/nowhere/a\n\x1b[2J"];
+    let text = complaint(&output(&args), 2);
+    assert!(text.contains("/nowhere/a\\n\\x1b[2J"), "{text:?}");
+}
+
 fn configuration(text: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("collector.toml");

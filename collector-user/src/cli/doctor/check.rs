@@ -137,6 +137,15 @@ mod tests {
     }
 
     #[test]
+    fn a_check_is_shown_without_control_characters() {
+        let hostile = "a\nb\x1b[2J";
+        let check = Check::failed(hostile, CheckStatus::Failed, hostile, hostile, hostile);
+        let text = check.lines(5);
+        assert_eq!(text.lines().count(), 3, "{text:?}");
+        assert_eq!(text.matches("a\\nb\\x1b[2J").count(), 4, "{text:?}");
+    }
+
+    #[test]
     fn a_failed_check_is_shown_with_consequence_and_fix() {
         let check = Check::failed(
             "btf",

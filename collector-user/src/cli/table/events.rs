@@ -114,13 +114,14 @@ mod tests {
             pid: 1,
             ppid: None,
             start_time_ns: 0,
-            comm: "sh".into(),
+            comm: "s\nh".into(),
             filename: Some("/bin/sh".into()),
             argv: Some(vec!["sh".into(), "-c".into(), "\x1b[2J".into()]),
             argv_truncated: true,
         };
         let line = event(&ProcessEvent::Exec(exec), Size::UNBOUNDED);
-        assert!(line.ends_with("sh -c \\x1b[2J …"), "{line}");
+        assert!(line.contains("  s\\nh  "), "{line}");
+        assert!(line.ends_with("  sh -c \\x1b[2J …"), "{line}");
     }
 
     #[test]

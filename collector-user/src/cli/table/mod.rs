@@ -112,3 +112,33 @@ fn header(sample: &AnySample) -> String {
 fn seconds_between(before: &AnySample, now: &AnySample) -> Option<f64> {
     now.since(before).map(|passed| passed.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use collector::metric::{LoadAvg, Metric, Reason};
+
+    use super::*;
+
+    #[test]
+    fn a_reason_is_shown_without_control_characters() {
+        let reason = Reason::from("no\nfile\x1b[2J");
+        let statuses = [
+            Status::Unavailable {
+                reason: reason.clone(),
+                since: UNIX_EPOCH,
+            },
+            Status::Stale {
+                age: Duration::from_secs(1),
+                reason,
+            },
+        ];
+        for status in statuses {
+            let mut sample = AnySample::empty(Metric::of::<LoadAvg>(), UNIX_EPOCH, 0);
+            sample.status = status;
+            let shown = header(&sample);
+            assert!(shown.ends_with(": no\\nfile\\x1b[2J"), "{shown:?}");
+        }
+    }
+}
