@@ -269,6 +269,8 @@ mod tests {
         log.flush(Duration::from_millis(1));
 
         drop(reader);
+        // Until there is room for another line.
+        log.flush(LONG);
         log.push(b"the last\n");
         log.flush(LONG);
         let text = String::from_utf8(content.lock().unwrap().clone()).unwrap();
