@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::{command, workspace};
+use crate::{command, suite, workspace};
 
 /// Writes the files that follow from the declarations of the metrics.
 ///
@@ -24,19 +24,5 @@ impl Generate {
 
 /// The same in a copy of the workspace.
 pub(crate) fn generate(workspace: &Path) -> Result<()> {
-    command::run(
-        command::cargo()
-            .current_dir(workspace)
-            .args([
-                "test",
-                "--workspace",
-                "--exclude",
-                "xtask",
-                "--profile",
-                "checked",
-            ])
-            .args(["--quiet", "--test", "generated"])
-            .env_remove("CARGO_TARGET_DIR")
-            .env("COLLECTOR_WRITE_GENERATED", "1"),
-    )
+    command::run(suite::test_in(workspace, "generated")?.env("COLLECTOR_WRITE_GENERATED", "1"))
 }

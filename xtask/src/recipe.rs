@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{command, generate, workspace};
+use crate::architecture::Architecture;
+use crate::{command, generate, suite, workspace};
 
 const RECIPE: &str = "docs/recipes/add-a-metric.md";
 
@@ -39,7 +40,8 @@ impl Recipe {
         check_generated(&copy)?;
         check_decoders(&copy)?;
         // Built for the tests that `generate` ran.
-        let agent = copy.join("target/checked/collector");
+        let target = Architecture::of_this_machine()?.target();
+        let agent = copy.join(format!("target/{target}/checked/collector"));
         check_cli(&agent)?;
         check_prometheus(&agent)
     }
@@ -152,37 +154,28 @@ fn check_generated(copy: &Path) -> Result<()> {
 /// Gives the copy the dependencies that the tests of the workspace were built
 /// with, so that only the packages of the workspace are built anew.
 fn seed_target(copy: &Path) -> Result<()> {
-    let (from, to) = (
-        workspace::root().join("target/checked"),
-        copy.join("target/checked"),
-    );
-    if !from.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(&to)?;
-    // Cargo writes into the small files again, but never into a library.
-    for (folder, how) in [(".fingerprint", "-a"), ("build", "-a"), ("deps", "-al")] {
-        command::run(Command::new("cp").arg(how).arg(from.join(folder)).arg(&to))?;
+    let target = Architecture::of_this_machine()?.target();
+    // Procedural macros and build scripts are built for this machine without a target.
+    for folder in ["checked".to_owned(), format!("{target}/checked")] {
+        let from = workspace::target().join(&folder);
+        let to = copy.join("target").join(&folder);
+        if !from.is_dir() {
+            continue;
+        }
+        fs::create_dir_all(&to)?;
+        // Cargo writes into the small files again, but never into a library.
+        for (folder, how) in [(".fingerprint", "-a"), ("build", "-a"), ("deps", "-al")] {
+            if from.join(folder).is_dir() {
+                command::run(Command::new("cp").arg(how).arg(from.join(folder)).arg(&to))?;
+            }
+        }
     }
     Ok(())
 }
 
 /// Samples of each metric, this one included, are decoded by its name.
 fn check_decoders(copy: &Path) -> Result<()> {
-    command::run(
-        command::cargo()
-            .current_dir(copy)
-            .args([
-                "test",
-                "--workspace",
-                "--exclude",
-                "xtask",
-                "--profile",
-                "checked",
-            ])
-            .args(["--quiet", "--test", "round_trip"])
-            .env_remove("CARGO_TARGET_DIR"),
-    )
+    command::run(&mut suite::test_in(copy, "round_trip")?)
 }
 
 fn check_cli(agent: &Path) -> Result<()> {

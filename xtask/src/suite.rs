@@ -157,6 +157,20 @@ impl Suite {
     }
 }
 
+/// `cargo test` for one integration test, in this workspace or in a copy of it. It
+/// is built as all tests are, so that what they were built with is used again.
+///
+/// # Errors
+/// When the architecture of this machine is not supported.
+pub(crate) fn test_in(workspace: &Path, test: &str) -> Result<Command> {
+    let mut cargo = cargo("test", Architecture::of_this_machine()?);
+    cargo
+        .current_dir(workspace)
+        .env_remove("CARGO_TARGET_DIR")
+        .args([PROFILE, "--quiet", "--test", test]);
+    Ok(cargo)
+}
+
 /// `cargo VERB` for all packages under test, linked statically, so that the same
 /// programs run on the host and in guests, which have no libraries.
 fn cargo(verb: &str, architecture: Architecture) -> Command {
