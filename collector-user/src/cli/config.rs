@@ -4,6 +4,7 @@ use collector::{
     collectors::{Collector, CollectorSet, add_procfs, add_tiers_1_and_2},
     config::{Config, DEFAULT_PATH, LogFilter, Origin},
     metric::{Metric, MetricInfo, Reading},
+    text::harmless,
 };
 use humantime::format_duration;
 
@@ -22,7 +23,7 @@ pub(super) fn config(global: &GlobalArgs, command: &ConfigCommand) -> Result<Exi
         ConfigCommand::Show => write!(out, "{config}")?,
         ConfigCommand::Check => {
             match &config.file {
-                Some(file) => writeln!(out, "{} is valid.", file.display())?,
+                Some(file) => writeln!(out, "{} is valid.", harmless(&file.to_string_lossy()))?,
                 None => writeln!(
                     out,
                     "{DEFAULT_PATH} does not exist: the defaults are in force."

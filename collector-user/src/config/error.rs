@@ -4,14 +4,14 @@ use std::{
 };
 
 use super::{IntervalError, LogFilterError, UnknownLogFormat};
-use crate::{agent::UnknownBackend, metric::UnknownMetric};
+use crate::{agent::UnknownBackend, metric::UnknownMetric, text::harmless};
 
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {}: {error}", path.display())]
+    #[error("cannot read the configuration {}: {error}", shown(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -20,7 +20,7 @@ pub enum ConfigError {
         error: io::Error,
     },
     /// The file is larger than a configuration may be.
-    #[error("the configuration {} is larger than {limit} bytes", path.display())]
+    #[error("the configuration {} is larger than {limit} bytes", shown(path))]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -37,10 +37,15 @@ pub enum ConfigError {
     },
 }
 
+/// A path without control characters: an error with one is still one line.
+pub(super) fn shown(path: &Path) -> String {
+    harmless(&path.to_string_lossy()).into_owned()
+}
+
 fn lines(path: &Path, problems: &[Problem]) -> String {
     let lines: Vec<String> = problems
         .iter()
-        .map(|problem| format!("{}, {problem}", path.display()))
+        .map(|problem| format!("{}, {problem}", shown(path)))
         .collect();
     lines.join("\n")
 }

@@ -1,12 +1,12 @@
 use std::fmt;
 
-use super::{Config, DEFAULT_PATH, Origin};
+use super::{Config, DEFAULT_PATH, Origin, error::shown};
 
 /// Shows the configuration in force as TOML, each value with its origin.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
-            Some(file) => writeln!(f, "# from {}", file.display())?,
+            Some(file) => writeln!(f, "# from {}", shown(file))?,
             None => writeln!(f, "# {DEFAULT_PATH} does not exist")?,
         }
         row(
