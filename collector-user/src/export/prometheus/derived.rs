@@ -11,7 +11,7 @@ use super::text::{Kind, Text, Value, Written};
 use crate::metric::{
     AnyReading, ProcessCounters,
     schema::{
-        AnyRecord, FieldInfo, FieldKind, MetricSchema, RecordInfo, SeriesRule, Unit,
+        self, AnyRecord, FieldInfo, FieldKind, MetricSchema, RecordInfo, SeriesRule, Unit,
         Value as Field, ValueType,
     },
 };
@@ -305,7 +305,7 @@ fn visit(
             let mut labels = labels.clone();
             for (key, field) in info.keys() {
                 let name = if labels.has(field.name) {
-                    Cow::Owned(format!("{}_{}", snake_case(info.name), field.name))
+                    Cow::Owned(format!("{}_{}", schema::snake_case(info.name), field.name))
                 } else {
                     Cow::Borrowed(field.name)
                 };
@@ -315,18 +315,6 @@ fn visit(
         }),
         _ => {}
     }
-}
-
-/// `NodeDistance` as `node_distance`.
-fn snake_case(name: &str) -> String {
-    let mut text = String::new();
-    for (index, letter) in name.char_indices() {
-        if letter.is_uppercase() && index > 0 {
-            text.push('_');
-        }
-        text.extend(letter.to_lowercase());
-    }
-    text
 }
 
 fn first_line(doc: &str) -> String {

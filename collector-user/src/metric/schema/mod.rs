@@ -22,3 +22,15 @@ pub use metric::MetricSchema;
 pub use record::{AnyRecord, Record, RecordInfo};
 pub use unit::Unit;
 pub use value::{FieldValue, List, Value, ValueType};
+
+/// The name of a type in snake case: `NodeDistance` as `node_distance`.
+pub(crate) fn snake_case(name: &str) -> String {
+    let mut text = String::new();
+    for (index, letter) in name.char_indices() {
+        if letter.is_uppercase() && index > 0 {
+            text.push('_');
+        }
+        text.extend(letter.to_lowercase());
+    }
+    text
+}
